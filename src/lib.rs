@@ -1,0 +1,10 @@
+//! postrider gets mail out of mailboxes and onto disk.
+//!
+//! One poll of one account: connect, authenticate, list, *plan*, fetch, archive, record, delete
+//! what the rules and the proofs allow, report. The layers, from the bottom: [`model`] (words),
+//! then [`config`], [`plan`], [`schedule`] and [`mail`] (pure decisions), then [`net`], [`sasl`],
+//! [`secret`], [`mailbox`], [`archive`], [`ledger`] and [`log`] (one outside thing each), then
+//! [`poll`], [`daemon`] and [`cli`]. Each imports only from the layers below it;
+//! `tests/layers.rs` holds that.
+
+pub mod model;

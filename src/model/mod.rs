@@ -1,0 +1,25 @@
+//! The domain's words: plain data that every layer shares.
+//!
+//! No I/O and no clock live here; a [`Timestamp`](jiff::Timestamp) is always handed in.
+
+mod delete;
+mod key;
+mod listing;
+mod plan;
+mod size;
+mod source;
+mod stored;
+
+pub use delete::{DeleteIntent, Deleting};
+pub use key::{FOLDER_SUFFIX_LEN, ID_LEN, MessageId, MessageKey};
+pub use listing::{Listed, Listing, Received, ReceivedBasis};
+pub use plan::{
+    Delete, DeleteReason, DeletesHeld, Fetch, FetchReason, Keep, KeepReason, LeftOver,
+    LeftOverReason, Plan, Skip, SkipReason,
+};
+pub use size::{ByteSize, ParseByteSizeError};
+pub use source::Source;
+pub use stored::{Known, KnownState, Sha256, StoredCopy};
+
+/// An account's name: the table's name in the config, `^[a-z0-9][a-z0-9._-]{0,63}$`.
+pub type AccountName = std::sync::Arc<str>;

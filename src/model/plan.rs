@@ -1,0 +1,246 @@
+//! A plan: what a poll will do with each listed message, and why.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::{MessageKey, Received, StoredCopy};
+
+/// What one listing window leads to. Each listed message stands in exactly one list.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The moment that all decisions were made for.
+    pub now: Timestamp,
+    /// To be fetched, oldest first.
+    pub fetch: Vec<Fetch>,
+    /// To be deleted on the server.
+    pub delete: Vec<Delete>,
+    /// Not wanted by the rules.
+    pub skip: Vec<Skip>,
+    /// Known and left alone.
+    pub keep: Vec<Keep>,
+    /// Wanted, but not in this batch.
+    pub left_over: Vec<LeftOver>,
+}
+
+/// A message to be fetched.
+#[derive(Clone, Debug, Serialize)]
+pub struct Fetch {
+    /// Identity.
+    #[serde(flatten)]
+    pub key: MessageKey,
+    /// POP3 message number or IMAP UID.
+    #[serde(skip)]
+    pub number: u32,
+    /// Listed octets; a hint.
+    pub size: Option<u64>,
+    /// The server's INTERNALDATE.
+    #[serde(skip)]
+    pub internal_date: Option<Timestamp>,
+    /// Age basis, where it is known before the fetch.
+    pub received: Option<Received>,
+    /// Flags as listed.
+    pub flags: Vec<String>,
+    /// Why.
+    #[serde(rename = "reason")]
+    pub why: FetchReason,
+}
+
+/// Why a message is fetched.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+pub enum FetchReason {
+    /// The ledger doesn't know it.
+    New,
+    /// An earlier attempt failed and its time has come again.
+    Retry {
+        /// Attempts so far.
+        attempts: u32,
+    },
+    /// The server gave the UID of a stored message to another one, under the same UIDVALIDITY.
+    Reused {
+        /// Of the new message; counts from 1.
+        generation: u32,
+    },
+}
+
+/// A message to be deleted on the server: impossible without a stored copy.
+#[derive(Clone, Debug, Serialize)]
+pub struct Delete {
+    /// Identity.
+    #[serde(flatten)]
+    pub key: MessageKey,
+    /// POP3 message number or IMAP UID.
+    #[serde(skip)]
+    pub number: u32,
+    /// The copy that makes the delete safe.
+    #[serde(skip)]
+    pub copy: StoredCopy,
+    /// Why.
+    #[serde(rename = "reason")]
+    pub why: DeleteReason,
+}
+
+/// Why a message is deleted.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+pub enum DeleteReason {
+    /// An earlier delete was begun and its outcome is unknown.
+    Begun,
+    /// Its copy is old enough.
+    Due {
+        /// When the copy was made.
+        archived_at: Timestamp,
+        /// The rule, in days of 24 hours.
+        days: u32,
+    },
+}
+
+/// A message that the rules don't want.
+#[derive(Clone, Debug, Serialize)]
+pub struct Skip {
+    /// Identity.
+    #[serde(flatten)]
+    pub key: MessageKey,
+    /// Why.
+    #[serde(rename = "reason")]
+    pub why: SkipReason,
+}
+
+/// Why a message is skipped.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+pub enum SkipReason {
+    /// Received before `process_after`.
+    BeforeStart {
+        /// When it was received.
+        received: Timestamp,
+        /// The rule.
+        process_after: Timestamp,
+    },
+    /// Older than `ignore_older_than`.
+    TooOld {
+        /// When it was received.
+        received: Timestamp,
+        /// The rule.
+        #[serde(serialize_with = "seconds")]
+        limit: SignedDuration,
+    },
+}
+
+/// A message that is known and stays where it is.
+#[derive(Clone, Debug, Serialize)]
+pub struct Keep {
+    /// Identity.
+    #[serde(flatten)]
+    pub key: MessageKey,
+    /// Why.
+    #[serde(rename = "reason")]
+    pub why: KeepReason,
+}
+
+/// Why a known message is neither fetched nor deleted.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+pub enum KeepReason {
+    /// The poll has used up `delete_max_per_poll`.
+    DeleteBrake {
+        /// The limit.
+        limit: u32,
+    },
+    /// Deletes are held: the clock jumped, the listing is incomplete or the identity is in doubt.
+    DeletesHeld {
+        /// Why, in a word.
+        cause: DeletesHeld,
+    },
+    /// Held after failures, not yet due for another attempt.
+    Held {
+        /// Attempts so far.
+        attempts: u32,
+        /// When it is tried again.
+        retry_at: Timestamp,
+    },
+    /// It has been deleted by postrider, yet the server lists it again.
+    Returned,
+    /// Stored; the config deletes nothing.
+    RuleOff,
+    /// The server lists another size than when it was stored: this may be another message, and
+    /// POP3 has no second identity for it.
+    SizeChanged {
+        /// Octets listed when it was stored.
+        then: u64,
+        /// Octets listed now.
+        now: u64,
+    },
+    /// Larger than `max_message_size`; held until the limit is raised.
+    TooLarge {
+        /// Listed octets.
+        size: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// Stored, and too young to be deleted.
+    TooYoung {
+        /// When the delete will be due.
+        until: Timestamp,
+    },
+}
+
+/// Why no delete may happen at present.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeletesHeld {
+    /// The wall clock disagrees with the boot clock.
+    ClockDoubt,
+    /// The identity must be proven first (after a re-key or a rebuild).
+    Identity,
+    /// The listing is not complete.
+    IncompleteListing,
+    /// The root is on a network file system and `allow_network_root` is off.
+    NetworkRoot,
+    /// The server gave no UIDVALIDITY.
+    NoUidValidity,
+    /// UIDVALIDITY changed in this poll.
+    UidValidityChanged,
+}
+
+impl DeletesHeld {
+    /// The words for a person.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ClockDoubt => "the clock jumped",
+            Self::Identity => "its identity must be proven first",
+            Self::IncompleteListing => "the listing is not complete",
+            Self::NetworkRoot => "the archive root is on a network file system",
+            Self::NoUidValidity => "the server gave no UIDVALIDITY",
+            Self::UidValidityChanged => "UIDVALIDITY changed",
+        }
+    }
+}
+
+/// A message that is wanted, but waits.
+#[derive(Clone, Debug, Serialize)]
+pub struct LeftOver {
+    /// Identity.
+    #[serde(flatten)]
+    pub key: MessageKey,
+    /// Why.
+    #[serde(rename = "reason")]
+    pub why: LeftOverReason,
+}
+
+/// Why a wanted message waits.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+pub enum LeftOverReason {
+    /// `batch_max` or `batch_max_bytes` is used up; it comes with the next batch.
+    BatchFull,
+    /// Younger than `min_age`; it comes when it is old enough.
+    TooYoung {
+        /// When it will be old enough.
+        until: Timestamp,
+    },
+}
+
+fn seconds<S: serde::Serializer>(limit: &SignedDuration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_i64(limit.as_secs())
+}

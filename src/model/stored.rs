@@ -1,0 +1,99 @@
+//! What the ledger knows of a message.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+use super::MessageKey;
+
+/// The ledger's knowledge of the messages of one listing window, by the keys that the server
+/// lists (generation 0); what is known is that of the newest generation.
+pub type Known = BTreeMap<MessageKey, KnownState>;
+
+/// What became of a message so far. A message without a state is new.
+#[derive(Clone, Debug)]
+pub enum KnownState {
+    /// Deleted on the server by postrider; its copy stays in the archive.
+    Deleted {
+        /// Identity, with its generation.
+        key: MessageKey,
+        /// The size that the server listed when the copy was made.
+        listed_size: Option<u64>,
+        /// The server's INTERNALDATE when the copy was made.
+        internal_date: Option<Timestamp>,
+    },
+    /// Fetching it failed; it is held and retried.
+    Held {
+        /// Identity, with its generation.
+        key: MessageKey,
+        /// Attempts that failed.
+        attempts: u32,
+        /// Not before this moment.
+        retry_at: Timestamp,
+    },
+    /// Its copy is in the archive, committed.
+    Stored(StoredCopy),
+}
+
+/// A durable copy in the archive: the ledger row that proves it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StoredCopy {
+    /// Row of the ledger.
+    pub row: i64,
+    /// Identity, with its generation.
+    pub key: MessageKey,
+    /// Message folder, relative to the archive root, `/` between components.
+    pub path: String,
+    /// Of `message.eml`.
+    pub sha256: Sha256,
+    /// Of `message.json`.
+    pub json_sha256: Sha256,
+    /// Octets of `message.eml`.
+    pub size: u64,
+    /// The size that the server listed when the copy was made.
+    pub listed_size: Option<u64>,
+    /// The server's INTERNALDATE when the copy was made.
+    pub internal_date: Option<Timestamp>,
+    /// UTC, our clock.
+    pub archived_at: Timestamp,
+    /// A delete was begun and its outcome is not known: the row says `deleting`.
+    pub deleting: bool,
+    /// False while the identity must be proven anew (after a re-key or a rebuild).
+    pub delete_ok: bool,
+}
+
+/// A SHA-256 digest; printed as lower-case hex.
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Sha256(pub [u8; 32]);
+
+impl Sha256 {
+    /// Reads 32 octets, as a ledger column holds them.
+    pub fn from_slice(octets: &[u8]) -> Option<Self> {
+        octets.try_into().ok().map(Self)
+    }
+
+    /// Lower-case hex.
+    pub fn to_hex(self) -> String {
+        data_encoding::HEXLOWER.encode(&self.0)
+    }
+}
+
+impl fmt::Debug for Sha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_hex())
+    }
+}
+
+impl fmt::Display for Sha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_hex())
+    }
+}
+
+impl Serialize for Sha256 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_hex())
+    }
+}

@@ -8,3 +8,4 @@
 //! `tests/layers.rs` holds that.
 
 pub mod model;
+pub mod schedule;

@@ -7,5 +7,6 @@
 //! [`poll`], [`daemon`] and [`cli`]. Each imports only from the layers below it;
 //! `tests/layers.rs` holds that.
 
+pub mod config;
 pub mod model;
 pub mod schedule;

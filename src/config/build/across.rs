@@ -1,0 +1,163 @@
+//! Rules between accounts.
+
+use std::collections::BTreeMap;
+
+use super::Builder;
+use super::server::known;
+use crate::config::include;
+use crate::config::problem::{Place, Problem};
+use crate::config::types::{Config, DeleteRule, Inbound, Protocol};
+
+impl Builder<'_> {
+    pub(super) fn across(&mut self, config: &Config) {
+        self.shared_mailboxes(config);
+        self.sender(config);
+        self.idle(config);
+        self.idle_defaults(config);
+        self.renames(config);
+    }
+
+    /// Two accounts on one mailbox: each would fetch all, and one's deletes hit the other's mail.
+    fn shared_mailboxes(&mut self, config: &Config) {
+        let mut seen: BTreeMap<_, Vec<&Inbound>> = BTreeMap::new();
+        for account in config.inbound.values().filter(|account| account.enabled) {
+            if account.host.is_empty() || account.user.is_empty() {
+                continue;
+            }
+            let key = (account.protocol, &account.host, service(account), &account.user);
+            let others = seen.entry(key).or_default();
+            let clash = others.iter().find_map(|other| Some((*other, overlap(other, account)?)));
+            others.push(account);
+            let Some((other, folder)) = clash else { continue };
+            let deletes = [other, account].iter().any(|a| a.delete != DeleteRule::Never);
+            let what = format!(
+                "`{}` and `{}` poll the same mailbox: {folder} of {} at {}",
+                other.name, account.name, account.user, account.host
+            );
+            let problem = if deletes {
+                Problem::error(format!("{what}; what one deletes, the other may not have stored"))
+            } else {
+                Problem::warning(format!("{what}; its mail is stored twice"))
+            };
+            let hint = "disable one of them, or give them different `folders`";
+            self.report_account(&account.name, problem.hint(hint));
+        }
+    }
+
+    fn report_account(&mut self, name: &str, problem: Problem) {
+        let raw = self.raw;
+        let table = raw.inbound.get(name).map(|half| &half.table);
+        let place: Option<&Place> = table.and_then(|table| table.place.as_ref());
+        self.report(place, table.map_or("", |table| table.path.as_str()), problem);
+    }
+
+    /// Notices need an outbound account that exists and is the only one, or is named.
+    fn sender(&mut self, config: &Config) {
+        let raw = self.raw;
+        let defined: Vec<&str> = config.outbound.keys().map(AsRef::as_ref).collect();
+        let place = |key: &str| raw.notices.place_of(key);
+        if let Some(name) = &config.notices.outbound {
+            if !config.outbound.contains_key(name) && !raw.broken {
+                let what = format!("`outbound = \"{name}\"` is not defined");
+                let hint = format!("the name of an `[outbound.NAME]`{}", known(&defined));
+                self.report(place("outbound"), "notices", Problem::error(what).hint(hint));
+            }
+            return;
+        }
+        let notices = [
+            ("error_reporting", &config.notices.error_reporting),
+            ("feedback", &config.notices.feedback),
+        ];
+        let Some((key, _)) = notices.into_iter().find(|(_, address)| address.is_some()) else {
+            return;
+        };
+        let enabled: Vec<&str> =
+            config.outbound.values().filter(|o| o.enabled).map(|o| o.name.as_ref()).collect();
+        let problem = match enabled.len() {
+            1 => return,
+            0 => Problem::warning(format!("`{key}` is set, but no outbound account can send"))
+                .hint("add an `[outbound.NAME]`"),
+            _ => Problem::error(format!("`{key}` needs `outbound`: there are {}", enabled.len()))
+                .hint(format!("set `outbound` to one of {}", enabled.join(", "))),
+        };
+        self.report(place(key), "notices", problem);
+    }
+
+    fn idle(&mut self, config: &Config) {
+        if self.raw.broken || config.inbound.values().any(|account| account.enabled) {
+            return;
+        }
+        let what = if config.inbound.is_empty() {
+            "there is no inbound account: nothing is polled"
+        } else {
+            "every inbound account is disabled: nothing is polled"
+        };
+        let hint = "add `[inbound.NAME]`, or set `enabled = true`";
+        self.report(None, "", Problem::warning(what).hint(hint));
+    }
+
+    /// `delete_after_days` in the defaults, and nobody deletes.
+    fn idle_defaults(&mut self, config: &Config) {
+        let raw = self.raw;
+        let defaults = &raw.defaults_inbound;
+        let deletes = config.inbound.values().any(|account| account.delete != DeleteRule::Never);
+        for key in ["delete_after_days", "delete_max_per_poll"] {
+            let given = defaults.entries.contains_key(key);
+            if given && !deletes && !defaults.entries.contains_key("delete_read") && !raw.broken {
+                let problem = Problem::error(format!("`{key}` needs `delete_read = true`"))
+                    .hint(format!("add `delete_read = true`, or remove `{key}`"));
+                self.report(defaults.place_of(key), "defaults.inbound", problem);
+            }
+        }
+    }
+
+    fn renames(&mut self, config: &Config) {
+        let raw = self.raw;
+        for account in config.inbound.values() {
+            let Some(old) = &account.renamed_from else { continue };
+            if config.inbound.contains_key(old) {
+                let table = raw.inbound.get(account.name.as_ref()).map(|half| &half.table);
+                let place = table.and_then(|table| table.place_of("renamed_from"));
+                let problem = Problem::error(format!("`renamed_from = \"{old}\"` still exists"));
+                let hint = format!("remove `[inbound.{old}]`, or `renamed_from`");
+                self.report(place, table.map_or("", |t| t.path.as_str()), problem.hint(hint));
+            }
+        }
+    }
+}
+
+/// Standard ports of one protocol are one service; any other port is a server of its own.
+fn service(account: &Inbound) -> u16 {
+    match (account.protocol, account.port) {
+        (Protocol::Imap, 143 | 993) => 143,
+        (Protocol::Pop3, 110 | 995) => 110,
+        (_, port) => port,
+    }
+}
+
+/// A folder that both accounts poll, as far as the config tells; the maildrop for POP3.
+fn overlap(a: &Inbound, b: &Inbound) -> Option<String> {
+    if a.protocol == Protocol::Pop3 {
+        return Some("the maildrop".to_owned());
+    }
+    let included = |account: &Inbound, name: &str| {
+        !account.folders.iter().any(|f| f.strip_prefix('!').is_some_and(|f| hits(f, name)))
+    };
+    let pairs = a.folders.iter().flat_map(|x| b.folders.iter().map(move |y| (x, y)));
+    let clash = pairs
+        .filter(|(x, y)| !x.starts_with('!') && !y.starts_with('!'))
+        .filter(|(x, y)| hits(x, y) || hits(y, x))
+        // The one without wildcards is the folder in question.
+        .map(|(x, y)| if x.contains(['*', '%']) { y } else { x })
+        .find(|name| included(a, name) && included(b, name));
+    clash.map(|name| format!("`{name}`"))
+}
+
+fn hits(pattern: &str, name: &str) -> bool {
+    let spelled = |text: &str| -> Vec<char> {
+        let inbox = text.eq_ignore_ascii_case("INBOX");
+        let text = if inbox { "INBOX".to_owned() } else { text.replace('%', "*") };
+        text.chars().collect()
+    };
+    include::matches(&spelled(pattern), &spelled(name))
+}

@@ -1,0 +1,134 @@
+//! `[daemon]`, `[archive]`, `[log]`, `[notices]`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use super::Builder;
+use crate::config::keys::{self, Table};
+use crate::config::problem::Problem;
+use crate::config::raw::RawTable;
+use crate::config::types::{ArchiveConfig, DaemonConfig, LogConfig, NoticesConfig, WritePart};
+use crate::config::value::Value;
+use crate::config::view::{Layer, View};
+
+impl<'a> Builder<'a> {
+    fn single(&mut self, spec: &'static Table, table: &'a RawTable) -> View<'a> {
+        let view = View::new(spec, vec![(Layer::Own, table)]);
+        self.origins.insert(spec.path.to_owned(), view.origins());
+        view
+    }
+
+    pub(super) fn daemon(&mut self) -> DaemonConfig {
+        let view = self.single(&keys::DAEMON, &self.raw.daemon);
+        DaemonConfig {
+            state_dir: view.path_of("state_dir").unwrap_or_default(),
+            max_connections: view.number("max_connections").unwrap_or(1) as usize,
+        }
+    }
+
+    pub(super) fn archive(&mut self) -> ArchiveConfig {
+        let view = self.single(&keys::ARCHIVE, &self.raw.archive);
+        self.archive_root(&view);
+        let (dir_mode, file_mode) = (mode(&view, "dir_mode"), mode(&view, "file_mode"));
+        self.modes(&view, dir_mode, file_mode);
+        let (timezone, timezone_name) = match view.value("timezone") {
+            Some(Value::Zone(zone, name)) => (zone, name),
+            _ => (TimeZone::UTC, "UTC".to_owned()),
+        };
+        ArchiveConfig {
+            root: view.path_of("root").unwrap_or_default(),
+            layout: view.text("layout").unwrap_or_default(),
+            timezone,
+            timezone_name,
+            write: write_parts(&view.list("write")),
+            min_free: view.size("min_free").unwrap_or_default(),
+            dir_mode,
+            file_mode,
+            allow_network_root: view.flag("allow_network_root"),
+        }
+    }
+
+    /// `root` must be there; that it doesn't exist yet is for `init-root` to mend.
+    fn archive_root(&mut self, view: &View<'_>) {
+        if !view.has("root") && !self.raw.main_broken {
+            let hint = "add `[archive]` with `root = \"/srv/postrider\"`; \
+                        `postrider init-root` then makes it";
+            let problem = Problem::error("`root` is missing in `[archive]`").hint(hint);
+            self.report_at(view, "", problem.within("archive"));
+        }
+        let Some(root) = view.path_of("root").filter(|root| !root.is_dir()) else { return };
+        let what = format!("the archive root `{}` is not there", root.display());
+        let problem = Problem::warning(what).hint("`postrider init-root` makes it");
+        self.report_at(view, "root", problem);
+    }
+
+    fn modes(&mut self, view: &View<'_>, dir_mode: u32, file_mode: u32) {
+        if dir_mode & 0o700 != 0o700 {
+            let what = format!("`dir_mode = \"{dir_mode:04o}\"` shuts the owner out");
+            self.report_at(view, "dir_mode", Problem::error(what).hint("such as `\"0750\"`"));
+        }
+        for (key, mode) in [("dir_mode", dir_mode), ("file_mode", file_mode)] {
+            if mode & 0o007 != 0 {
+                let what =
+                    format!("`{key} = \"{mode:04o}\"` opens the mail to everyone on this host");
+                self.report_at(
+                    view,
+                    key,
+                    Problem::warning(what).hint("readers may join the group"),
+                );
+            }
+        }
+    }
+
+    pub(super) fn log(&mut self) -> LogConfig {
+        let view = self.single(&keys::LOG, &self.raw.log);
+        let level = match view.text("level").as_deref() {
+            Some("error") => tracing::Level::ERROR,
+            Some("warning") => tracing::Level::WARN,
+            Some("debug") => tracing::Level::DEBUG,
+            _ => tracing::Level::INFO,
+        };
+        LogConfig {
+            level,
+            keep: view.duration("keep").unwrap_or(Duration::MAX),
+            filters: self.raw.filters.clone(),
+        }
+    }
+
+    pub(super) fn notices(&mut self) -> NoticesConfig {
+        let view = self.single(&keys::NOTICES, &self.raw.notices);
+        let sends = ["error_reporting", "feedback"].into_iter().find(|key| view.has(key));
+        if let Some(key) = sends.filter(|_| !view.has("system")) {
+            let problem = Problem::error(format!("`{key}` needs `system`, the From of its mail"));
+            self.report_at(&view, key, problem.hint("add `system = \"robot@example.org\"`"));
+        }
+        NoticesConfig {
+            system: view.text("system"),
+            error_reporting: view.text("error_reporting"),
+            feedback: view.text("feedback"),
+            outbound: view.account("outbound"),
+        }
+    }
+
+    /// The state folder, before anything else is known.
+    pub(in crate::config) fn state_dir(daemon: &RawTable) -> PathBuf {
+        let view = View::new(&keys::DAEMON, vec![(Layer::Own, daemon)]);
+        view.path_of("state_dir").unwrap_or_default()
+    }
+}
+
+fn mode(view: &View<'_>, key: &str) -> u32 {
+    if let Some(Value::Mode(mode)) = view.value(key) { mode } else { 0o700 }
+}
+
+fn write_parts(words: &[String]) -> Vec<WritePart> {
+    let parts = [
+        ("attachments", WritePart::Attachments),
+        ("html", WritePart::Html),
+        ("text", WritePart::Text),
+    ];
+    let wanted = parts.into_iter().filter(|(word, _)| words.iter().any(|w| w == word));
+    wanted.map(|(_, part)| part).collect()
+}

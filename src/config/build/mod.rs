@@ -1,0 +1,91 @@
+//! From typed tables to [`Config`]: defaults, computed values, and the rules between keys.
+
+mod across;
+mod global;
+mod inbound;
+mod oauth;
+mod outbound;
+mod server;
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::origin::Origins;
+use super::problem::{Place, Problem};
+use super::raw::Raw;
+use super::types::Config;
+use super::view::View;
+
+/// What the builders share: the problems found so far, and what values are judged by.
+#[derive(Debug)]
+pub(super) struct Builder<'a> {
+    pub(super) raw: &'a Raw,
+    pub(super) now: Timestamp,
+    pub(super) zone: TimeZone,
+    pub(super) problems: &'a mut Vec<Problem>,
+    pub(super) origins: Origins,
+}
+
+/// Builds the config; it is valid only if no error was found.
+pub(super) fn build(
+    raw: &Raw,
+    files: Vec<PathBuf>,
+    now: Timestamp,
+    problems: &mut Vec<Problem>,
+) -> (Config, Origins) {
+    let mut builder = Builder { raw, now, zone: TimeZone::UTC, problems, origins: Origins::new() };
+    let archive = builder.archive();
+    builder.zone = archive.timezone.clone();
+    let config = Config {
+        files,
+        daemon: builder.daemon(),
+        archive,
+        log: builder.log(),
+        notices: builder.notices(),
+        inbound: builder.inbound(),
+        outbound: builder.outbound(),
+        oauth: builder.oauth(),
+    };
+    builder.across(&config);
+    let origins = builder.origins.into_iter().map(|(path, keys)| (half_path(path), keys));
+    (config, origins.collect())
+}
+
+/// `account.NAME.inbound` is known as `inbound.NAME`, like any other inbound account.
+fn half_path(path: String) -> String {
+    let Some(rest) = path.strip_prefix("account.") else { return path };
+    let halves = [
+        (".inbound.properties", "inbound", ".properties"),
+        (".inbound", "inbound", ""),
+        (".outbound", "outbound", ""),
+    ];
+    let named = |(end, kind, suffix): (&str, &str, &str)| {
+        rest.strip_suffix(end).map(|name| format!("{kind}.{name}{suffix}"))
+    };
+    halves.into_iter().find_map(named).unwrap_or(path)
+}
+
+impl Builder<'_> {
+    fn report(&mut self, place: Option<&Place>, path: &str, problem: Problem) {
+        let problem = match place {
+            Some(place) => problem.at(place),
+            None => problem,
+        };
+        self.problems.push(problem.within(path));
+    }
+
+    /// A problem at a key of a view.
+    fn report_at(&mut self, view: &View<'_>, key: &str, problem: Problem) {
+        self.report(view.place(key), view.path(), problem);
+    }
+
+    /// A key that must be there; silent where it may have got lost by a syntax error.
+    fn require(&mut self, view: &View<'_>, key: &str, hint: &str) {
+        if !view.has(key) && !view.is_broken() && !self.raw.main_broken {
+            let problem = Problem::error(format!("`{key}` is missing")).hint(hint);
+            self.report_at(view, "", problem);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! `[outbound.NAME]`.
+
+use std::collections::BTreeMap;
+
+use super::Builder;
+use super::server::{known, layers};
+use crate::config::keys;
+use crate::config::origin::{Origin, OriginKind};
+use crate::config::problem::Problem;
+use crate::config::raw::RawHalf;
+use crate::config::types::Outbound;
+use crate::config::value::Value;
+use crate::config::view::View;
+use crate::model::AccountName;
+
+impl<'a> Builder<'a> {
+    pub(super) fn outbound(&mut self) -> BTreeMap<AccountName, Outbound> {
+        let raw = self.raw;
+        let mut accounts = BTreeMap::new();
+        for (name, half) in &raw.outbound {
+            let name = AccountName::from(name.as_str());
+            accounts.insert(AccountName::clone(&name), self.submission(name, half));
+        }
+        accounts
+    }
+
+    fn submission(&mut self, name: AccountName, half: &'a RawHalf) -> Outbound {
+        let view = layers(&keys::OUTBOUND, half, &self.raw.defaults_outbound);
+        self.origins.insert(view.path().to_owned(), view.origins());
+        self.require(&view, "host", "add `host = \"smtp.example.org\"`");
+        let encryption = self.encryption(&view);
+        let port = self.port(&view, "smtp", encryption);
+        let user = self.or_address(&view, "user", half);
+        let oauth = self.submission_credentials(&view, user.is_some());
+        self.pop_before_smtp(&view);
+        Outbound {
+            name,
+            description: view.text("description"),
+            enabled: view.flag("enabled"),
+            host: view.text("host").unwrap_or_default(),
+            port,
+            encryption,
+            allow_plaintext: view.flag("allow_plaintext"),
+            bind_address: view.ip("bind_address"),
+            tls_verify: view.flag("tls_verify"),
+            tls_ca_file: view.path_of("tls_ca_file"),
+            tls_name: view.text("tls_name"),
+            connect_timeout: view.duration("connect_timeout").unwrap_or_default(),
+            read_timeout: view.duration("read_timeout").unwrap_or_default(),
+            user,
+            password: if oauth { None } else { view.secret("password") },
+            oauth: if oauth { view.text("oauth") } else { None },
+            safe_logon: view.safe_logon(),
+            pop_before_smtp: view.account("pop_before_smtp"),
+            from: self.or_address(&view, "from", half),
+            from_name: view.text("from_name"),
+            organization: view.text("organization"),
+            reply_to: view.list("reply_to"),
+            test_to: view.text("test_to"),
+            protect: view.flag("protect"),
+            debug: view.flag("debug"),
+        }
+    }
+
+    /// `user` and `from` default to the `address` of `[account.NAME]`.
+    fn or_address(&mut self, view: &View<'_>, key: &'static str, half: &RawHalf) -> Option<String> {
+        if view.has(key) {
+            return view.text(key);
+        }
+        let entry = half.shared.as_ref()?.entries.get("address")?;
+        let Some(Value::Text(address)) = &entry.value else { return None };
+        let from = OriginKind::Computed("address".to_owned());
+        let origin = Origin { value: entry.shown.clone(), from };
+        self.origins.entry(view.path().to_owned()).or_default().insert(key, origin);
+        Some(address.clone())
+    }
+
+    fn submission_credentials(&mut self, view: &View<'_>, user: bool) -> bool {
+        let oauth = self.uses_oauth(view);
+        let key = if oauth { "oauth" } else { "password" };
+        if oauth {
+            self.oauth_exists(view);
+        }
+        if view.has(key) && !user && !view.has("user") {
+            let problem = Problem::error(format!("`{key}` needs `user`"));
+            self.report_at(view, key, problem.hint("add `user = \"…\"`"));
+        }
+        if view.has("user") && !view.has(key) && !view.is_broken() {
+            let problem = Problem::error("`user` needs `password` or `oauth`");
+            let hint = "add one of them, or remove `user` for a relay that asks for none";
+            self.report_at(view, "user", problem.hint(hint));
+        }
+        oauth
+    }
+
+    fn pop_before_smtp(&mut self, view: &View<'_>) {
+        let Some(name) = view.text("pop_before_smtp") else { return };
+        if self.raw.inbound.contains_key(&name) || self.raw.broken {
+            return;
+        }
+        let defined: Vec<&str> = self.raw.inbound.keys().map(String::as_str).collect();
+        let what = format!("`pop_before_smtp = \"{name}\"` is no inbound account");
+        let hint = format!("the name of an `[inbound.NAME]`{}", known(&defined));
+        self.report_at(view, "pop_before_smtp", Problem::error(what).hint(hint));
+    }
+}

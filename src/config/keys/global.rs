@@ -1,0 +1,288 @@
+//! Keys of the tables that stand once, and of `[oauth.NAME]`.
+
+use super::{Group, Key, Kind, NO, Table, bare, days, key, secs};
+
+pub(crate) const TOP: Table = Table {
+    path: "",
+    meaning: "The top level: before the first table.",
+    groups: &[Group {
+        title: "Files",
+        keys: &[key(
+            "include",
+            Kind::Texts,
+            "[]",
+            "More files with accounts and oauth tables; `*` and `?` in the last part, read sorted.",
+            "Relative to this file's folder. One level: an included file includes nothing.",
+        )],
+    }],
+};
+
+pub(crate) const DAEMON: Table = Table {
+    path: "daemon",
+    meaning: "The process and its state.",
+    groups: &[Group {
+        title: "State and limits",
+        keys: &[
+            key(
+                "state_dir",
+                Kind::Path,
+                "\"/var/lib/postrider\"",
+                "Folder of ledger, log, keystore and lock; mode 0700.",
+                "Must be on a local file system.",
+            ),
+            key(
+                "max_connections",
+                Kind::Integer(1, 100_000),
+                "256",
+                "Connections at the same time, all accounts together.",
+                "Bounds memory and open files.",
+            ),
+        ],
+    }],
+};
+
+pub(crate) const ARCHIVE: Table = Table {
+    path: "archive",
+    meaning: "Where mail is stored, and how it looks there.",
+    groups: &[
+        Group {
+            title: "Place",
+            keys: &[
+                bare(
+                    "root",
+                    Kind::Path,
+                    "\"/srv/postrider\"",
+                    "The archive root. Required.",
+                    "`postrider init-root` makes it, with a marker file.",
+                ),
+                key(
+                    "layout",
+                    Kind::Layout,
+                    "\"{account}/in/{date}/{message}\"",
+                    "Path of a message folder below the root.",
+                    "`{date}` is YYYYMMDD of the received date, in `timezone`.",
+                ),
+                key(
+                    "timezone",
+                    Kind::TimeZone,
+                    "\"UTC\"",
+                    "Zone of `{date}`, of the folder's time and of cron expressions.",
+                    "What is archived already stays where it is when this changes.",
+                ),
+            ],
+        },
+        Group {
+            title: "Contents",
+            keys: &[
+                key(
+                    "write",
+                    Kind::Choices(&["eml", "json", "text", "html", "attachments"]),
+                    "[\"eml\", \"json\", \"text\", \"html\", \"attachments\"]",
+                    "What a message folder holds.",
+                    "`eml` and `json` are always written.",
+                ),
+                key(
+                    "dir_mode",
+                    Kind::Mode,
+                    "\"0750\"",
+                    "Mode of folders, whatever the umask.",
+                    "Readers join the group.",
+                ),
+                key(
+                    "file_mode",
+                    Kind::Mode,
+                    "\"0640\"",
+                    "Mode of files, whatever the umask.",
+                    "Readers join the group.",
+                ),
+            ],
+        },
+        Group {
+            title: "Safety",
+            keys: &[
+                key(
+                    "min_free",
+                    Kind::Size,
+                    "\"1GiB\"",
+                    "Free space that fetching leaves alone.",
+                    "",
+                ),
+                key(
+                    "allow_network_root",
+                    Kind::Bool,
+                    NO,
+                    "Deletes are allowed with the root on NFS, CIFS or FUSE.",
+                    "Such file systems may lose what they called stored.",
+                ),
+            ],
+        },
+    ],
+};
+
+pub(crate) const LOG: Table = Table {
+    path: "log",
+    meaning: "The main log.",
+    groups: &[Group {
+        title: "Records",
+        keys: &[
+            key(
+                "level",
+                Kind::Choice(&["error", "warning", "info", "debug"]),
+                "\"info\"",
+                "The least severe level that is kept.",
+                "",
+            ),
+            key(
+                "keep",
+                Kind::Duration(secs(3600), days(36_500)),
+                "\"90d\"",
+                "How long records are kept.",
+                "",
+            ),
+        ],
+    }],
+};
+
+pub(crate) const FILTERS: Table = Table {
+    path: "log.filters",
+    meaning: "Saved conditions of the log, with names of your own; read, but not used yet.",
+    groups: &[Group {
+        title: "Filters",
+        keys: &[bare(
+            "imap_failures",
+            Kind::Text(4096),
+            "\"source = imap-auth and level = error\"",
+            "A condition on a record's fields.",
+            "",
+        )],
+    }],
+};
+
+pub(crate) const NOTICES: Table = Table {
+    path: "notices",
+    meaning: "Mail that postrider itself sends.",
+    groups: &[Group {
+        title: "Addresses",
+        keys: &[
+            bare(
+                "system",
+                Kind::Address,
+                "\"robot@example.org\"",
+                "From of all mail that postrider sends.",
+                "Best the outbound account's own address: servers refuse others.",
+            ),
+            bare(
+                "error_reporting",
+                Kind::Address,
+                "\"ops@example.org\"",
+                "Where errors are reported.",
+                "",
+            ),
+            bare(
+                "feedback",
+                Kind::Address,
+                "\"support@example.org\"",
+                "Where feedback from users goes.",
+                "",
+            ),
+            bare(
+                "outbound",
+                Kind::AccountName,
+                "\"relay\"",
+                "The outbound account that sends.",
+                "Needed when there are two or more.",
+            ),
+        ],
+    }],
+};
+
+pub(crate) const OAUTH: Table = Table {
+    path: "oauth.NAME",
+    meaning: "How OAuth2 tokens are got; accounts refer to it by `oauth = \"NAME\"`.",
+    groups: &[
+        Group {
+            title: "Provider",
+            keys: &[
+                bare(
+                    "provider",
+                    Kind::Choice(&["google", "office365", "generic"]),
+                    "\"office365\"",
+                    "Whose endpoints and scopes. Required.",
+                    "`generic` needs `token_url`.",
+                ),
+                bare(
+                    "grant",
+                    Kind::Choice(&[
+                        "refresh_token",
+                        "client_credentials",
+                        "password",
+                        "authorization_code",
+                        "device_code",
+                    ]),
+                    "\"client_credentials\"",
+                    "The OAuth2 grant.",
+                    "Google has no device_code for mail; password fails with MFA.",
+                ),
+                bare(
+                    "tenant_id",
+                    Kind::Text(256),
+                    "\"00000000-0000-0000-0000-000000000000\"",
+                    "Tenant id or domain at office365.",
+                    "client_credentials needs the tenant's own, not `common`.",
+                ),
+            ],
+        },
+        Group {
+            title: "Client",
+            keys: &[
+                bare(
+                    "client_id",
+                    Kind::Text(512),
+                    "\"11111111-1111-1111-1111-111111111111\"",
+                    "The registered client. Required.",
+                    "",
+                ),
+                bare(
+                    "client_secret",
+                    Kind::Secret,
+                    "{ credential = \"m365\" }",
+                    "The client's secret.",
+                    "Google wants one even for desktop clients.",
+                ),
+                bare(
+                    "refresh_token",
+                    Kind::Secret,
+                    "{ key = \"m365-refresh\" }",
+                    "A refresh token got elsewhere.",
+                    "",
+                ),
+            ],
+        },
+        Group { title: "Endpoints", keys: ENDPOINTS },
+    ],
+};
+
+const ENDPOINTS: &[Key] = &[
+    bare(
+        "auth_url",
+        Kind::Text(2048),
+        "\"https://login.example.org/authorize\"",
+        "Authorization endpoint.",
+        "For `generic` and sovereign clouds.",
+    ),
+    bare(
+        "token_url",
+        Kind::Text(2048),
+        "\"https://login.example.org/token\"",
+        "Token endpoint.",
+        "For `generic` and sovereign clouds.",
+    ),
+    bare(
+        "device_url",
+        Kind::Text(2048),
+        "\"https://login.example.org/devicecode\"",
+        "Device authorization endpoint.",
+        "For `generic` with device_code.",
+    ),
+    bare("scopes", Kind::Texts, "[\"mail\"]", "Scopes to ask for.", "For `generic`."),
+];

@@ -1,0 +1,321 @@
+//! Keys of `[inbound.NAME]` and its properties.
+
+use std::time::Duration;
+
+use super::{Group, Key, Kind, NO, Table, YES, bare, days, key, secs};
+
+pub(crate) const INBOUND: Table = Table {
+    path: "inbound.NAME",
+    meaning: "A remote IMAP account or POP3 maildrop. `[defaults.inbound]` takes the same keys.",
+    groups: &[
+        Group { title: "Account", keys: ACCOUNT },
+        Group { title: "Server", keys: SERVER },
+        Group { title: "Authentication", keys: AUTHENTICATION },
+        Group { title: "Which mail, and when", keys: SELECTION },
+        Group { title: "Delete on the server", keys: DELETE },
+        Group { title: "Deadlines", keys: DEADLINES },
+        Group { title: "Care", keys: CARE },
+    ],
+};
+
+const ACCOUNT: &[Key] = &[
+    bare(
+        "description",
+        Kind::Text(1024),
+        "\"Invoices of all suppliers\"",
+        "Free text for people; `address` stands in for it.",
+        "",
+    ),
+    bare(
+        "label",
+        Kind::Text(128),
+        "\"accounts-payable\"",
+        "Goes into `message.json` and the log.",
+        "For those who sort mail by it.",
+    ),
+    key("enabled", Kind::Bool, YES, "Whether it is polled.", ""),
+    bare(
+        "renamed_from",
+        Kind::AccountName,
+        "\"old-name\"",
+        "The table's name before a rename.",
+        "Without it a renamed account starts anew and fetches all mail again.",
+    ),
+];
+
+const SERVER: &[Key] = &[
+    bare(
+        "protocol",
+        Kind::Choice(&["imap", "pop3"]),
+        "\"imap\"",
+        "How the server is spoken to. Required.",
+        "",
+    ),
+    bare(
+        "host",
+        Kind::Host,
+        "\"imap.example.org\"",
+        "The server. Required.",
+        "Name only: the port and the encryption have keys of their own.",
+    ),
+    bare(
+        "port",
+        Kind::Integer(1, 65_535),
+        "993",
+        "TCP port; computed from protocol and encryption.",
+        "imap 993 tls, 143 else; pop3 995 tls, 110 else.",
+    ),
+    key(
+        "encryption",
+        Kind::Choice(&["tls", "starttls", "none"]),
+        "\"tls\"",
+        "When TLS begins: from the first octet, by STARTTLS or STLS, never.",
+        "A server without the encryption asked for fails the poll.",
+    ),
+    key(
+        "allow_plaintext",
+        Kind::Bool,
+        NO,
+        "Encryption `none` is meant.",
+        "Always needed for it, on loopback too.",
+    ),
+    bare(
+        "bind_address",
+        Kind::Ip,
+        "\"203.0.113.7\"",
+        "Local address to connect from.",
+        "For servers that allow only known addresses.",
+    ),
+    key(
+        "tls_verify",
+        Kind::Bool,
+        YES,
+        "Checks the server's certificate.",
+        "Off, anyone on the way can read the password and the mail.",
+    ),
+    bare(
+        "tls_ca_file",
+        Kind::Path,
+        "\"/etc/postrider/ca.pem\"",
+        "PEM file of further CAs that are trusted.",
+        "For a private CA.",
+    ),
+    bare(
+        "tls_name",
+        Kind::Host,
+        "\"mail.example.org\"",
+        "Name to expect in the certificate instead of `host`.",
+        "When `host` is an IP address.",
+    ),
+];
+
+const AUTHENTICATION: &[Key] = &[
+    bare(
+        "address",
+        Kind::Address,
+        "\"invoices@example.org\"",
+        "The mailbox's address; `user` defaults to it.",
+        "",
+    ),
+    bare(
+        "user",
+        Kind::Text(512),
+        "\"invoices@example.org\"",
+        "User name. Required where there is no `address`.",
+        "",
+    ),
+    bare(
+        "password",
+        Kind::Secret,
+        "{ credential = \"invoices\" }",
+        "The password, or where it is. Required unless `oauth` is set.",
+        "A text makes this file a secret: mode 0600.",
+    ),
+    bare(
+        "oauth",
+        Kind::AccountName,
+        "\"m365\"",
+        "`[oauth.NAME]` instead of a password.",
+        "Microsoft 365 takes no passwords.",
+    ),
+    key(
+        "safe_logon",
+        Kind::BoolOr("strict"),
+        YES,
+        "No PLAIN, LOGIN or USER without TLS; `\"strict\"`: not at all.",
+        "`allow_plaintext` lifts `true`, not `\"strict\"`.",
+    ),
+];
+
+const SELECTION: &[Key] = &[
+    key(
+        "folders",
+        Kind::Folders,
+        "[\"INBOX\"]",
+        "Mailboxes, IMAP only; names or globs, `!` excludes.",
+        "POP3 has no folders.",
+    ),
+    key(
+        "poll_interval",
+        Kind::Duration(secs(1), days(7)),
+        "\"5m\"",
+        "Time between two polls; below 30 s a warning.",
+        "Providers throttle those who come too often.",
+    ),
+    bare(
+        "cron",
+        Kind::Cron,
+        "\"*/5 8-18 * * Mon-Fri\"",
+        "When it is polled, instead of `poll_interval`; in `archive.timezone`.",
+        "For office hours.",
+    ),
+    key("batch_max", Kind::Limit(1, 1_000_000), "200", "Messages in one batch, oldest first.", ""),
+    key(
+        "batch_max_bytes",
+        Kind::SizeLimit,
+        "\"64MiB\"",
+        "Octets in one batch; one message always fits.",
+        "",
+    ),
+    key(
+        "drain",
+        Kind::Bool,
+        YES,
+        "A poll goes on, batch after batch, until nothing is left.",
+        "`false`: the rest waits for the next poll.",
+    ),
+    bare(
+        "process_after",
+        Kind::DateTime,
+        "2026-01-01T00:00:00Z",
+        "Mail received earlier is skipped.",
+        "With an offset or `Z`; else `archive.timezone` is taken, with a warning.",
+    ),
+    bare(
+        "ignore_older_than",
+        Kind::Duration(secs(1), days(36_500)),
+        "\"72h\"",
+        "Mail received longer ago is skipped.",
+        "",
+    ),
+    bare(
+        "min_age",
+        Kind::Duration(secs(1), days(3650)),
+        "\"10m\"",
+        "Younger mail waits.",
+        "For mailboxes that other programs sort first.",
+    ),
+    bare(
+        "max_message_size",
+        Kind::SizeLimit,
+        "\"2GiB\"",
+        "Larger messages are held, not fetched.",
+        "",
+    ),
+];
+
+const DELETE: &[Key] = &[
+    key(
+        "delete_read",
+        Kind::Bool,
+        NO,
+        "Deletes on the server what is provably stored; \"read\" = stored by postrider.",
+        "",
+    ),
+    bare(
+        "delete_after_days",
+        Kind::Integer(0, 36_500),
+        "14",
+        "Days of 24 hours after storing; absent or 0: as soon as stored.",
+        "Needs `delete_read = true`.",
+    ),
+    bare("delete_max_per_poll", Kind::Integer(1, 10_000_000), "1000", "A brake on deletes.", ""),
+    key(
+        "pop3_no_uidl",
+        Kind::Choice(&["refuse", "download"]),
+        "\"refuse\"",
+        "POP3 servers without UIDL: fail, or download each time and compare.",
+        "Without unique-ids nothing can be deleted.",
+    ),
+];
+
+const DEADLINES: &[Key] = &[
+    key(
+        "connect_timeout",
+        Kind::Duration(Duration::from_millis(100), secs(3600)),
+        "\"30s\"",
+        "For the TCP connect.",
+        "",
+    ),
+    key(
+        "read_timeout",
+        Kind::Duration(Duration::from_millis(100), secs(3600)),
+        "\"120s\"",
+        "For each wait for the server's next octets: TLS, greeting, replies.",
+        "",
+    ),
+    key(
+        "min_rate",
+        Kind::Rate,
+        "\"1KiB/5min\"",
+        "A server that sends less is taken for dead.",
+        "A server that drips is a server that hangs.",
+    ),
+    key(
+        "poll_deadline",
+        Kind::Duration(secs(1), days(7)),
+        "\"30m\"",
+        "A poll ends between messages when this is over, and keeps what it has.",
+        "",
+    ),
+];
+
+const CARE: &[Key] = &[
+    key("protect", Kind::Bool, NO, "An import never changes or removes this account.", ""),
+    key("debug", Kind::Bool, NO, "Writes the protocol to the log, secrets and bodies hidden.", ""),
+];
+
+pub(crate) const PROPERTIES: Table = Table {
+    path: "inbound.NAME.properties",
+    meaning: "Protocol tuning; rarely needed. Also below `[defaults.inbound.properties]`.",
+    groups: &[Group {
+        title: "Tuning",
+        keys: &[
+            key(
+                "imap.fetch_chunk",
+                Kind::Size,
+                "\"1MiB\"",
+                "Octets of one partial fetch of a large message.",
+                "",
+            ),
+            key(
+                "imap.list_window",
+                Kind::Integer(100, 1_000_000),
+                "5000",
+                "UIDs of one listing window.",
+                "",
+            ),
+            key(
+                "imap.fetch_batch",
+                Kind::Integer(1, 10_000),
+                "50",
+                "Messages of one FETCH command.",
+                "",
+            ),
+            key(
+                "pop3.pipeline",
+                Kind::Integer(1, 1000),
+                "16",
+                "Commands under way at once, where the server allows PIPELINING.",
+                "1 switches it off.",
+            ),
+            key(
+                "tcp.keepalive",
+                Kind::Duration(secs(1), days(1)),
+                "\"60s\"",
+                "Idle time before the first TCP keepalive probe.",
+                "",
+            ),
+        ],
+    }],
+};

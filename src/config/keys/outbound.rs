@@ -1,0 +1,159 @@
+//! Keys of `[outbound.NAME]` and `[account.NAME]`.
+
+use std::time::Duration;
+
+use super::{Group, Key, Kind, NO, Table, YES, bare, key, secs};
+
+pub(crate) const OUTBOUND: Table = Table {
+    path: "outbound.NAME",
+    meaning: "A submission server. `[defaults.outbound]` takes the same keys.",
+    groups: &[
+        Group { title: "Account", keys: ACCOUNT_KEYS },
+        Group { title: "Server", keys: SERVER },
+        Group { title: "Authentication", keys: AUTHENTICATION },
+        Group { title: "Mail", keys: MAIL },
+    ],
+};
+
+const ACCOUNT_KEYS: &[Key] = &[
+    bare("description", Kind::Text(1024), "\"The office's relay\"", "Free text for people.", ""),
+    key("enabled", Kind::Bool, YES, "Whether it may be used.", ""),
+    key("protect", Kind::Bool, NO, "An import never changes or removes this account.", ""),
+    key("debug", Kind::Bool, NO, "Writes the protocol to the log, secrets hidden.", ""),
+];
+
+const SERVER: &[Key] = &[
+    bare("host", Kind::Host, "\"smtp.example.org\"", "The server. Required.", ""),
+    bare(
+        "port",
+        Kind::Integer(1, 65_535),
+        "465",
+        "TCP port; computed from encryption.",
+        "tls 465, starttls 587, none 25.",
+    ),
+    key(
+        "encryption",
+        Kind::Choice(&["tls", "starttls", "none"]),
+        "\"tls\"",
+        "When TLS begins: from the first octet, by STARTTLS, never.",
+        "",
+    ),
+    key(
+        "allow_plaintext",
+        Kind::Bool,
+        NO,
+        "Encryption `none` is meant.",
+        "Always needed for it, on loopback too.",
+    ),
+    bare(
+        "bind_address",
+        Kind::Ip,
+        "\"203.0.113.7\"",
+        "Local address to connect from.",
+        "For servers that allow only known addresses.",
+    ),
+    key("tls_verify", Kind::Bool, YES, "Checks the server's certificate.", ""),
+    bare(
+        "tls_ca_file",
+        Kind::Path,
+        "\"/etc/postrider/ca.pem\"",
+        "PEM file of further CAs that are trusted.",
+        "For a private CA.",
+    ),
+    bare(
+        "tls_name",
+        Kind::Host,
+        "\"smtp.example.org\"",
+        "Name to expect in the certificate instead of `host`.",
+        "When `host` is an IP address.",
+    ),
+    key(
+        "connect_timeout",
+        Kind::Duration(Duration::from_millis(100), secs(3600)),
+        "\"10s\"",
+        "For the TCP connect.",
+        "",
+    ),
+    key(
+        "read_timeout",
+        Kind::Duration(Duration::from_millis(100), secs(3600)),
+        "\"120s\"",
+        "For each wait for the server's next octets.",
+        "",
+    ),
+];
+
+const AUTHENTICATION: &[Key] = &[
+    bare(
+        "user",
+        Kind::Text(512),
+        "\"robot@example.org\"",
+        "User name; a relay that asks for none has none.",
+        "",
+    ),
+    bare(
+        "password",
+        Kind::Secret,
+        "{ credential = \"relay\" }",
+        "The password, or where it is.",
+        "Needs `user`.",
+    ),
+    bare("oauth", Kind::AccountName, "\"m365\"", "`[oauth.NAME]` instead of a password.", ""),
+    key(
+        "safe_logon",
+        Kind::BoolOr("strict"),
+        YES,
+        "No PLAIN or LOGIN without TLS; `\"strict\"`: not at all.",
+        "",
+    ),
+    bare(
+        "pop_before_smtp",
+        Kind::AccountName,
+        "\"invoices\"",
+        "The inbound account that must log in first.",
+        "For servers that ask for it.",
+    ),
+];
+
+const MAIL: &[Key] = &[
+    bare("from", Kind::Address, "\"robot@example.org\"", "From address.", ""),
+    bare("from_name", Kind::Text(256), "\"Post Rider\"", "Display name of the From address.", ""),
+    bare("organization", Kind::Text(256), "\"Example Ltd\"", "Organization field.", ""),
+    bare("reply_to", Kind::Addresses, "\"help@example.org\"", "Reply-To addresses.", ""),
+    bare("test_to", Kind::Address, "\"ops@example.org\"", "Where test messages go.", ""),
+];
+
+pub(crate) const ACCOUNT: Table = Table {
+    path: "account.NAME",
+    meaning: "One account with two halves, `[account.NAME.inbound]` and \
+              `[account.NAME.outbound]`, which share these keys.",
+    groups: &[Group {
+        title: "Shared by both halves",
+        keys: &[
+            bare("description", Kind::Text(1024), "\"Sales\"", "Free text for people.", ""),
+            key("enabled", Kind::Bool, YES, "Whether both halves are used.", ""),
+            bare(
+                "address",
+                Kind::Address,
+                "\"sales@example.org\"",
+                "The mailbox's address; `user` and `from` default to it.",
+                "",
+            ),
+            bare("user", Kind::Text(512), "\"sales@example.org\"", "User name.", ""),
+            bare(
+                "password",
+                Kind::Secret,
+                "{ credential = \"sales\" }",
+                "The password, or where it is.",
+                "",
+            ),
+            bare(
+                "oauth",
+                Kind::AccountName,
+                "\"m365\"",
+                "`[oauth.NAME]` instead of a password.",
+                "",
+            ),
+        ],
+    }],
+};

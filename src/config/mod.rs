@@ -1,0 +1,147 @@
+//! The configuration: TOML text in, a checked [`Config`] or every problem at once out.
+//!
+//! Raw values are never seen outside: what is in [`Config`] is valid, complete and in units. Not
+//! for searching the file; that is `cli`. TOML 1.1 is read with the parser that recovers from
+//! errors, so that one mistake doesn't hide the others.
+
+mod build;
+mod document;
+mod foreign;
+mod include;
+mod keys;
+mod nearest;
+mod origin;
+mod permissions;
+mod problem;
+mod raw;
+mod source;
+mod types;
+mod value;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use build::Builder;
+use raw::Raw;
+use source::Source;
+
+pub use document::{example, reference};
+pub use keys::{Group, Key, Kind, TABLES, Table};
+pub use origin::{Origin, OriginKind, Origins};
+pub use permissions::secret_file_fault;
+pub use problem::{Place, Problem, Severity};
+pub use types::{
+    ArchiveConfig, Config, DaemonConfig, DeleteRule, Encryption, Inbound, LogConfig, MinRate,
+    NoticesConfig, Oauth, Outbound, Properties, Protocol, SafeLogon, Schedule, SecretSpec,
+    WritePart,
+};
+
+/// What came of reading a configuration.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The config; `None` when there are errors.
+    pub config: Option<Config>,
+    /// All problems, by file in the order of reading, then by line.
+    pub problems: Vec<Problem>,
+    /// The files that were read or should have been, the main one first.
+    pub files: Vec<PathBuf>,
+    /// Inbound accounts read, good or bad.
+    pub inbound: usize,
+    /// Outbound accounts read, good or bad.
+    pub outbound: usize,
+    /// Each effective value's origin: by table (`inbound.NAME`, `inbound.NAME.properties`,
+    /// `outbound.NAME`, `archive`…) and key. Secrets are shown by their kind only.
+    pub origins: Origins,
+}
+
+impl Loaded {
+    /// Problems of one severity.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.problems.iter().filter(|problem| problem.severity == severity).count()
+    }
+
+    /// "2 errors, 1 warning in 3 files; 4 inbound and 1 outbound account read".
+    pub fn summary(&self) -> String {
+        let plural = |n: usize, word: &str| match n {
+            1 => format!("1 {word}"),
+            n => format!("{n} {word}s"),
+        };
+        let accounts = if self.outbound == 1 { "account" } else { "accounts" };
+        format!(
+            "{}, {} in {}; {} inbound and {} outbound {accounts} read",
+            plural(self.count(Severity::Error), "error"),
+            plural(self.count(Severity::Warning), "warning"),
+            plural(self.files.len(), "file"),
+            self.inbound,
+            self.outbound,
+        )
+    }
+}
+
+/// Reads the main file and what it includes, and checks everything.
+///
+/// `now` judges `process_after`. Reads no environment; of secrets only the files' existence and
+/// mode are looked at.
+pub fn load(path: &Path, now: Timestamp) -> Loaded {
+    match Source::read(path) {
+        Ok(source) => load_source(source, now),
+        Err(problem) => Loaded {
+            config: None,
+            problems: vec![problem.hint(
+                "`--config FILE` or $POSTRIDER_CONFIG names another file; config.example.toml has \
+                 every key",
+            )],
+            files: vec![path.to_path_buf()],
+            inbound: 0,
+            outbound: 0,
+            origins: Origins::new(),
+        },
+    }
+}
+
+/// Checks text that is not in a file; `name` stands for it in problems, and its folder is where
+/// relative paths start.
+pub fn load_text(text: &str, name: &Path, now: Timestamp) -> Loaded {
+    load_source(Source::from_text(name, text.to_owned()), now)
+}
+
+fn load_source(main: Source, now: Timestamp) -> Loaded {
+    let mut problems = Vec::new();
+    let mut raw = Raw::default();
+    raw.add(&main, true, &mut problems);
+    let includes = std::mem::take(&mut raw.includes);
+    let more = include::read(&main, &includes, &mut problems);
+    let mut files = vec![main.file.to_path_buf()];
+    let mut sources = vec![main];
+    for read in more {
+        match read {
+            Ok(source) => {
+                raw.add(&source, false, &mut problems);
+                files.push(source.file.to_path_buf());
+                sources.push(source);
+            }
+            Err(problem) => {
+                raw.broken = true;
+                problems.push(problem);
+            }
+        }
+    }
+    let state_dir = Builder::state_dir(&raw.daemon);
+    permissions::check(&raw, &sources, &state_dir, &mut problems);
+    let (config, origins) = build::build(&raw, files.clone(), now, &mut problems);
+    problem::sort(&mut problems, &files);
+    let good = problems.iter().all(|problem| problem.severity == Severity::Warning);
+    Loaded {
+        config: good.then_some(config),
+        problems,
+        files,
+        inbound: raw.inbound.len(),
+        outbound: raw.outbound.len(),
+        origins,
+    }
+}

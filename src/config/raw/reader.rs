@@ -1,0 +1,340 @@
+//! Walks one file's tables.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+use super::{Entry, Raw, RawTable, unknown};
+use crate::config::foreign;
+use crate::config::keys::{self, Kind, Table};
+use crate::config::problem::{Place, Problem, plain};
+use crate::config::source::Source;
+use crate::config::value::{self, Value};
+
+/// Tables of the top level.
+const TOP: [&str; 9] =
+    ["daemon", "archive", "log", "notices", "defaults", "inbound", "outbound", "oauth", "account"];
+/// Those that an included file may hold.
+const INCLUDED: [&str; 4] = ["inbound", "outbound", "oauth", "account"];
+
+pub(super) type Name<'i> = Spanned<DeString<'i>>;
+pub(super) type Item<'i> = Spanned<DeValue<'i>>;
+
+pub(super) struct Reader<'a> {
+    source: &'a Source,
+    main: bool,
+    base: PathBuf,
+    broken: bool,
+    /// Lines with syntax errors: what was recovered there is not judged.
+    bad_lines: BTreeSet<u32>,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(source: &'a Source, main: bool, problems: &'a mut Vec<Problem>) -> Self {
+        let folder = source.file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        // Absolute, so that no later change of the current folder moves what is meant.
+        let base = std::path::absolute(folder.unwrap_or(Path::new("."))).unwrap_or_default();
+        Self { source, main, base, broken: false, bad_lines: BTreeSet::new(), problems }
+    }
+
+    pub(super) fn read_into(mut self, raw: &mut Raw) {
+        let (document, errors) = DeTable::parse_recoverable(&self.source.text);
+        self.broken = self.syntax(&errors);
+        raw.broken |= self.broken;
+        raw.main_broken |= self.broken && self.main;
+        for (name, item) in document.get_ref() {
+            self.top(name, item, raw);
+        }
+    }
+
+    /// Reports syntax errors; true when something may have got lost by them.
+    fn syntax(&mut self, errors: &[toml::de::Error]) -> bool {
+        let mut broken = false;
+        let mut twice: BTreeSet<u32> = BTreeSet::new();
+        let headers = if errors.is_empty() { Vec::new() } else { headers(&self.source.text) };
+        for error in errors {
+            let span = error.span().unwrap_or(0..0);
+            let place = self.source.place(span.start);
+            let section = headers.partition_point(|(line, _)| *line <= place.line);
+            let section = section.checked_sub(1).and_then(|n| headers.get(n));
+            let (start, header) = section.map_or((0, ""), |(line, path)| (*line, path.as_str()));
+            // The parser's own message quotes the file, passwords too: only its reason is used.
+            let problem = if error.message() == "duplicate key" {
+                let in_header = start == place.line;
+                if !in_header && twice.contains(&start) {
+                    continue;
+                }
+                if in_header {
+                    twice.insert(start);
+                }
+                let name = plain(self.source.slice(span));
+                Problem::error(format!("`{name}` is defined twice")).hint("keep one of them")
+            } else {
+                broken = true;
+                self.bad_lines.insert(place.line);
+                Problem::error(format!("this is not TOML: {}", plain(error.message())))
+            };
+            self.problems.push(problem.at(&place).within(header));
+        }
+        broken
+    }
+
+    fn top(&mut self, name: &Name<'_>, item: &Item<'_>, raw: &mut Raw) {
+        let word = name.get_ref().as_ref();
+        if word == "include" {
+            return self.include(name, item, raw);
+        }
+        if !TOP.contains(&word) {
+            return self.report(name.span(), "", unknown::table(word, item.get_ref(), true, &TOP));
+        }
+        if !self.main && !INCLUDED.contains(&word) {
+            let problem = Problem::error(format!("`[{word}]` stands in an included file"));
+            return self.report(
+                name.span(),
+                "",
+                problem.hint(
+                    "included files hold accounts and oauth tables; move it to the main file",
+                ),
+            );
+        }
+        let Some(table) = self.as_table(name, item, word) else { return };
+        match word {
+            "daemon" => raw.daemon = self.table(&keys::DAEMON, word, name, table),
+            "archive" => raw.archive = self.table(&keys::ARCHIVE, word, name, table),
+            "notices" => raw.notices = self.table(&keys::NOTICES, word, name, table),
+            "log" => self.log(name, table, raw),
+            "defaults" => self.defaults(table, raw),
+            "oauth" => self.oauths(table, raw),
+            "account" => self.accounts(table, raw),
+            _ => self.halves(word, table, raw),
+        }
+    }
+
+    fn include(&mut self, name: &Name<'_>, item: &Item<'_>, raw: &mut Raw) {
+        if !self.main {
+            let problem = Problem::error("`include` stands in an included file");
+            let problem = problem.hint("includes have one level: name all files in the main file");
+            return self.report(name.span(), "", problem);
+        }
+        let DeValue::Array(items) = item.get_ref() else {
+            let shown = value::shown(item.get_ref());
+            let problem = Problem::error(format!("`include = {shown}` is not a list"));
+            return self.report(name.span(), "", problem.hint("`include = [\"conf.d/*.toml\"]`"));
+        };
+        for item in items {
+            match item.get_ref() {
+                DeValue::String(text) if !text.is_empty() && !text.contains('\0') => {
+                    raw.includes.push((text.to_string(), self.place(item.span())));
+                }
+                other => {
+                    let shown = value::shown(other);
+                    let problem = Problem::error(format!("`include`: {shown} is not a file name"));
+                    self.report(item.span(), "", problem);
+                }
+            }
+        }
+    }
+
+    fn log(&mut self, name: &Name<'_>, table: &DeTable<'_>, raw: &mut Raw) {
+        raw.log = self.table(&keys::LOG, "log", name, table);
+        let Some((name, item)) = table.get_key_value("filters") else { return };
+        let Some(filters) = self.as_table(name, item, "log.filters") else { return };
+        for (name, item) in filters {
+            let entry = self.entry(name, item, Kind::Text(4096), "log.filters");
+            if let Some(Value::Text(text)) = entry.value {
+                raw.filters.insert(name.get_ref().to_string(), text);
+            }
+        }
+    }
+
+    fn defaults(&mut self, table: &DeTable<'_>, raw: &mut Raw) {
+        for (name, item) in table {
+            let word = name.get_ref().as_ref();
+            let path = format!("defaults.{}", plain(word));
+            match word {
+                "inbound" => {
+                    let Some(table) = self.as_table(name, item, &path) else { continue };
+                    raw.defaults_inbound = self.table(&keys::INBOUND, &path, name, table);
+                    raw.defaults_properties = self.properties(table, &path);
+                }
+                "outbound" => {
+                    let Some(table) = self.as_table(name, item, &path) else { continue };
+                    raw.defaults_outbound = self.table(&keys::OUTBOUND, &path, name, table);
+                }
+                _ if keys::INBOUND.key(word).is_some() => {
+                    let problem = Problem::error(format!("unknown key `{word}`"));
+                    let problem = problem.hint("write it under `[defaults.inbound]`");
+                    self.report(name.span(), "defaults", problem);
+                }
+                _ => {
+                    let known = ["inbound", "outbound"];
+                    let problem = unknown::table(word, item.get_ref(), false, &known);
+                    self.report(name.span(), "defaults", problem);
+                }
+            }
+        }
+    }
+
+    pub(super) fn as_table<'t, 'i>(
+        &mut self,
+        name: &Name<'i>,
+        item: &'t Item<'i>,
+        path: &str,
+    ) -> Option<&'t DeTable<'i>> {
+        if let DeValue::Table(table) = item.get_ref() {
+            return Some(table);
+        }
+        let named = ["inbound", "outbound", "oauth", "account"].contains(&path);
+        let suffix = if named { ".NAME" } else { "" };
+        let problem = Problem::error(format!("`{path}` is not a table"));
+        self.report(name.span(), "", problem.hint(format!("write `[{path}{suffix}]`")));
+        None
+    }
+
+    /// Flattens `imap.fetch_chunk = …` and `"imap.fetch_chunk" = …`.
+    pub(super) fn properties(&mut self, outer: &DeTable<'_>, path: &str) -> RawTable {
+        let Some((name, item)) = outer.get_key_value("properties") else {
+            return RawTable::default();
+        };
+        let path = format!("{path}.properties");
+        let Some(table) = self.as_table(name, item, &path) else { return RawTable::default() };
+        let mut flat = Vec::new();
+        flatten("", table, &mut flat, 0);
+        let mut read = RawTable {
+            path: path.clone(),
+            place: Some(self.place(name.span())),
+            broken: self.broken,
+            entries: BTreeMap::new(),
+        };
+        for (word, name, item) in flat {
+            if let Some(key) = keys::PROPERTIES.key(&word) {
+                let entry = self.entry(name, item, key.kind, &path);
+                read.entries.insert(key.name, entry);
+            } else {
+                let hint = foreign::property_hint(&word);
+                self.report(name.span(), &path, unknown::key(&keys::PROPERTIES, &word, hint));
+            }
+        }
+        read
+    }
+
+    /// One table; its subtables are read elsewhere.
+    pub(super) fn table(
+        &mut self,
+        spec: &'static Table,
+        path: &str,
+        header: &Name<'_>,
+        table: &DeTable<'_>,
+    ) -> RawTable {
+        let place = Some(self.place(header.span()));
+        let mut read = RawTable {
+            path: path.to_owned(),
+            place,
+            broken: self.broken,
+            entries: BTreeMap::new(),
+        };
+        for (name, item) in table {
+            let word = name.get_ref().as_ref();
+            if subtables(spec).contains(&word) {
+                continue;
+            }
+            if let Some(key) = spec.key(word) {
+                let entry = self.entry(name, item, key.kind, path);
+                read.entries.insert(key.name, entry);
+            } else {
+                let hint = foreign::key_hint(word, item.get_ref());
+                self.report(name.span(), path, unknown::key(spec, word, hint));
+            }
+        }
+        read
+    }
+
+    fn entry(&mut self, name: &Name<'_>, item: &Item<'_>, kind: Kind, path: &str) -> Entry {
+        let place = self.place(name.span());
+        let secret = matches!(kind, Kind::Secret);
+        let word = plain(name.get_ref());
+        let (value, shown) = match value::read(kind, item.get_ref(), &self.base) {
+            Ok(Value::Secret(spec)) => {
+                let shown = secret_kind(&spec).to_owned();
+                (Some(Value::Secret(spec)), shown)
+            }
+            Ok(value) => (Some(value), value::shown(item.get_ref())),
+            Err(fault) => {
+                let shown = if secret { String::new() } else { value::shown(item.get_ref()) };
+                let assigned = if secret { String::new() } else { format!(" = {shown}") };
+                let what = format!("`{word}{assigned}` {}", fault.what);
+                let hint = fault.hint.unwrap_or_else(|| kind.to_string());
+                self.report(name.span(), path, Problem::error(what).hint(hint));
+                (None, shown)
+            }
+        };
+        Entry { value, place, shown }
+    }
+
+    pub(super) fn place(&self, span: Range<usize>) -> Place {
+        self.source.place(span.start)
+    }
+
+    pub(super) fn report(&mut self, span: Range<usize>, path: &str, problem: Problem) {
+        let place = self.place(span);
+        if !self.bad_lines.contains(&place.line) {
+            self.problems.push(problem.at(&place).within(path));
+        }
+    }
+}
+
+/// Lines of table headers, with the headers' paths.
+fn headers(text: &str) -> Vec<(u32, String)> {
+    let lines = (1..).zip(text.lines());
+    let headers = lines.filter_map(|(line, text)| {
+        let inside = text.trim_start().strip_prefix('[')?.trim_start_matches('[');
+        let path = inside.split(']').next().unwrap_or_default();
+        Some((line, path.trim().to_owned()))
+    });
+    headers.collect()
+}
+
+/// Tables within a table; they are no keys of it.
+fn subtables(spec: &Table) -> &'static [&'static str] {
+    match spec.path {
+        "account.NAME" => &["inbound", "outbound"],
+        "inbound.NAME" => &["properties"],
+        "log" => &["filters"],
+        _ => &[],
+    }
+}
+
+/// How a secret is given, for messages and for whoever shows effective values.
+fn secret_kind(spec: &crate::config::types::SecretSpec) -> &'static str {
+    use crate::config::types::SecretSpec as Spec;
+    match spec {
+        Spec::Command(_) => "{ command }",
+        Spec::Credential(_) => "{ credential }",
+        Spec::Env(_) => "{ env }",
+        Spec::File(_) => "{ file }",
+        Spec::Key(_) => "{ key }",
+        Spec::Text(_) => "(text)",
+    }
+}
+
+/// Names of nested tables, joined by dots, with their values.
+fn flatten<'t, 'i>(
+    prefix: &str,
+    table: &'t DeTable<'i>,
+    flat: &mut Vec<(String, &'t Name<'i>, &'t Item<'i>)>,
+    depth: u8,
+) {
+    for (name, item) in table {
+        let word = format!("{prefix}{}", name.get_ref());
+        match item.get_ref() {
+            DeValue::Table(inner) if depth < 8 => {
+                flatten(&format!("{word}."), inner, flat, depth.saturating_add(1));
+            }
+            _ => flat.push((word, name, item)),
+        }
+    }
+}

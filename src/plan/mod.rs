@@ -1,0 +1,119 @@
+//! What a poll will do with each listed message, and why.
+//!
+//! Pure: takes a listing, what the ledger knows, the account's rules and one `now`; reads no
+//! clock, no disk, no server. The acts are `poll::fetch` and `poll::delete`.
+//!
+//! ```
+//! use jiff::Timestamp;
+//! use postrider::model::{Known, Listing};
+//! use postrider::plan::{Budget, Conditions, Rules, plan};
+//!
+//! let listing = Listing {
+//!     mailbox: Some("INBOX".into()),
+//!     uid_validity: Some(1),
+//!     range: (1, 5000),
+//!     messages: vec![],
+//!     complete: true,
+//! };
+//! let rules = Rules::default();
+//! let mut budget = Budget::of(&rules);
+//! let now = Timestamp::UNIX_EPOCH;
+//! let plan = plan(&listing, &Known::new(), &rules, &Conditions::default(), &mut budget, now);
+//! assert!(plan.fetch.is_empty());
+//! ```
+#![warn(clippy::wildcard_enum_match_arm)]
+
+mod budget;
+mod retain;
+mod reuse;
+mod rules;
+mod select;
+
+use jiff::Timestamp;
+
+use crate::model::{Keep, Known, KnownState, Listed, Listing, Plan};
+
+use reuse::{Before, Sight};
+
+pub use budget::Budget;
+pub use retain::Fate;
+pub use rules::{Conditions, Rules};
+pub use select::{Choice, next_bound, retry_at};
+
+/// Puts each listed message into exactly one list of a [`Plan`], each with its reason.
+///
+/// Oldest first: the listing's order (ascending UID or message number) is kept. What the budget
+/// can't take is left over; the budget is carried from window to window by the caller.
+#[must_use]
+#[expect(clippy::too_many_arguments, reason = "each is one of the facts that decide")]
+pub fn plan(
+    listing: &Listing,
+    known: &Known,
+    rules: &Rules,
+    conditions: &Conditions,
+    budget: &mut Budget,
+    now: Timestamp,
+) -> Plan {
+    let mut plan = Plan {
+        now,
+        fetch: Vec::new(),
+        delete: Vec::new(),
+        skip: Vec::new(),
+        keep: Vec::new(),
+        left_over: Vec::new(),
+    };
+    let held = conditions.deletes_held(listing);
+    for listed in &listing.messages {
+        let Some(state) = known.get(&listed.key) else {
+            select::select(listed, 0, rules, now).file(listed, budget, &mut plan);
+            continue;
+        };
+        match sight(listed, state) {
+            Sight::Same => {}
+            Sight::Other(other) => {
+                select::select(&other, 0, rules, now).file(&other, budget, &mut plan);
+                continue;
+            }
+            Sight::Doubtful(why) => {
+                plan.keep.push(Keep { key: listed.key.clone(), why });
+                continue;
+            }
+        }
+        match state {
+            KnownState::Held { key, attempts, retry_at } => {
+                let listed = Listed { key: key.clone(), ..listed.clone() };
+                match select::held(&listed, *attempts, *retry_at, now) {
+                    Some(keep) => plan.keep.push(keep),
+                    None => {
+                        select::select(&listed, *attempts, rules, now)
+                            .file(&listed, budget, &mut plan);
+                    }
+                }
+            }
+            KnownState::Stored(copy) => match retain::retain(listed, copy, rules, held, now) {
+                Fate::Delete(delete) => match budget.take_delete() {
+                    Ok(()) => plan.delete.push(*delete),
+                    Err(limit) => plan.keep.push(retain::braked(delete.key, limit)),
+                },
+                Fate::Keep(keep) => plan.keep.push(keep),
+            },
+            KnownState::Deleted { key, .. } => plan.keep.push(retain::returned(key.clone())),
+        }
+    }
+    plan
+}
+
+/// What a listed message is to the one that the ledger knows under its key.
+fn sight(listed: &Listed, state: &KnownState) -> Sight {
+    match state {
+        KnownState::Held { .. } => Sight::Same,
+        KnownState::Stored(copy) => Before::of(copy).sight(listed),
+        KnownState::Deleted { key, listed_size, internal_date } => {
+            let (listed_size, internal_date) = (*listed_size, *internal_date);
+            Before { key, listed_size, internal_date }.sight(listed)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! One account's rules, and the conditions under which a plan is made.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::config::{DeleteRule, Inbound};
+use crate::model::{DeletesHeld, Listing};
+
+/// What the config wants of one account.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Mail received earlier is skipped; mail of that very second is taken.
+    pub process_after: Option<Timestamp>,
+    /// Mail received longer ago is skipped.
+    pub ignore_older_than: Option<Duration>,
+    /// Mail younger than this waits.
+    pub min_age: Option<Duration>,
+    /// Messages in a batch; `None`: no limit.
+    pub batch_max: Option<u32>,
+    /// Octets in a batch; one message always fits.
+    pub batch_max_bytes: Option<u64>,
+    /// Larger messages are held.
+    pub max_message_size: Option<u64>,
+    /// Which stored messages leave the server.
+    pub delete: DeleteRule,
+    /// Deletes in one poll; `None`: no limit.
+    pub delete_max_per_poll: Option<u32>,
+}
+
+impl Rules {
+    /// The rules of an account.
+    pub fn of(inbound: &Inbound) -> Self {
+        Self {
+            process_after: inbound.process_after,
+            ignore_older_than: inbound.ignore_older_than,
+            min_age: inbound.min_age,
+            batch_max: inbound.batch_max,
+            batch_max_bytes: inbound.batch_max_bytes.map(|size| size.0),
+            max_message_size: inbound.max_message_size.map(|size| size.0),
+            delete: inbound.delete,
+            delete_max_per_poll: inbound.delete_max_per_poll,
+        }
+    }
+
+    /// Whether any rule needs to know when a message was received.
+    pub fn ask_age(&self) -> bool {
+        self.process_after.is_some() || self.ignore_older_than.is_some() || self.min_age.is_some()
+    }
+
+    /// A text that differs when a rule differs that decides what is fetched: a change calls for a
+    /// full listing.
+    pub fn fingerprint(&self) -> String {
+        let Self { process_after, ignore_older_than, min_age, max_message_size, delete, .. } = self;
+        format!(
+            "{process_after:?} {ignore_older_than:?} {min_age:?} {max_message_size:?} {delete:?}"
+        )
+    }
+}
+
+impl Default for Rules {
+    /// No rule: everything is fetched, nothing is deleted.
+    fn default() -> Self {
+        Self {
+            process_after: None,
+            ignore_older_than: None,
+            min_age: None,
+            batch_max: None,
+            batch_max_bytes: None,
+            max_message_size: None,
+            delete: DeleteRule::Never,
+            delete_max_per_poll: None,
+        }
+    }
+}
+
+/// What the world says about deletes at the moment of the plan.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Conditions {
+    /// No delete may be planned; why.
+    pub held: Option<DeletesHeld>,
+}
+
+impl Conditions {
+    /// Why nothing of this listing may be deleted, if so.
+    pub(super) fn deletes_held(self, listing: &Listing) -> Option<DeletesHeld> {
+        if self.held.is_some() {
+            return self.held;
+        }
+        if !listing.complete {
+            return Some(DeletesHeld::IncompleteListing);
+        }
+        let is_imap = listing.mailbox.is_some();
+        (is_imap && listing.uid_validity.is_none()).then_some(DeletesHeld::NoUidValidity)
+    }
+}

@@ -1,0 +1,140 @@
+//! Which messages are fetched: new ones and those whose retry is due, within the age rules.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Budget, Rules};
+use crate::model::{
+    Fetch, FetchReason, Keep, KeepReason, LeftOver, LeftOverReason, Listed, Plan, Skip, SkipReason,
+};
+
+/// What the rules say of a message that is not stored.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Choice {
+    /// Fetch it.
+    Fetch(FetchReason),
+    /// Hold it.
+    Hold(KeepReason),
+    /// Skip it.
+    Skip(SkipReason),
+    /// Take it later.
+    Wait(LeftOverReason),
+}
+
+/// Decides about one message that is not stored; `attempts` is 0 for a new one. Its key is the
+/// one that it will be stored under, with its generation.
+///
+/// A received date in the future counts as now. A message whose received date is not known yet is
+/// fetched: no mail is skipped on a guess.
+pub(super) fn select(listed: &Listed, attempts: u32, rules: &Rules, now: Timestamp) -> Choice {
+    if let Some(received) = listed.received.map(|received| received.at.min(now)) {
+        if let Some(skip) = too_old(received, rules, now) {
+            return Choice::Skip(skip);
+        }
+        // A date in the future never grows old: such mail is not made to wait for it.
+        let is_past = listed.received.is_some_and(|received| received.at <= now);
+        if let Some(min_age) = rules.min_age.filter(|_| is_past) {
+            let until = after(received, min_age);
+            if now < until {
+                return Choice::Wait(LeftOverReason::TooYoung { until });
+            }
+        }
+    }
+    if let (Some(size), Some(limit)) = (listed.size, rules.max_message_size)
+        && size > limit
+    {
+        return Choice::Hold(KeepReason::TooLarge { size, limit });
+    }
+    match (attempts, listed.key.generation()) {
+        (0, 0) => Choice::Fetch(FetchReason::New),
+        (0, generation) => Choice::Fetch(FetchReason::Reused { generation }),
+        (attempts, _) => Choice::Fetch(FetchReason::Retry { attempts }),
+    }
+}
+
+/// Whether a held message goes on waiting.
+pub(super) fn held(
+    listed: &Listed,
+    attempts: u32,
+    retry_at: Timestamp,
+    now: Timestamp,
+) -> Option<Keep> {
+    let why = KeepReason::Held { attempts, retry_at };
+    // Further away than any retry is set: the clock ran ahead when it was.
+    let is_sane = retry_at <= after(now, LONGEST_RETRY);
+    (now < retry_at && is_sane).then(|| Keep { key: listed.key.clone(), why })
+}
+
+fn too_old(received: Timestamp, rules: &Rules, now: Timestamp) -> Option<SkipReason> {
+    if let Some(process_after) = rules.process_after
+        && received < process_after
+    {
+        return Some(SkipReason::BeforeStart { received, process_after });
+    }
+    let limit = rules.ignore_older_than?;
+    let age = now.duration_since(received);
+    let limit = SignedDuration::try_from(limit).unwrap_or(SignedDuration::MAX);
+    (age > limit).then_some(SkipReason::TooOld { received, limit })
+}
+
+/// When a skipped or waiting message could next be judged otherwise by the passing of time alone:
+/// the earliest end of a wait. Skips never end by themselves, mail only grows older.
+pub fn next_bound(plan: &Plan) -> Option<Timestamp> {
+    let waits = plan.left_over.iter().filter_map(|left| match left.why {
+        LeftOverReason::TooYoung { until } => Some(until),
+        LeftOverReason::BatchFull => None,
+    });
+    let keeps = plan.keep.iter().filter_map(|keep| match keep.why {
+        KeepReason::TooYoung { until } => Some(until),
+        KeepReason::Held { retry_at, .. } => Some(retry_at),
+        KeepReason::DeleteBrake { .. } | KeepReason::DeletesHeld { .. } => Some(plan.now),
+        KeepReason::Returned
+        | KeepReason::RuleOff
+        | KeepReason::SizeChanged { .. }
+        | KeepReason::TooLarge { .. } => None,
+    });
+    waits.chain(keeps).min()
+}
+
+fn after(received: Timestamp, time: Duration) -> Timestamp {
+    received.checked_add(time).unwrap_or(Timestamp::MAX)
+}
+
+impl Choice {
+    /// Puts the message into the plan's list; a fetch needs room in the batch.
+    pub(super) fn file(self, listed: &Listed, budget: &mut Budget, plan: &mut Plan) {
+        let key = listed.key.clone();
+        match self {
+            Self::Fetch(why) if budget.take(listed.size.unwrap_or(0)) => plan.fetch.push(Fetch {
+                key,
+                number: listed.number,
+                size: listed.size,
+                internal_date: listed.internal_date,
+                received: listed.received,
+                flags: listed.flags.clone(),
+                why,
+            }),
+            Self::Fetch(_) => plan.left_over.push(LeftOver { key, why: LeftOverReason::BatchFull }),
+            Self::Hold(why) => plan.keep.push(Keep { key, why }),
+            Self::Skip(why) => plan.skip.push(Skip { key, why }),
+            Self::Wait(why) => plan.left_over.push(LeftOver { key, why }),
+        }
+    }
+}
+
+/// The longest pause between two attempts at one message.
+const LONGEST_RETRY: Duration = Duration::from_hours(2);
+
+/// When a held message is tried again: at the next poll, then after 1 min, 5 min, 30 min, and
+/// every two hours.
+pub fn retry_at(attempts: u32, now: Timestamp) -> Timestamp {
+    let wait = match attempts {
+        0 | 1 => Duration::ZERO,
+        2 => Duration::from_mins(1),
+        3 => Duration::from_mins(5),
+        4 => Duration::from_mins(30),
+        _ => LONGEST_RETRY,
+    };
+    after(now, wait)
+}

@@ -1,0 +1,407 @@
+//! What holds for every plan, whatever a server lists and whatever the rules.
+#![expect(clippy::arithmetic_side_effects, reason = "the numbers of tests are small")]
+
+use std::collections::BTreeSet;
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use super::*;
+
+/// All that a plan is made from; the messages' UIDs ascend.
+#[derive(Clone, Debug)]
+struct Case {
+    listing: Listing,
+    known: Known,
+    rules: Rules,
+    conditions: Conditions,
+}
+
+impl Case {
+    fn plan(&self) -> Plan {
+        self.plan_within(&mut Budget::of(&self.rules))
+    }
+
+    fn plan_within(&self, budget: &mut Budget) -> Plan {
+        plan(&self.listing, &self.known, &self.rules, &self.conditions, budget, now())
+    }
+
+    fn unlimited(&self) -> Self {
+        let rules = Rules {
+            batch_max: None,
+            batch_max_bytes: None,
+            delete_max_per_poll: None,
+            ..self.rules.clone()
+        };
+        Self { rules, ..self.clone() }
+    }
+
+    /// What the ledger says after all that a plan asks for was fetched.
+    fn fetch(&mut self, plan: &Plan) {
+        for fetch in &plan.fetch {
+            let copy = StoredCopy {
+                key: fetch.key.clone(),
+                listed_size: fetch.size,
+                internal_date: fetch.internal_date,
+                ..copy(i64::from(fetch.number), 0)
+            };
+            self.known.insert(fetch.key.as_listed(), KnownState::Stored(copy));
+        }
+    }
+
+    /// What the ledger says after a delete.
+    fn delete(&mut self, key: &MessageKey) {
+        let listed = self.listed(key);
+        let state = KnownState::Deleted {
+            key: key.clone(),
+            listed_size: listed.size,
+            internal_date: listed.internal_date,
+        };
+        self.known.insert(key.as_listed(), state);
+    }
+
+    fn listed(&self, key: &MessageKey) -> &Listed {
+        self.listing.messages.iter().find(|listed| listed.key == key.as_listed()).unwrap()
+    }
+}
+
+fn fetches(plan: &Plan) -> Vec<MessageKey> {
+    plan.fetch.iter().map(|fetch| fetch.key.clone()).collect()
+}
+
+fn deletes(plan: &Plan) -> Vec<MessageKey> {
+    plan.delete.iter().map(|delete| delete.key.clone()).collect()
+}
+
+/// The keys of each list, in its order: fetch, delete, skip, keep, left over.
+fn lists(plan: &Plan) -> [Vec<MessageKey>; 5] {
+    [
+        fetches(plan),
+        deletes(plan),
+        plan.skip.iter().map(|skip| skip.key.clone()).collect(),
+        plan.keep.iter().map(|keep| keep.key.clone()).collect(),
+        plan.left_over.iter().map(|left| left.key.clone()).collect(),
+    ]
+}
+
+/// A moment within some days, with edges that coincide.
+fn moment(days: std::ops::Range<i64>) -> impl Strategy<Value = Timestamp> {
+    prop_oneof![
+        (days.start * 4..days.end * 4).prop_map(|n| at(n * 6 * HOUR)),
+        (days.start * DAY..days.end * DAY).prop_map(at),
+    ]
+}
+
+fn size() -> impl Strategy<Value = Option<u64>> {
+    option::weighted(0.9, prop_oneof![Just(900_u64), 0..2000_u64])
+}
+
+/// A state of UID 1; the case gives it the key of its message.
+fn state() -> impl Strategy<Value = Option<KnownState>> {
+    let held = (1..7_u32, moment(-1..1)).prop_map(|(attempts, retry_at)| KnownState::Held {
+        key: key(1),
+        attempts,
+        retry_at,
+    });
+    let deleted = (size(), date()).prop_map(|(listed_size, internal_date)| KnownState::Deleted {
+        key: key(1),
+        listed_size,
+        internal_date,
+    });
+    let told = (size(), date());
+    let stored = (moment(-40..2), told, any::<bool>(), proptest::bool::weighted(0.9)).prop_map(
+        |(archived_at, (listed_size, internal_date), deleting, delete_ok)| {
+            let copy = StoredCopy { listed_size, internal_date, ..copy(1, 0) };
+            KnownState::Stored(StoredCopy { archived_at, deleting, delete_ok, ..copy })
+        },
+    );
+    prop_oneof![
+        4 => Just(None),
+        1 => held.prop_map(Some),
+        4 => stored.prop_map(Some),
+        1 => deleted.prop_map(Some),
+    ]
+}
+
+/// An INTERNALDATE, one of few.
+fn date() -> impl Strategy<Value = Option<Timestamp>> {
+    option::weighted(0.8, prop_oneof![9 => Just(at(-DAY)), 1 => Just(at(-2 * DAY))])
+}
+
+/// The state, of another message.
+fn with_key(state: KnownState, key: MessageKey) -> KnownState {
+    match state {
+        KnownState::Held { attempts, retry_at, .. } => KnownState::Held { key, attempts, retry_at },
+        KnownState::Stored(copy) => KnownState::Stored(StoredCopy { key, ..copy }),
+        KnownState::Deleted { listed_size, internal_date, .. } => {
+            KnownState::Deleted { key, listed_size, internal_date }
+        }
+    }
+}
+
+fn duration() -> impl Strategy<Value = Option<Duration>> {
+    option::of((0..300_u64).prop_map(Duration::from_hours))
+}
+
+fn rules() -> impl Strategy<Value = Rules> {
+    let ages = (
+        option::of(moment(-20..2)),
+        duration(),
+        option::of((0..40_u64).prop_map(Duration::from_hours)),
+    );
+    let limits = (option::of(1..6_u32), option::of(1..4000_u64), option::of(0..2000_u64));
+    let delete = prop_oneof![
+        Just(DeleteRule::Never),
+        (0..30_u32).prop_map(DeleteRule::AfterDays),
+        Just(DeleteRule::AfterDays(0)),
+    ];
+    (ages, limits, delete, option::of(1..6_u32)).prop_map(|(ages, limits, delete, brake)| Rules {
+        process_after: ages.0,
+        ignore_older_than: ages.1,
+        min_age: ages.2,
+        batch_max: limits.0,
+        batch_max_bytes: limits.1,
+        max_message_size: limits.2,
+        delete,
+        delete_max_per_poll: brake,
+    })
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    let told = (size(), date(), option::weighted(0.8, moment(-20..3)));
+    let message = (1..4_u32, told, state(), prop_oneof![9 => Just(0), 1 => 1..3_u32]);
+    let held = option::weighted(0.1, Just(DeletesHeld::ClockDoubt));
+    let about = (any::<bool>(), proptest::bool::weighted(0.9), option::weighted(0.9, Just(7)));
+    (vec(message, 0..40), rules(), held, about).prop_map(|(messages, rules, held, about)| {
+        let (is_imap, complete, uid_validity) = about;
+        let mut known = Known::new();
+        let mut uid = 0;
+        let mut all = Vec::new();
+        for (gap, (size, internal_date, received), state, generation) in messages {
+            uid += gap;
+            let key = if is_imap {
+                key(uid)
+            } else {
+                MessageKey::Pop3 { unique_id: format!("{:03}", 997 - uid), occurrence: 0 }
+            };
+            let received = received.map(|at| Received { at, basis: ReceivedBasis::InternalDate });
+            if let Some(state) = state {
+                known.insert(key.clone(), with_key(state, key.with_generation(generation)));
+            }
+            let internal_date = internal_date.filter(|_| is_imap);
+            all.push(Listed { key, size, internal_date, received, ..listed(uid, None) });
+        }
+        let mailbox = is_imap.then(|| "INBOX".to_owned());
+        let uid_validity = uid_validity.filter(|_| is_imap);
+        let listing = Listing { mailbox, uid_validity, complete, ..listing(all) };
+        Case { listing, known, rules, conditions: Conditions { held } }
+    })
+}
+
+proptest! {
+    #[test]
+    fn each_listed_message_is_in_exactly_one_list(case in case()) {
+        let planned = lists(&case.plan()).concat();
+        let mut planned: Vec<MessageKey> = planned.iter().map(MessageKey::as_listed).collect();
+        let mut listed: Vec<MessageKey> =
+            case.listing.messages.iter().map(|listed| listed.key.clone()).collect();
+        planned.sort();
+        listed.sort();
+        prop_assert_eq!(planned, listed);
+    }
+
+    #[test]
+    fn every_delete_has_all_its_proofs(case in case()) {
+        let DeleteRule::AfterDays(days) = case.rules.delete else {
+            prop_assert!(case.plan().delete.is_empty());
+            return Ok(());
+        };
+        for delete in case.plan().delete {
+            let Some(KnownState::Stored(copy)) = case.known.get(&delete.key.as_listed()) else {
+                panic!("a delete of a message that is not stored: {delete:?}");
+            };
+            let listed = case.listed(&delete.key);
+            prop_assert_eq!((&delete.copy, &delete.key), (copy, &copy.key));
+            prop_assert_eq!(delete.number, listed.number);
+            prop_assert!(case.listing.complete && case.conditions.held.is_none());
+            prop_assert!(case.listing.uid_validity.is_some() || case.listing.mailbox.is_none());
+            prop_assert!(copy.delete_ok);
+            let age = now().duration_since(copy.archived_at);
+            prop_assert!(age.as_secs() >= i64::from(days) * DAY);
+            if let (Some(then), Some(now)) = (copy.listed_size, listed.size) {
+                prop_assert_eq!(then, now);
+            }
+            if let (Some(then), Some(now)) = (copy.internal_date, listed.internal_date) {
+                prop_assert_eq!(then, now);
+            }
+        }
+    }
+
+    #[test]
+    fn another_message_under_a_known_uid_is_always_fetched_in_the_end(case in case()) {
+        let mut case = case;
+        let none = Rules { delete: case.rules.delete, ..Rules::default() };
+        case.rules = none;
+        let fetched = fetches(&case.plan());
+        for listed in &case.listing.messages {
+            let (key, size, date) = match case.known.get(&listed.key) {
+                Some(KnownState::Stored(copy)) => (&copy.key, copy.listed_size, copy.internal_date),
+                Some(KnownState::Deleted { key, listed_size, internal_date }) => {
+                    (key, *listed_size, *internal_date)
+                }
+                Some(KnownState::Held { .. }) | None => continue,
+            };
+            let differs = size.zip(listed.size).is_some_and(|(then, now)| then != now)
+                || date.zip(listed.internal_date).is_some_and(|(then, now)| then != now);
+            let is_imap = key.uid().is_some();
+            let next = key.with_generation(key.generation() + 1);
+            prop_assert_eq!(fetched.contains(&next), differs && is_imap);
+            prop_assert!(!is_imap || !fetched.contains(key));
+        }
+    }
+
+    #[test]
+    fn listing_in_doubt_deletes_nothing_and_fetches_as_ever(case in case()) {
+        let mut incomplete = case.clone();
+        incomplete.listing.complete = false;
+        let mut nameless = case.clone();
+        nameless.listing.mailbox = Some("INBOX".to_owned());
+        nameless.listing.uid_validity = None;
+        let mut held = case.clone();
+        held.conditions.held = Some(DeletesHeld::UidValidityChanged);
+        for doubtful in [incomplete, nameless, held] {
+            let plan = doubtful.plan();
+            prop_assert!(plan.delete.is_empty());
+            prop_assert_eq!(fetches(&plan), fetches(&case.plan()));
+        }
+    }
+
+    #[test]
+    fn limits_only_put_off(case in case(), more in 0..4_u32) {
+        let all = case.unlimited().plan();
+        let limited = case.plan();
+        let mut higher = case.clone();
+        higher.rules.delete_max_per_poll = case.rules.delete_max_per_poll.map(|n| n + more);
+        higher.rules.batch_max = case.rules.batch_max.map(|n| n + more);
+        let octets = case.rules.batch_max_bytes;
+        higher.rules.batch_max_bytes = octets.map(|n| n + u64::from(more) * 500);
+        let higher = higher.plan();
+        // The oldest come first: a lower limit takes a beginning of what a higher one takes.
+        prop_assert!(fetches(&all).starts_with(&fetches(&higher)));
+        prop_assert!(fetches(&higher).starts_with(&fetches(&limited)));
+        prop_assert!(deletes(&all).starts_with(&deletes(&higher)));
+        prop_assert!(deletes(&higher).starts_with(&deletes(&limited)));
+        if let Some(limit) = case.rules.delete_max_per_poll {
+            prop_assert_eq!(limited.delete.len(), all.delete.len().min(limit as usize));
+        }
+    }
+
+    #[test]
+    fn batches_together_fetch_what_one_without_limits_fetches(case in case()) {
+        let all = fetches(&case.unlimited().plan());
+        let mut case = case;
+        let mut budget = Budget::of(&case.rules);
+        let mut fetched = Vec::new();
+        loop {
+            let plan = case.plan_within(&mut budget);
+            if plan.fetch.is_empty() {
+                let waits = plan.left_over.iter().any(|l| l.why == LeftOverReason::BatchFull);
+                prop_assert!(!waits, "what is left over is never fetched");
+                break;
+            }
+            let (n, octets) = (plan.fetch.len(), plan.fetch.iter().filter_map(|f| f.size).sum());
+            prop_assert!(case.rules.batch_max.is_none_or(|limit| n <= limit as usize));
+            let fits = case.rules.batch_max_bytes.is_none_or(|limit: u64| limit >= octets);
+            prop_assert!(fits || plan.fetch[0].size == Some(octets), "only the first may be larger");
+            fetched.extend(fetches(&plan));
+            case.fetch(&plan);
+            budget.next_batch(&case.rules);
+        }
+        prop_assert_eq!(fetched, all);
+    }
+
+    #[test]
+    fn polls_together_delete_what_one_without_a_brake_deletes(case in case()) {
+        let all = deletes(&case.unlimited().plan());
+        let mut case = case;
+        let mut deleted = Vec::new();
+        loop {
+            let plan = case.plan();
+            if plan.delete.is_empty() {
+                break;
+            }
+            for key in deletes(&plan) {
+                case.delete(&key);
+                deleted.push(key);
+            }
+        }
+        prop_assert_eq!(deleted, all);
+    }
+
+    #[test]
+    fn windows_of_a_listing_share_one_budget(case in case(), cut in 0..40_usize) {
+        let whole = case.plan();
+        let (mut one, mut two) = (case.clone(), case.clone());
+        let cut = cut.min(case.listing.messages.len());
+        two.listing.messages = one.listing.messages.split_off(cut);
+        let mut budget = Budget::of(&case.rules);
+        let (one, two) = (one.plan_within(&mut budget), two.plan_within(&mut budget));
+        for (whole, (one, two)) in
+            lists(&whole).into_iter().zip(lists(&one).into_iter().zip(lists(&two)))
+        {
+            prop_assert_eq!(whole, [one, two].concat());
+        }
+    }
+
+    #[test]
+    fn wider_age_rules_never_lose_a_fetch(case in case(), wider in 0..200_u32) {
+        let case = case.unlimited();
+        let more = SignedDuration::from_hours(i64::from(wider));
+        let hours = Duration::from_hours(u64::from(wider));
+        let mut wide = case.clone();
+        let Rules { process_after, ignore_older_than, min_age, .. } = &mut wide.rules;
+        *process_after = process_after.map(|at| at.checked_sub(more).unwrap());
+        *ignore_older_than = ignore_older_than.map(|age| age + hours);
+        *min_age = min_age.map(|age| age.saturating_sub(hours));
+        let none = Rules { process_after: None, ignore_older_than: None, min_age: None, ..case.rules.clone() };
+        let without = Case { rules: none, ..case.clone() };
+        let set = |case: &Case| fetches(&case.plan()).into_iter().collect::<BTreeSet<_>>();
+        prop_assert!(set(&wide).is_superset(&set(&case)));
+        prop_assert!(set(&without).is_superset(&set(&wide)));
+    }
+
+    #[test]
+    fn order_of_the_listing_decides_no_fate(
+        (case, shuffled) in case().prop_flat_map(|case| {
+            let messages = case.listing.messages.clone();
+            (Just(case), Just(messages).prop_shuffle())
+        })
+    ) {
+        let case = case.unlimited();
+        let mut other = case.clone();
+        other.listing.messages = shuffled;
+        for (mut one, mut two) in lists(&case.plan()).into_iter().zip(lists(&other.plan())) {
+            one.sort();
+            two.sort();
+            prop_assert_eq!(one, two);
+        }
+    }
+
+    #[test]
+    fn nothing_is_fetched_twice(case in case(), vanish in any::<bool>()) {
+        let mut case = case.unlimited();
+        let first = case.plan();
+        case.fetch(&first);
+        for key in deletes(&first) {
+            case.delete(&key);
+            if vanish {
+                case.listing.messages.retain(|listed| listed.key != key.as_listed());
+            }
+        }
+        let second = case.plan();
+        prop_assert!(second.fetch.is_empty());
+        let again: Vec<_> = deletes(&second);
+        prop_assert!(again.iter().all(|key| fetches(&first).contains(key)));
+    }
+}

@@ -8,6 +8,7 @@
 //! `tests/layers.rs` holds that.
 
 pub mod config;
+pub mod mail;
 pub mod model;
 pub mod plan;
 pub mod schedule;

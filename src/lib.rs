@@ -10,5 +10,8 @@
 pub mod config;
 pub mod mail;
 pub mod model;
+pub mod net;
 pub mod plan;
+pub mod sasl;
 pub mod schedule;
+pub mod secret;

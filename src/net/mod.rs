@@ -1,0 +1,31 @@
+//! The network: names, TCP, TLS, deadlines, and a guard on every stream.
+//!
+//! Knows no mail protocol; follows RFC 8314 for what encryption means.
+//!
+//! The way of a connection: [`connect`] gives a [`Wire`], on which a protocol may speak in the
+//! clear (greeting, STARTTLS); [`Wire::start_tls`] or [`Wire::plain`] turns it into the
+//! [`NetStream`] of the rest. Every read and write is under the same guard: no wait is without a
+//! deadline, and the end of the stream is an error.
+
+use std::future::Future;
+use std::time::Duration;
+
+mod certificate;
+mod dial;
+mod endpoint;
+mod error;
+mod guard;
+mod stream;
+mod tls;
+mod verify;
+
+pub use dial::connect;
+pub use endpoint::{Endpoint, TlsPolicy};
+pub use error::NetError;
+pub use stream::{NetStream, Wire};
+
+/// What comes of `work` within `limit`; for waits that nothing hangs on, like a farewell.
+#[expect(clippy::disallowed_methods, reason = "this is where deadlines are made")]
+pub async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(limit, work).await.ok()
+}

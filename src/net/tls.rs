@@ -1,0 +1,168 @@
+//! TLS 1.2 and 1.3 by rustls, with the ring provider; never renegotiated down (RFC 8996).
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::time::SystemTime;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::verify::{Trust, Verifier};
+use super::{Endpoint, NetError, TlsPolicy};
+
+/// Performs the handshake; its waits are under the stream's own guard.
+pub(super) async fn connect<S>(stream: S, endpoint: &Endpoint) -> Result<TlsStream<S>, NetError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let name = ServerName::try_from(endpoint.tls_name().to_owned()).map_err(|_| {
+        NetError::TlsConfig { what: format!("`{}` is no name for TLS", endpoint.tls_name()) }
+    })?;
+    let policy = endpoint.tls.clone();
+    let config = tokio::task::spawn_blocking(move || client_config(&policy))
+        .await
+        .map_err(|error| NetError::TlsConfig { what: error.to_string() })??;
+    TlsConnector::from(config).connect(name, stream).await.map_err(handshake_error)
+}
+
+/// The error of a handshake: the guard's, the verifier's, or rustls's in better words.
+fn handshake_error(error: io::Error) -> NetError {
+    let inner = error.get_ref();
+    match inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        None => NetError::from_io(error, "TLS handshake"),
+        Some(error) => {
+            refusal(error).unwrap_or_else(|| NetError::Handshake { why: in_words(error) })
+        }
+    }
+}
+
+fn refusal(error: &rustls::Error) -> Option<NetError> {
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::Other(refusal)) => {
+            refusal.0.downcast_ref::<NetError>().cloned()
+        }
+        _ => None,
+    }
+}
+
+fn in_words(error: &rustls::Error) -> String {
+    use rustls::{AlertDescription, Error, PeerIncompatible};
+    match error {
+        Error::InvalidMessage(_) => "the server does not speak TLS on this port".to_owned(),
+        Error::AlertReceived(AlertDescription::ProtocolVersion)
+        | Error::PeerIncompatible(PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig) => {
+            "the server offers only TLS versions older than 1.2".to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Configs by policy: they hold the sessions that make the next handshake shorter.
+type Configs = BTreeMap<TlsPolicy, (Option<FileStamp>, Arc<ClientConfig>)>;
+
+/// What tells that a file is another one now.
+type FileStamp = (SystemTime, u64);
+
+/// Blocks: the system's certificates are read from disk, once per process.
+fn client_config(policy: &TlsPolicy) -> Result<Arc<ClientConfig>, NetError> {
+    static CONFIGS: Mutex<Configs> = Mutex::new(BTreeMap::new());
+    let key = TlsPolicy { name: None, ..policy.clone() };
+    let stamp = policy.ca_file.as_deref().and_then(stamp_of);
+    {
+        let configs = CONFIGS.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((then, config)) = configs.get(&key)
+            && *then == stamp
+        {
+            return Ok(Arc::clone(config));
+        }
+    }
+    let config = Arc::new(new_config(policy)?);
+    let mut configs = CONFIGS.lock().unwrap_or_else(PoisonError::into_inner);
+    configs.insert(key, (stamp, Arc::clone(&config)));
+    Ok(config)
+}
+
+fn stamp_of(path: &Path) -> Option<FileStamp> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}
+
+fn new_config(policy: &TlsPolicy) -> Result<ClientConfig, NetError> {
+    let provider = provider();
+    let broken = |error: rustls::Error| NetError::TlsConfig { what: error.to_string() };
+    let trust =
+        if policy.verify { trusted(policy.ca_file.as_deref(), &provider)? } else { Trust::Anyone };
+    let verifier = Verifier::new(trust, Arc::clone(&provider));
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(broken)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    Ok(config)
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: LazyLock<Arc<CryptoProvider>> =
+        LazyLock::new(|| Arc::new(ring::default_provider()));
+    Arc::clone(&PROVIDER)
+}
+
+fn trusted(ca_file: Option<&Path>, provider: &Arc<CryptoProvider>) -> Result<Trust, NetError> {
+    let mut roots = system_roots().clone();
+    let pinned = ca_file.map(read_ca_file).transpose()?.unwrap_or_default();
+    for certificate in &pinned {
+        roots.add(certificate.clone()).map_err(|error| NetError::TlsConfig {
+            what: format!("`tls_ca_file` holds a certificate that can't be used: {error}"),
+        })?;
+    }
+    if roots.is_empty() {
+        let what = "this machine has no trusted certificates (package ca-certificates), and \
+                    `tls_ca_file` names none";
+        return Err(NetError::TlsConfig { what: what.to_owned() });
+    }
+    let verifier =
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+            .build()
+            .map_err(|error| NetError::TlsConfig { what: error.to_string() })?;
+    Ok(Trust::Chains { verifier, pinned })
+}
+
+fn system_roots() -> &'static RootCertStore {
+    static ROOTS: OnceLock<RootCertStore> = OnceLock::new();
+    ROOTS.get_or_init(|| {
+        let found = rustls_native_certs::load_native_certs();
+        for error in &found.errors {
+            tracing::debug!(target: "library", %error, "system certificates");
+        }
+        let mut roots = RootCertStore::empty();
+        let (good, bad) = roots.add_parsable_certificates(found.certs);
+        tracing::debug!(target: "library", good, bad, "system certificates loaded");
+        roots
+    })
+}
+
+fn read_ca_file(path: &Path) -> Result<Vec<CertificateDer<'static>>, NetError> {
+    let failed = |why: String| NetError::TlsConfig {
+        what: format!("`tls_ca_file` {}: {why}", PathBuf::from(path).display()),
+    };
+    let text = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+    let certificates = CertificateDer::pem_slice_iter(&text)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| failed(error.to_string()))?;
+    if certificates.is_empty() {
+        return Err(failed("no certificate in it".to_owned()));
+    }
+    Ok(certificates)
+}
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@
 
 pub mod config;
 pub mod mail;
+pub mod mailbox;
 pub mod model;
 pub mod net;
 pub mod plan;

@@ -1,0 +1,58 @@
+//! What a server offers (RFC 9051 §7.2.2). Pure.
+
+use std::collections::BTreeSet;
+
+/// A server's capabilities, compared without case.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Capabilities(BTreeSet<String>);
+
+impl Capabilities {
+    /// Reads what follows the word CAPABILITY; any number of blanks between two is taken.
+    pub(super) fn read(list: &str) -> Self {
+        Self(list.split_ascii_whitespace().map(str::to_ascii_uppercase).collect())
+    }
+
+    /// Reads an untagged `CAPABILITY …` line, without the `* `.
+    pub(super) fn of_line(line: &str) -> Option<Self> {
+        let (word, list) = line.split_once(' ')?;
+        word.eq_ignore_ascii_case("CAPABILITY").then(|| Self::read(list))
+    }
+
+    /// Reads the code of a status text: `[CAPABILITY …] words`.
+    pub(super) fn of_code(text: &str) -> Option<Self> {
+        let (code, _) = text.trim_start().strip_prefix('[')?.split_once(']')?;
+        Self::of_line(code)
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.contains(name)
+    }
+
+    /// UID EXPUNGE (RFC 4315), which RFC 9051 includes.
+    pub(super) fn has_uid_plus(&self) -> bool {
+        self.has("UIDPLUS") || self.has("IMAP4REV2")
+    }
+
+    pub(super) fn has_condstore(&self) -> bool {
+        self.has("CONDSTORE") || self.has("QRESYNC")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capabilities_are_read_with_double_blanks_and_in_any_case() {
+        let found = Capabilities::of_line("CAPABILITY IMAP4rev1  uidplus   AUTH=PLAIN ").unwrap();
+        assert!(found.has("AUTH=PLAIN") && found.has_uid_plus() && !found.has_condstore());
+    }
+
+    #[test]
+    fn code_of_a_status_text_is_read() {
+        let found = Capabilities::of_code("[CAPABILITY IMAP4rev1 SASL-IR] Dovecot ready.");
+        assert!(found.unwrap().has("SASL-IR"));
+        assert_eq!(Capabilities::of_code("Dovecot ready."), None);
+        assert_eq!(Capabilities::of_code("[ALERT] CAPABILITY"), None);
+    }
+}

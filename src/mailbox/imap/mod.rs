@@ -1,0 +1,143 @@
+//! IMAP (RFC 3501, RFC 9051): one authenticated session that lists, fetches and deletes.
+//!
+//! Every command is a UID command. Mailboxes are read under EXAMINE; only a proven delete
+//! selects one for writing. Octets pass three sieves on their way in: the network's guard (time),
+//! [`sieve`] (size and shape) and async-imap (grammar).
+
+mod capabilities;
+mod date;
+mod delete;
+mod dialogue;
+mod fetch;
+mod headers;
+mod list;
+mod listed;
+mod login;
+mod said;
+mod select;
+mod sieve;
+mod sieved;
+mod start;
+mod talk;
+mod uid_set;
+mod utf7;
+mod windows;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use self::capabilities::Capabilities;
+use self::dialogue::{Caps, Dialogue};
+use self::select::Selected;
+use self::windows::Windows;
+use super::{DeleteMail, DeleteOutcome, MailboxError, Opened, Part, ReadMailbox, Recheck};
+use crate::config::{Inbound, Properties};
+use crate::model::{Delete, DeleteIntent, Fetch, Listed, Listing};
+use crate::net::NetStream;
+
+pub use start::connect;
+
+/// How long the farewell may take.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// An authenticated session.
+#[derive(Debug)]
+pub struct ImapSession {
+    dialogue: Dialogue,
+    capabilities: Capabilities,
+    properties: Properties,
+    max_message_size: Option<u64>,
+    /// Names on the wire that modified UTF-7 does not lead back to, by the name that we say.
+    odd_names: BTreeMap<String, String>,
+    /// What [`open`](ReadMailbox::open) opened, and how far it has been listed.
+    open: Option<(Selected, Windows)>,
+    /// What the server has selected now.
+    selected: Option<Selected>,
+}
+
+impl ImapSession {
+    fn new(
+        stream: NetStream,
+        unread: &[u8],
+        capabilities: Capabilities,
+        account: &Inbound,
+    ) -> Self {
+        Self {
+            dialogue: Dialogue::new(stream, unread, account.debug),
+            capabilities,
+            properties: account.properties.clone(),
+            max_message_size: account.max_message_size.map(|size| size.0),
+            odd_names: BTreeMap::new(),
+            open: None,
+            selected: None,
+        }
+    }
+}
+
+impl ReadMailbox for ImapSession {
+    async fn mailboxes(&mut self) -> Result<Vec<String>, MailboxError> {
+        list::mailboxes(self).await
+    }
+
+    async fn open(&mut self, mailbox: &str) -> Result<Opened, MailboxError> {
+        let (selected, opened) = select::examine(self, mailbox).await?;
+        let windows =
+            Windows::new(opened.exists, opened.uid_next, self.properties.imap_list_window);
+        self.open = Some((selected, windows));
+        Ok(opened)
+    }
+
+    async fn next_window(&mut self) -> Result<Option<Listing>, MailboxError> {
+        list::next_window(self).await
+    }
+
+    async fn headers(&mut self, wanted: &[Listed]) -> Result<Vec<Option<Bytes>>, MailboxError> {
+        headers::headers(self, wanted).await
+    }
+
+    async fn fetch(
+        &mut self,
+        wanted: &[Fetch],
+        parts: &mpsc::Sender<Part>,
+    ) -> Result<(), MailboxError> {
+        fetch::fetch(self, wanted, parts).await
+    }
+
+    async fn quit(mut self) -> Result<(), MailboxError> {
+        self.dialogue.stream().hurry(FAREWELL);
+        if let Err(error) = farewell(&mut self.dialogue).await {
+            tracing::debug!(target: "incoming", %error, "LOGOUT");
+        }
+        Ok(())
+    }
+}
+
+impl DeleteMail for ImapSession {
+    async fn recheck(
+        &mut self,
+        mailbox: Option<&str>,
+        uid_validity: Option<u32>,
+        deletes: &[Delete],
+    ) -> Result<Recheck, MailboxError> {
+        delete::recheck(self, mailbox, uid_validity, deletes).await
+    }
+
+    async fn delete_from_server(
+        &mut self,
+        intent: &DeleteIntent,
+    ) -> Result<DeleteOutcome, MailboxError> {
+        delete::delete_from_server(self, intent).await
+    }
+}
+
+/// BYE, which comes first, ends it as well as the tagged OK.
+async fn farewell(dialogue: &mut Dialogue) -> Result<(), MailboxError> {
+    dialogue.run("LOGOUT", Caps::SMALL, |_| {}).await.map(|_| ())
+}
+
+#[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "small figures of scripted servers")]
+mod tests;

@@ -1,0 +1,137 @@
+//! From a connected wire to an authenticated session: greeting, TLS, capabilities, login.
+
+use tokio::time::Instant;
+
+use super::ImapSession;
+use super::capabilities::Capabilities;
+use super::login;
+use super::said::{bye, shown};
+use super::talk::{Reply, Status, Talk};
+use crate::config::{Encryption, Inbound};
+use crate::mailbox::MailboxError;
+use crate::net::{Endpoint, NetError, NetStream, Wire};
+
+/// Connects and logs in. One attempt with one mechanism: accounts get locked by more.
+///
+/// With `starttls` nothing secret is sent, and nothing that the server said is believed, before
+/// the handshake.
+pub async fn connect(
+    account: &Inbound,
+    password: &str,
+    deadline: Instant,
+) -> Result<ImapSession, MailboxError> {
+    let endpoint = Endpoint::of(account);
+    let wire = crate::net::connect(&endpoint, deadline).await?;
+    log_in(wire, account, password).await
+}
+
+/// The same over a wire that is connected already.
+pub(super) async fn log_in(
+    mut wire: Wire,
+    account: &Inbound,
+    password: &str,
+) -> Result<ImapSession, MailboxError> {
+    let endpoint = Endpoint::of(account);
+    let (mut talk, offered) = match account.encryption {
+        Encryption::None => greeted(wire.plain(), account).await?,
+        Encryption::Tls => greeted(wire.start_tls(&endpoint).await?, account).await?,
+        Encryption::StartTls => {
+            wire.set_stage("greeting");
+            wire = negotiate_tls(wire, account).await?;
+            (Talk::new(wire.start_tls(&endpoint).await?, account.debug), None)
+        }
+    };
+    talk.stream().set_stage("reply");
+    let offered = match offered {
+        Some(offered) => offered,
+        None => ask_capabilities(&mut talk).await?,
+    };
+    let after = login::authenticate(&mut talk, &offered, account, password).await?;
+    let capabilities = match after {
+        Some(capabilities) => capabilities,
+        None => ask_capabilities(&mut talk).await?,
+    };
+    let (stream, unread) = talk.into_parts();
+    Ok(ImapSession::new(stream, &unread, capabilities, account))
+}
+
+/// Reads the greeting of a stream that stays as it is; its capabilities may be believed.
+async fn greeted(
+    mut stream: NetStream,
+    account: &Inbound,
+) -> Result<(Talk<NetStream>, Option<Capabilities>), MailboxError> {
+    stream.set_stage("greeting");
+    let mut talk = Talk::new(stream, account.debug);
+    let (status, text) = talk.greeting().await?;
+    match status {
+        Status::Ok => Ok((talk, Capabilities::of_code(&text))),
+        Status::Preauth => Err(MailboxError::Unsupported {
+            what: format!(
+                "the server greets with PREAUTH (\"{}\"): it has logged somebody in without \
+                 credentials, and that may be anybody",
+                shown(&text)
+            ),
+        }),
+        Status::Bye => Err(bye(&text)),
+        Status::Bad | Status::No => Err(MailboxError::Protocol {
+            what: format!("its greeting says neither OK nor BYE: \"{}\"", shown(&text)),
+        }),
+    }
+}
+
+/// STARTTLS (RFC 9051 §6.2.1) up to its OK. Everything else ends the session.
+async fn negotiate_tls(wire: Wire, account: &Inbound) -> Result<Wire, MailboxError> {
+    let mut talk = Talk::new(wire, account.debug);
+    let (status, text) = talk.greeting().await?;
+    match status {
+        Status::Ok => {}
+        Status::Bye => return Err(bye(&text)),
+        Status::Preauth => {
+            let what = "the server greets with PREAUTH, where no STARTTLS is possible any more \
+                        (RFC 9051 §7.1.4); somebody on the way may have done that";
+            return Err(refused("starttls-preauth", what.to_owned()));
+        }
+        Status::Bad | Status::No => {
+            let what = format!("its greeting says neither OK nor BYE: \"{}\"", shown(&text));
+            return Err(MailboxError::Protocol { what });
+        }
+    }
+    talk.stream().set_stage("reply");
+    let offered = match Capabilities::of_code(&text) {
+        Some(offered) => offered,
+        None => ask_capabilities(&mut talk).await?,
+    };
+    if !offered.has("STARTTLS") {
+        let what = "the server offers no STARTTLS; somebody on the way may have removed it";
+        return Err(refused("starttls-missing", what.to_owned()));
+    }
+    let reply = talk.command("STARTTLS").await?;
+    if reply.status != Status::Ok {
+        let what = format!("the server refused STARTTLS: \"{}\"", shown(&reply.text));
+        return Err(refused("starttls-refused", what));
+    }
+    let (wire, unread) = talk.into_parts();
+    if !unread.is_empty() {
+        let what = format!(
+            "{} octets in the clear stood behind the server's OK to STARTTLS: somebody on the \
+             way may have put them there",
+            unread.len()
+        );
+        return Err(refused("tls-inject", what));
+    }
+    Ok(wire)
+}
+
+fn refused(code: &'static str, what: String) -> MailboxError {
+    NetError::StartTls { code, what }.into()
+}
+
+/// A server without CAPABILITY offers nothing, and may work all the same.
+async fn ask_capabilities<S>(talk: &mut Talk<S>) -> Result<Capabilities, MailboxError>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    let Reply { text, untagged, .. } = talk.command("CAPABILITY").await?;
+    let found = untagged.iter().rev().find_map(|line| Capabilities::of_line(line));
+    Ok(found.or_else(|| Capabilities::of_code(&text)).unwrap_or_default())
+}

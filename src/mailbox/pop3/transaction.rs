@@ -1,0 +1,382 @@
+//! The transaction and update states (RFC 1939 §5 and §6) over any stream.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use sha2::{Digest, Sha256};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
+
+use super::capabilities::Capabilities;
+use super::channel::Channel;
+use super::dot_lines::Unstuff;
+use super::maildrop::{Lists, Maildrop};
+use super::pipeline::Pipeline;
+use super::reply::Reply;
+use crate::config::Inbound;
+use crate::mailbox::{DeleteOutcome, MailboxError, Part};
+use crate::model::{self, DeleteIntent, Deleting, Fetch, FetchReason, Listed, MessageKey};
+use crate::net::{NetError, within};
+
+/// Octets of a [`Part::Data`], at most.
+const CHUNK: usize = 256 * 1024;
+/// Octets of one header section that are kept.
+const HEADER_MAX: usize = 1024 * 1024;
+/// Octets of all header sections of one call; those beyond are cut to [`HEADER_SHORT`].
+const HEADERS_MAX: usize = 64 * 1024 * 1024;
+/// Enough for the topmost fields.
+const HEADER_SHORT: usize = 4 * 1024;
+/// Refusals of TOP in a row after which a server is taken to have none.
+const TOP_REFUSALS: u32 = 3;
+/// Commands under way at once, whatever the config says: their lines must fit into the buffers
+/// of a connection whose server sends before it reads.
+const DEPTH_MAX: u32 = 512;
+/// How long the farewell may take when nothing was deleted.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// A session after its login.
+pub(super) struct Transaction<S> {
+    channel: Channel<S>,
+    depth: usize,
+    no_uidl_download: bool,
+    max_message_size: Option<u64>,
+    maildrop: Option<Maildrop>,
+    dele_sent: bool,
+}
+
+/// A message whose final dot has come, and whether that was its end nobody knows yet: a server
+/// that doesn't stuff dots ends a message at a line with one dot. What comes next tells.
+struct Unproven {
+    key: MessageKey,
+    octets: u64,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transaction<S> {
+    pub(super) fn new(stream: S, capabilities: &Capabilities, account: &Inbound) -> Self {
+        let depth = account.properties.pop3_pipeline.clamp(1, DEPTH_MAX);
+        let depth = if capabilities.pipelining { usize::try_from(depth).unwrap_or(1) } else { 1 };
+        Self {
+            channel: Channel::new(stream),
+            depth,
+            no_uidl_download: account.pop3_no_uidl_download,
+            max_message_size: account.max_message_size.map(|size| size.0),
+            maildrop: None,
+            dele_sent: false,
+        }
+    }
+
+    /// The session's listing; read from the server when it is first asked for.
+    pub(super) async fn maildrop(&mut self) -> Result<&mut Maildrop, MailboxError> {
+        let maildrop = match self.maildrop.take() {
+            Some(maildrop) => maildrop,
+            None => self.list().await?,
+        };
+        Ok(self.maildrop.insert(maildrop))
+    }
+
+    async fn list(&mut self) -> Result<Maildrop, MailboxError> {
+        let mut lists = Lists::default();
+        let mut pipeline = self.pipeline(vec!["UIDL".to_owned(), "LIST".to_owned()]);
+        let uidl = self.reply(&mut pipeline).await?;
+        if uidl.is_ok() {
+            self.channel.lines(|line| lists.unique_id_line(line)).await?;
+        }
+        let list = self.reply(&mut pipeline).await?;
+        if !list.is_ok() {
+            return Err(MailboxError::Refused { command: "LIST".to_owned(), said: list.said });
+        }
+        self.channel.lines(|line| lists.size_line(line)).await?;
+        if !uidl.is_ok() || lists.is_nameless() {
+            if !self.no_uidl_download {
+                return Err(no_uidl(&uidl));
+            }
+            self.name_by_hash(&mut lists).await?;
+        }
+        Ok(lists.finish())
+    }
+
+    /// Downloads every message to name it by its SHA-256.
+    async fn name_by_hash(&mut self, lists: &mut Lists) -> Result<(), MailboxError> {
+        let numbers = lists.unnamed();
+        let mut pipeline = self.pipeline(retr(numbers.iter().copied()));
+        let mut out = BytesMut::with_capacity(CHUNK);
+        for number in numbers {
+            let reply = self.reply(&mut pipeline).await?;
+            if !reply.is_ok() {
+                lists.forget(number, "no UIDL, and can't be downloaded");
+                continue;
+            }
+            let (mut unstuff, mut hash) = (Unstuff::new(), Sha256::new());
+            let mut ended = false;
+            while !ended {
+                ended = self.channel.pump(&mut unstuff, &mut out, CHUNK).await?;
+                hash.update(&out);
+                out.clear();
+            }
+            let hash = model::Sha256(hash.finalize().into());
+            lists.name(number, format!("sha256:{hash}").as_bytes())?;
+        }
+        self.reply(&mut pipeline).await.map(drop)
+    }
+
+    /// Header sections; `None` for messages that the session hasn't listed or TOP refuses.
+    pub(super) async fn headers(
+        &mut self,
+        wanted: &[Listed],
+    ) -> Result<Vec<Option<Bytes>>, MailboxError> {
+        let listed: Vec<bool> = {
+            let maildrop = self.maildrop().await?;
+            wanted.iter().map(|message| maildrop.is_listed(message.number, &message.key)).collect()
+        };
+        let asked = || wanted.iter().zip(&listed).filter(|(_, listed)| **listed);
+        let commands = asked().map(|(message, _)| format!("TOP {} 0", message.number)).collect();
+        let mut pipeline = self.pipeline(commands);
+        let mut sections = Vec::with_capacity(wanted.len());
+        let (mut refusals, mut octets) = (Some(0_u32), 0_usize);
+        for listed in listed {
+            if !listed || pipeline.is_done() {
+                sections.push(None);
+                continue;
+            }
+            if !self.reply(&mut pipeline).await?.is_ok() {
+                refusals = refusals.map(|refusals| refusals.saturating_add(1));
+                if refusals >= Some(TOP_REFUSALS) {
+                    pipeline.stop();
+                }
+                sections.push(None);
+                continue;
+            }
+            refusals = None;
+            let limit = if octets < HEADERS_MAX { HEADER_MAX } else { HEADER_SHORT };
+            let section = self.header_section(limit).await?;
+            octets = octets.saturating_add(section.len());
+            sections.push(Some(section));
+        }
+        Ok(sections)
+    }
+
+    /// Reads a response to TOP to its end and keeps its header section: some servers send lines of
+    /// the body, or all of it, although none was asked for.
+    async fn header_section(&mut self, limit: usize) -> Result<Bytes, MailboxError> {
+        let (mut unstuff, mut out) = (Unstuff::new(), BytesMut::new());
+        let mut kept = Vec::new();
+        let mut ended = false;
+        while !ended {
+            ended = self.channel.pump(&mut unstuff, &mut out, CHUNK).await?;
+            let room = limit.saturating_sub(kept.len());
+            kept.extend_from_slice(out.get(..room).unwrap_or(&out));
+            out.clear();
+        }
+        let blank_line = [b"\r\n\r\n".as_slice(), b"\n\n"].map(|blank| {
+            memchr::memmem::find(&kept, blank).map(|at| at.saturating_add(blank.len()))
+        });
+        kept.truncate(blank_line.into_iter().flatten().min().unwrap_or(kept.len()));
+        kept.shrink_to_fit();
+        Ok(kept.into())
+    }
+
+    /// Fetches messages; each one's `End` waits for the next reply, which proves the framing. What
+    /// failed before comes last, as it may cost the session again.
+    pub(super) async fn fetch(
+        &mut self,
+        wanted: &[Fetch],
+        parts: &mpsc::Sender<Part>,
+    ) -> Result<(), MailboxError> {
+        let maildrop = self.maildrop().await?;
+        let (mut wanted, unlisted): (Vec<_>, Vec<_>) =
+            wanted.iter().partition(|fetch| maildrop.is_listed(fetch.number, &fetch.key));
+        for fetch in unlisted {
+            tell(parts, failed(&fetch.key, "this session doesn't list the message")).await?;
+        }
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        wanted.sort_by_key(|fetch| matches!(fetch.why, FetchReason::Retry { .. }));
+        let mut pipeline = self.pipeline(retr(wanted.iter().map(|fetch| fetch.number)));
+        let mut out = BytesMut::with_capacity(CHUNK);
+        let mut before = None;
+        for fetch in wanted {
+            let reply = match self.reply(&mut pipeline).await {
+                Ok(reply) => reply,
+                Err(error) => return Err(lost_at(&fetch.key, before, error, parts).await),
+            };
+            prove(before.take(), parts).await?;
+            if reply.is_ok() {
+                tell(parts, Part::Begin { key: fetch.key.clone() }).await?;
+                let octets = match self.message(&mut out, parts).await {
+                    Ok(octets) => octets,
+                    Err(error) => return Err(lost_in(&fetch.key, error, parts).await),
+                };
+                before = Some(Unproven { key: fetch.key.clone(), octets });
+            } else {
+                let what = format!("the server refused RETR: \"{}\"", reply.said);
+                tell(parts, failed(&fetch.key, &what)).await?;
+            }
+        }
+        match (self.reply(&mut pipeline).await, before) {
+            (Err(error), Some(last)) => Err(lost_in(&last.key, error, parts).await),
+            (reply, before) => {
+                reply?;
+                prove(before, parts).await
+            }
+        }
+    }
+
+    /// Passes one message on; its octets.
+    async fn message(
+        &mut self,
+        out: &mut BytesMut,
+        parts: &mpsc::Sender<Part>,
+    ) -> Result<u64, MailboxError> {
+        let mut unstuff = Unstuff::new();
+        let mut octets = 0_u64;
+        loop {
+            // One octet may come out that went in before.
+            let room = CHUNK.saturating_sub(out.len()).saturating_sub(1);
+            let ended = self.channel.pump(&mut unstuff, out, room).await?;
+            if ended || out.len() >= CHUNK / 2 {
+                octets = octets.saturating_add(u64::try_from(out.len()).unwrap_or(u64::MAX));
+                check_size(octets, self.max_message_size)?;
+                if !out.is_empty() {
+                    tell(parts, Part::Data(out.split().freeze())).await?;
+                }
+            }
+            if ended {
+                return Ok(octets);
+            }
+        }
+    }
+
+    /// Sends DELE for messages that this session lists under the same key, alone.
+    pub(super) async fn delete(
+        &mut self,
+        intent: &DeleteIntent,
+    ) -> Result<DeleteOutcome, MailboxError> {
+        let maildrop = self.maildrop().await?;
+        let (deletes, refused): (Vec<&Deleting>, Vec<_>) = intent
+            .deletes()
+            .iter()
+            .partition(|delete| maildrop.may_delete(delete.number, &delete.key));
+        let mut outcome = DeleteOutcome::default();
+        for delete in refused {
+            let why = "this session doesn't list the message under this unique-id alone".to_owned();
+            outcome.refused.push((delete.row, why));
+        }
+        let commands = deletes.iter().map(|delete| format!("DELE {}", delete.number)).collect();
+        let mut pipeline = self.pipeline(commands);
+        self.dele_sent |= !deletes.is_empty();
+        for delete in deletes {
+            let reply = self.reply(&mut pipeline).await?;
+            if reply.is_ok() {
+                self.maildrop().await?.mark_deleted(delete.number);
+                outcome.on_quit.push(delete.row);
+            } else {
+                outcome.refused.push((delete.row, reply.said));
+            }
+        }
+        Ok(outcome)
+    }
+
+    pub(super) async fn quit(mut self) -> Result<(), MailboxError> {
+        let mut pipeline = self.pipeline(vec!["QUIT".to_owned()]);
+        if !self.dele_sent {
+            within(FAREWELL, self.reply(&mut pipeline)).await;
+            return Ok(());
+        }
+        let reply = self.reply(&mut pipeline).await?;
+        if reply.is_ok() {
+            return Ok(());
+        }
+        Err(MailboxError::Refused { command: "QUIT".to_owned(), said: reply.said })
+    }
+
+    fn pipeline(&self, commands: Vec<String>) -> Pipeline {
+        Pipeline::new(commands, self.depth)
+    }
+
+    /// The reply to the pipeline's next command.
+    async fn reply(&mut self, pipeline: &mut Pipeline) -> Result<Reply, MailboxError> {
+        pipeline.top_up(&mut self.channel).await?;
+        let reply = self.channel.reply().await?;
+        pipeline.answered();
+        Ok(reply)
+    }
+}
+
+/// RETR for each, and a NOOP whose reply proves where the last message ends.
+fn retr(numbers: impl Iterator<Item = u32>) -> Vec<String> {
+    let mut commands: Vec<_> = numbers.map(|number| format!("RETR {number}")).collect();
+    commands.push("NOOP".to_owned());
+    commands
+}
+
+/// The listed size was within the limit, so the server lied. RETR can't be broken off.
+fn check_size(octets: u64, limit: Option<u64>) -> Result<(), MailboxError> {
+    let Some(limit) = limit.filter(|limit| octets > *limit) else { return Ok(()) };
+    let what = format!("a message of more than {limit} octets (`max_message_size`)");
+    Err(NetError::TooMuch { what }.into())
+}
+
+/// The message at whose RETR a session ends is named, so that one that always ends it doesn't
+/// keep back those behind it. Not at the poll's end, which is nobody's fault; and not when the
+/// reply can't be read behind a message: that is then the rest of the message before.
+async fn lost_at(
+    key: &MessageKey,
+    before: Option<Unproven>,
+    error: MailboxError,
+    parts: &mpsc::Sender<Part>,
+) -> MailboxError {
+    let blamed = match &error {
+        MailboxError::Net(NetError::PollDeadline) => None,
+        MailboxError::Protocol { .. } | MailboxError::Net(NetError::TooMuch { .. }) => {
+            Some(before.map_or_else(|| key.clone(), |before| before.key))
+        }
+        _ => Some(key.clone()),
+    };
+    match blamed {
+        Some(key) => lost_in(&key, error, parts).await,
+        None => error,
+    }
+}
+
+/// Names the message in which a session ends.
+async fn lost_in(
+    key: &MessageKey,
+    error: MailboxError,
+    parts: &mpsc::Sender<Part>,
+) -> MailboxError {
+    let told = tell(parts, failed(key, &format!("fetching it ended in: {error}"))).await;
+    told.err().unwrap_or(error)
+}
+
+/// The reply behind a message has come where it must: the message was whole.
+async fn prove(message: Option<Unproven>, parts: &mpsc::Sender<Part>) -> Result<(), MailboxError> {
+    let part = match message {
+        None => return Ok(()),
+        // Exchange lists messages whose body comes empty; stored so, they would be lost.
+        Some(Unproven { key, octets: 0 }) => failed(&key, "the server sent an empty message"),
+        Some(Unproven { octets, .. }) => Part::End { octets },
+    };
+    tell(parts, part).await
+}
+
+async fn tell(parts: &mpsc::Sender<Part>, part: Part) -> Result<(), MailboxError> {
+    parts.send(part).await.map_err(|_| {
+        let why = "nobody takes the messages any more".to_owned();
+        NetError::Lost { why }.into()
+    })
+}
+
+fn failed(key: &MessageKey, what: &str) -> Part {
+    Part::Failed { key: key.clone(), error: MailboxError::Message { what: what.to_owned() } }
+}
+
+fn no_uidl(reply: &Reply) -> MailboxError {
+    MailboxError::Unsupported {
+        what: format!(
+            "the server's UIDL names no message (\"{}\"), so that new mail can't be told from \
+             stored mail; `pop3_no_uidl = \"download\"` downloads all of it at each poll instead",
+            reply.said
+        ),
+    }
+}

@@ -8,6 +8,8 @@
 //! `tests/layers.rs` holds that.
 
 pub mod config;
+pub mod ledger;
+pub mod log;
 pub mod mail;
 pub mod mailbox;
 pub mod model;

@@ -1,0 +1,124 @@
+//! Mailboxes of accounts: their UIDVALIDITY, and what their last complete listing said.
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::error::{LedgerError, sqlite};
+use super::tx::{Tx, millis, timestamp};
+
+/// Row of a mailbox.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct MailboxId(pub i64);
+
+/// What the ledger knows of a mailbox.
+#[derive(Clone, Debug)]
+pub struct MailboxRow {
+    /// Its row.
+    pub id: MailboxId,
+    /// Decoded name; empty for a maildrop.
+    pub name: String,
+    /// UIDVALIDITY that its messages are keyed by.
+    pub uid_validity: Option<u32>,
+    /// The last complete listing.
+    pub facts: Option<MailboxFacts>,
+}
+
+/// What a mailbox looked like when it was last listed whole.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct MailboxFacts {
+    /// UIDNEXT.
+    pub uid_next: Option<u32>,
+    /// Messages in it.
+    pub exists: u32,
+    /// HIGHESTMODSEQ (RFC 7162).
+    pub highest_modseq: Option<u64>,
+    /// Fingerprint of the account's rules.
+    pub rules: String,
+    /// When.
+    pub listed_at: Timestamp,
+    /// When a listing is needed although nothing changed.
+    pub wake_at: Option<Timestamp>,
+}
+
+impl Tx<'_> {
+    /// A mailbox of an account, made when it isn't known.
+    pub fn mailbox(&self, account: &str, name: &str) -> Result<MailboxRow, LedgerError> {
+        let account_id = self.account_id(account)?;
+        let sql = "INSERT INTO mailbox (account_id, name) VALUES (?1, ?2)
+            ON CONFLICT (account_id, name) DO NOTHING";
+        self.db.execute(sql, params![account_id, name]).map_err(sqlite("add a mailbox"))?;
+        self.find_mailbox(account, name)?.ok_or(LedgerError::Damaged {
+            table: "mailbox",
+            row: account_id,
+            why: "the row that was added is not there",
+        })
+    }
+
+    /// A mailbox of an account, if the ledger knows it.
+    pub fn find_mailbox(
+        &self,
+        account: &str,
+        name: &str,
+    ) -> Result<Option<MailboxRow>, LedgerError> {
+        let sql = "SELECT mailbox.id, mailbox.name, uid_validity, uid_next, message_count,
+            highest_modseq, rules, listed_at, wake_at
+            FROM mailbox JOIN account ON account.id = mailbox.account_id
+            WHERE account.name = ?1 AND mailbox.name = ?2";
+        self.db.query_row(sql, [account, name], read).optional().map_err(sqlite("read a mailbox"))
+    }
+
+    /// Sets the UIDVALIDITY that a mailbox's messages are keyed by from now on.
+    pub fn set_uid_validity(&self, id: MailboxId, value: Option<u32>) -> Result<(), LedgerError> {
+        let sql = "UPDATE mailbox SET uid_validity = ?2, listed_at = NULL WHERE id = ?1";
+        self.db.execute(sql, params![id.0, value]).map_err(sqlite("set UIDVALIDITY"))?;
+        Ok(())
+    }
+
+    /// Records a complete listing.
+    pub fn set_facts(&self, id: MailboxId, facts: &MailboxFacts) -> Result<(), LedgerError> {
+        let sql = "UPDATE mailbox SET uid_next = ?2, message_count = ?3,
+            highest_modseq = ?4, rules = ?5, listed_at = ?6, wake_at = ?7 WHERE id = ?1";
+        let modseq = facts.highest_modseq.map(|value| i64::try_from(value).unwrap_or(i64::MAX));
+        let row = params![
+            id.0,
+            facts.uid_next,
+            facts.exists,
+            modseq,
+            facts.rules,
+            millis(facts.listed_at),
+            facts.wake_at.map(millis)
+        ];
+        self.db.execute(sql, row).map_err(sqlite("record a listing"))?;
+        Ok(())
+    }
+
+    /// Forgets the last complete listing, so that the next poll lists anew.
+    pub fn forget_facts(&self, id: MailboxId) -> Result<(), LedgerError> {
+        let sql = "UPDATE mailbox SET listed_at = NULL WHERE id = ?1";
+        self.db.execute(sql, [id.0]).map_err(sqlite("forget a listing"))?;
+        Ok(())
+    }
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<MailboxRow> {
+    let listed_at: Option<i64> = row.get("listed_at")?;
+    let modseq: Option<i64> = row.get("highest_modseq")?;
+    let wake_at: Option<i64> = row.get("wake_at")?;
+    let facts = match listed_at {
+        Some(at) => Some(MailboxFacts {
+            uid_next: row.get("uid_next")?,
+            exists: row.get::<_, Option<u32>>("message_count")?.unwrap_or(0),
+            highest_modseq: modseq.and_then(|value| u64::try_from(value).ok()),
+            rules: row.get("rules")?,
+            listed_at: timestamp(at),
+            wake_at: wake_at.map(timestamp),
+        }),
+        None => None,
+    };
+    Ok(MailboxRow {
+        id: MailboxId(row.get("id")?),
+        name: row.get("name")?,
+        uid_validity: row.get("uid_validity")?,
+        facts,
+    })
+}

@@ -1,0 +1,86 @@
+//! How messages leave the server: the intent to delete, what came of it, and departures without us.
+
+use jiff::Timestamp;
+use rusqlite::params;
+
+use super::row::key;
+use crate::ledger::LedgerError;
+use crate::ledger::error::sqlite;
+use crate::ledger::mailboxes::MailboxId;
+use crate::ledger::tx::{Tx, millis};
+use crate::model::MessageKey;
+
+impl Tx<'_> {
+    /// The intent to delete; used by [`crate::ledger::Ledger::begin_delete`] alone.
+    pub(in crate::ledger) fn begin_delete(&self, rows: &[i64]) -> Result<(), LedgerError> {
+        let sql = "UPDATE message SET state = 'deleting'
+            WHERE id = ?1 AND state IN ('archived', 'deleting')";
+        let mut set = self.db.prepare_cached(sql).map_err(sqlite("commit the intent to delete"))?;
+        for row in rows {
+            let changed = set.execute([row]).map_err(sqlite("commit the intent to delete"))?;
+            if changed != 1 {
+                let why = "a message to be deleted is not archived";
+                return Err(LedgerError::Damaged { table: "message", row: *row, why });
+            }
+        }
+        Ok(())
+    }
+
+    /// Records that messages have left the server after our delete.
+    pub fn deleted(&self, rows: &[i64], now: Timestamp) -> Result<(), LedgerError> {
+        let sql = "UPDATE message SET state = 'deleted', deleted_at = ?2
+            WHERE id = ?1 AND state = 'deleting'";
+        let mut set = self.db.prepare_cached(sql).map_err(sqlite("record deletes"))?;
+        for row in rows {
+            set.execute(params![row, millis(now)]).map_err(sqlite("record deletes"))?;
+        }
+        Ok(())
+    }
+
+    /// Takes the intent to delete back: the server refused, the messages are still there.
+    pub fn undelete(&self, rows: &[i64]) -> Result<(), LedgerError> {
+        self.each(
+            rows,
+            "UPDATE message SET state = 'archived' WHERE id = ?1 AND state = 'deleting'",
+        )
+    }
+
+    /// Records that archived messages have left the server without us.
+    pub fn left_server(&self, rows: &[i64], now: Timestamp) -> Result<(), LedgerError> {
+        let sql = "UPDATE message SET state = 'deleted', deleted_at = ?2
+            WHERE id = ?1 AND state IN ('archived', 'deleting')";
+        let mut set = self.db.prepare_cached(sql).map_err(sqlite("record departures"))?;
+        for row in rows {
+            set.execute(params![row, millis(now)]).map_err(sqlite("record departures"))?;
+        }
+        Ok(())
+    }
+
+    /// Messages whose fate on the server is open: being fetched, held, or being deleted.
+    pub fn open_messages(&self, id: MailboxId) -> Result<Vec<(i64, MessageKey)>, LedgerError> {
+        let sql = "SELECT message.id, message.uid_validity, uid, generation, unique_id,
+            occurrence, mailbox.name AS mailbox
+            FROM message JOIN mailbox ON mailbox.id = message.mailbox_id
+            WHERE mailbox_id = ?1 AND state IN ('fetching', 'held', 'deleting')";
+        let mut get = self.db.prepare_cached(sql).map_err(sqlite("read open messages"))?;
+        let mut rows = get.query([id.0]).map_err(sqlite("read open messages"))?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().map_err(sqlite("read open messages"))? {
+            found.push((row.get("id").map_err(sqlite("read open messages"))?, key(row)?));
+        }
+        Ok(found)
+    }
+
+    /// Closes open messages that a complete listing no longer shows.
+    pub fn close(&self, rows: &[i64], now: Timestamp) -> Result<(), LedgerError> {
+        let sql = "UPDATE message SET
+            deleted_at = CASE WHEN state = 'deleting' THEN ?2 ELSE deleted_at END,
+            state = CASE WHEN state = 'deleting' THEN 'deleted' ELSE 'gone' END
+            WHERE id = ?1 AND state IN ('fetching', 'held', 'deleting')";
+        let mut set = self.db.prepare_cached(sql).map_err(sqlite("close messages"))?;
+        for row in rows {
+            set.execute(params![row, millis(now)]).map_err(sqlite("close messages"))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,132 @@
+//! The ledger's tables, and their versions (`user_version`).
+//!
+//! Migrations are only ever added, never changed. Times are milliseconds since 1970 in UTC.
+
+use rusqlite::Connection;
+
+use super::error::{LedgerError, sqlite};
+
+/// Marks a file as a postrider ledger: `PoRi`.
+const APPLICATION_ID: i64 = 0x506F_5269;
+
+const MIGRATIONS: [&str; 1] = [r"
+CREATE TABLE meta (
+    key TEXT PRIMARY KEY NOT NULL,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE account (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    last_poll_at INTEGER,
+    last_success_at INTEGER,
+    next_poll_at INTEGER,
+    failures INTEGER NOT NULL DEFAULT 0,
+    auth_failures INTEGER NOT NULL DEFAULT 0,
+    -- what the credentials were when they failed: a change tries again
+    auth_mark TEXT NOT NULL DEFAULT '',
+    retry_at INTEGER,
+    error_since INTEGER,
+    error_at INTEGER,
+    error_code TEXT NOT NULL DEFAULT '',
+    error_message TEXT NOT NULL DEFAULT '',
+    error_hint TEXT NOT NULL DEFAULT '',
+    -- polls for which deletes are held after a clock jump
+    clock_hold INTEGER NOT NULL DEFAULT 0,
+    -- deletes that are due and can't be done, and why
+    delete_pending INTEGER NOT NULL DEFAULT 0,
+    delete_pending_why TEXT NOT NULL DEFAULT ''
+) STRICT;
+
+CREATE TABLE mailbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    account_id INTEGER NOT NULL REFERENCES account (id),
+    -- decoded; empty for a maildrop
+    name TEXT NOT NULL,
+    uid_validity INTEGER,
+    -- of the last complete listing, to see that nothing changed
+    uid_next INTEGER,
+    message_count INTEGER,
+    highest_modseq INTEGER,
+    rules TEXT NOT NULL DEFAULT '',
+    listed_at INTEGER,
+    -- when a listing is needed although nothing changed: a wait or a delete comes due
+    wake_at INTEGER,
+    UNIQUE (account_id, name)
+) STRICT;
+
+CREATE TABLE message (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    mailbox_id INTEGER NOT NULL REFERENCES mailbox (id),
+    uid_validity INTEGER NOT NULL DEFAULT 0,
+    uid INTEGER NOT NULL DEFAULT 0,
+    generation INTEGER NOT NULL DEFAULT 0,
+    unique_id TEXT NOT NULL DEFAULT '',
+    occurrence INTEGER NOT NULL DEFAULT 0,
+    state TEXT NOT NULL CHECK (state IN
+        ('fetching', 'held', 'placing', 'archived', 'deleting', 'deleted', 'gone')),
+    -- begun, whatever became of them
+    attempts INTEGER NOT NULL DEFAULT 0,
+    -- ended by an error of this message
+    failures INTEGER NOT NULL DEFAULT 0,
+    retry_at INTEGER,
+    reason_code TEXT NOT NULL DEFAULT '',
+    reason TEXT NOT NULL DEFAULT '',
+    first_seen INTEGER NOT NULL,
+    path TEXT NOT NULL DEFAULT '',
+    sha256 BLOB,
+    json_sha256 BLOB,
+    size INTEGER,
+    listed_size INTEGER,
+    internal_date INTEGER,
+    received INTEGER,
+    archived_at INTEGER,
+    deleted_at INTEGER,
+    delete_ok INTEGER NOT NULL DEFAULT 1,
+    UNIQUE (mailbox_id, uid_validity, uid, generation, unique_id, occurrence)
+) STRICT;
+CREATE INDEX message_open ON message (mailbox_id, state)
+    WHERE state IN ('fetching', 'held', 'placing', 'deleting');
+-- a copy is found by its content after a change of UIDVALIDITY
+CREATE INDEX message_content ON message (mailbox_id, sha256) WHERE sha256 IS NOT NULL;
+CREATE INDEX message_archived ON message (mailbox_id, archived_at) WHERE state = 'archived';
+
+-- what messages without a date from the server said of their age before they were fetched
+CREATE TABLE seen (
+    mailbox_id INTEGER NOT NULL REFERENCES mailbox (id),
+    uid_validity INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    unique_id TEXT NOT NULL,
+    occurrence INTEGER NOT NULL,
+    received INTEGER NOT NULL,
+    basis TEXT NOT NULL,
+    PRIMARY KEY (mailbox_id, uid_validity, uid, unique_id, occurrence)
+) STRICT, WITHOUT ROWID;
+"];
+
+/// Brings a ledger to the newest schema, in one transaction.
+pub(super) fn migrate(db: &mut Connection) -> Result<(), LedgerError> {
+    let found = version(db)?;
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if found == known {
+        return Ok(());
+    }
+    let tx = db
+        .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+        .map_err(sqlite("begin a migration"))?;
+    let from = usize::try_from(found).unwrap_or(0);
+    for migration in MIGRATIONS.iter().skip(from) {
+        tx.execute_batch(migration).map_err(sqlite("migrate"))?;
+    }
+    tx.pragma_update(None, "user_version", known).map_err(sqlite("set its version"))?;
+    tx.pragma_update(None, "application_id", APPLICATION_ID).map_err(sqlite("mark it"))?;
+    tx.commit().map_err(sqlite("commit a migration"))
+}
+
+/// The schema of a ledger, 0 while it has no tables yet; one that is too new is an error.
+pub(super) fn version(db: &Connection) -> Result<i64, LedgerError> {
+    let read = db.query_row("PRAGMA user_version", [], |row| row.get(0));
+    let found: i64 = read.map_err(sqlite("read its version"))?;
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if found > known { Err(LedgerError::Newer { found, known }) } else { Ok(found) }
+}

@@ -1,0 +1,500 @@
+//! Every stable code of the log: what it means and what to do about it.
+//!
+//! The only list of them; `docs/log.md` has the same table, and a test holds both together. A code
+//! never changes its meaning. Long, since it is one table.
+
+use crate::ledger::log_db::Level;
+
+/// A stable code of log records.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Code {
+    /// The word.
+    pub code: &'static str,
+    /// The level that its records usually have.
+    pub level: Level,
+    /// What has happened.
+    pub cause: &'static str,
+    /// What a person can do.
+    pub remedy: &'static str,
+}
+
+/// The code with this word.
+pub fn find(code: &str) -> Option<&'static Code> {
+    let position = CODES.binary_search_by(|known| known.code.cmp(code)).ok()?;
+    CODES.get(position)
+}
+
+/// All codes, by their words.
+pub const CODES: &[Code] = &[
+    Code {
+        code: "account-backoff",
+        level: Level::Info,
+        cause: "The server refused the credentials; the account rests before the next attempt.",
+        remedy: "See the error before it. A changed secret or config ends the rest.",
+    },
+    Code {
+        code: "account-recovered",
+        level: Level::Info,
+        cause: "The account works again after failed polls.",
+        remedy: "Nothing.",
+    },
+    Code {
+        code: "account-stopped",
+        level: Level::Warning,
+        cause: "The server refused the credentials five times; the account is not polled any more, \
+                so that it is not locked.",
+        remedy: "Correct `user` or the secret and reload, or run `postrider poll ACCOUNT` by hand.",
+    },
+    Code {
+        code: "account-task-died",
+        level: Level::Error,
+        cause: "The task that polls an account died of an error in postrider; it starts again in a \
+                minute.",
+        remedy: "Report it, with the message.",
+    },
+    Code {
+        code: "archive-read-only",
+        level: Level::Error,
+        cause: "The archive's file system is read-only.",
+        remedy: "Mount it writable; the kernel's log says why it became read-only.",
+    },
+    Code {
+        code: "archive-write-failed",
+        level: Level::Error,
+        cause: "A message folder could not be written or synced. The message stays on the server and \
+                is tried again.",
+        remedy: "Check the disk, its permissions and the kernel's log.",
+    },
+    Code {
+        code: "auth-no-mechanism",
+        level: Level::Error,
+        cause: "The server offers no way to log in that the config allows; nothing was sent.",
+        remedy: "Use `encryption = \"tls\"` or `\"starttls\"`, or see `safe_logon`.",
+    },
+    Code {
+        code: "auth-rejected",
+        level: Level::Error,
+        cause: "The server refused the credentials.",
+        remedy: "Check `user` and the secret; some providers want an app password.",
+    },
+    Code {
+        code: "clock-doubt",
+        level: Level::Warning,
+        cause: "The wall clock jumped or can't be right. Nothing is deleted on servers until it is \
+                trusted again.",
+        remedy: "Check the machine's clock and time synchronisation.",
+    },
+    Code {
+        code: "config-loaded",
+        level: Level::Info,
+        cause: "The config was read, and is in force.",
+        remedy: "Nothing.",
+    },
+    Code {
+        code: "config-rejected",
+        level: Level::Error,
+        cause: "A changed config has errors; the old one stays in force.",
+        remedy: "Run `postrider check`, correct what it lists, reload again.",
+    },
+    Code {
+        code: "connect-failed",
+        level: Level::Error,
+        cause: "No TCP connection to the server.",
+        remedy: "Check `host` and `port`, and firewalls on the way.",
+    },
+    Code {
+        code: "connection-lost",
+        level: Level::Error,
+        cause: "The server closed or reset the connection in the middle.",
+        remedy: "Nothing, if it stays rare: the next poll goes on where this one ended.",
+    },
+    Code {
+        code: "copy-missing",
+        level: Level::Warning,
+        cause: "The archived copy of a message that is due for delete is not there. The message \
+                stays on the server.",
+        remedy: "Restore the folder from a backup, or find out who moved it.",
+    },
+    Code {
+        code: "copy-modified",
+        level: Level::Warning,
+        cause: "The archived copy of a message that is due for delete has changed. The message \
+                stays on the server.",
+        remedy: "Restore the folder from a backup, or find out who changed it.",
+    },
+    Code {
+        code: "copy-quarantined",
+        level: Level::Warning,
+        cause: "A message folder that a dead run left is damaged; it was moved to `.quarantine` \
+                and the message is fetched again.",
+        remedy: "Check the disk; remove the folder once the message is in the archive.",
+    },
+    Code {
+        code: "daemon-started",
+        level: Level::Info,
+        cause: "The daemon is ready.",
+        remedy: "Nothing.",
+    },
+    Code {
+        code: "daemon-stopped",
+        level: Level::Info,
+        cause: "The daemon has ended its work.",
+        remedy: "Nothing.",
+    },
+    Code {
+        code: "daemon-stopping",
+        level: Level::Info,
+        cause: "The daemon ends the polls that run, and then itself.",
+        remedy: "Nothing.",
+    },
+    Code {
+        code: "delete-changed",
+        level: Level::Warning,
+        cause: "The server shows another message under the identity of a stored one. It stays on the \
+                server.",
+        remedy: "Nothing at once; some bridges and gateways renumber messages.",
+    },
+    Code {
+        code: "delete-done",
+        level: Level::Info,
+        cause: "Messages were deleted on the server, and the server has shown that they are gone.",
+        remedy: "Nothing.",
+    },
+    Code {
+        code: "delete-pending",
+        level: Level::Warning,
+        cause: "Messages are due for delete, but the server lacks UIDPLUS (RFC 4315), without \
+                which others' messages could go.",
+        remedy: "Delete them by another program, or set `delete_read = false`.",
+    },
+    Code {
+        code: "delete-read-only",
+        level: Level::Warning,
+        cause: "Messages are due for delete, but the server opens the mailbox for reading only.",
+        remedy: "Check the permissions of the mailbox, or set `delete_read = false`.",
+    },
+    Code {
+        code: "delete-refused",
+        level: Level::Warning,
+        cause: "The server refused to delete messages; they are tried again.",
+        remedy: "Check the permissions of the mailbox.",
+    },
+    Code {
+        code: "delete-uidvalidity",
+        level: Level::Warning,
+        cause: "The mailbox was made anew on the server while the poll ran. Nothing more is \
+                deleted in this poll.",
+        remedy: "Nothing.",
+    },
+    Code {
+        code: "disk-full",
+        level: Level::Error,
+        cause: "The archive's disk is full. Polls wait; nothing is lost.",
+        remedy: "Make room.",
+    },
+    Code {
+        code: "disk-low",
+        level: Level::Warning,
+        cause: "Free space of the archive is below `min_free`. Polls wait.",
+        remedy: "Make room, or lower `archive.min_free`.",
+    },
+    Code {
+        code: "dns-failed",
+        level: Level::Error,
+        cause: "The server's name has no address.",
+        remedy: "Check `host`, and this machine's resolver.",
+    },
+    Code {
+        code: "folder-occupied",
+        level: Level::Error,
+        cause: "Another folder stands where a message's folder belongs.",
+        remedy: "Move that folder away.",
+    },
+    Code {
+        code: "imap-expunged-more",
+        level: Level::Warning,
+        cause: "The server removed messages that it was not asked to remove, or others removed \
+                them at the same time.",
+        remedy: "Nothing, if others use the mailbox; else look at the server.",
+    },
+    Code {
+        code: "internal-error",
+        level: Level::Error,
+        cause: "A part of postrider died; what it was doing is done again by the next poll.",
+        remedy: "Report it, with the message.",
+    },
+    Code {
+        code: "ledger-damaged",
+        level: Level::Error,
+        cause: "A row of the ledger can't be right. Nothing is deleted on servers.",
+        remedy: "Check the state folder's disk; restore the ledger from a backup.",
+    },
+    Code {
+        code: "ledger-failed",
+        level: Level::Error,
+        cause: "The ledger could not be read or written. Nothing is deleted on servers.",
+        remedy: "Check the state folder's disk, its space and its permissions.",
+    },
+    Code {
+        code: "ledger-foreign",
+        level: Level::Error,
+        cause: "The ledger belongs to another archive root, or is older than the archive.",
+        remedy: "Mount the right archive, or restore the ledger that belongs to it.",
+    },
+    Code {
+        code: "ledger-missing",
+        level: Level::Error,
+        cause: "The archive has been used with a ledger that is not there.",
+        remedy: "Restore the ledger, or correct `daemon.state_dir`.",
+    },
+    Code {
+        code: "ledger-newer",
+        level: Level::Error,
+        cause: "The ledger was written by a newer postrider.",
+        remedy: "Install that version again.",
+    },
+    Code {
+        code: "lock-held",
+        level: Level::Error,
+        cause: "Another postrider uses the same archive root.",
+        remedy: "Stop it, or wait for its end.",
+    },
+    Code {
+        code: "log-dropped",
+        level: Level::Warning,
+        cause: "Records came faster than they could be written; the least important were dropped.",
+        remedy: "Raise `log.level`, or turn `debug` of accounts off.",
+    },
+    Code {
+        code: "login-plaintext",
+        level: Level::Warning,
+        cause: "The password goes over the network without encryption, as the config allows.",
+        remedy: "Use `encryption = \"tls\"` or `\"starttls\"` and drop `allow_plaintext`.",
+    },
+    Code {
+        code: "mailbox-incomplete",
+        level: Level::Warning,
+        cause: "The server lists fewer messages than it says the mailbox has.",
+        remedy: "Check the provider's limits for the protocol; a split of the mailbox may help.",
+    },
+    Code {
+        code: "mailbox-missing",
+        level: Level::Error,
+        cause: "A mailbox of `folders` is not there or can't be opened.",
+        remedy: "Check `folders` in the account's table.",
+    },
+    Code {
+        code: "message-archived",
+        level: Level::Debug,
+        cause: "A message is stored durably in the archive.",
+        remedy: "Nothing.",
+    },
+    Code {
+        code: "message-changed",
+        level: Level::Warning,
+        cause: "Messages of a maildrop are listed with another size than when they were stored: the \
+                server may have given their unique-ids to others. They are neither fetched nor \
+                deleted.",
+        remedy: "Look at them with a mail program; a server that reuses unique-ids (RFC 1939) needs a fix.",
+    },
+    Code {
+        code: "message-held",
+        level: Level::Warning,
+        cause: "A message is not fetched: it is too large, or failed too often.",
+        remedy: "See `max_message_size`; `postrider status` lists held messages.",
+    },
+    Code {
+        code: "message-restated",
+        level: Level::Debug,
+        cause: "The server tells another size or date of a stored message; its content is the same.",
+        remedy: "Nothing.",
+    },
+    Code {
+        code: "message-unreadable",
+        level: Level::Warning,
+        cause: "The server gave a message no body, or another than asked for. It is tried again.",
+        remedy: "Look at the message with a mail program, if it stays so.",
+    },
+    Code {
+        code: "poll-deadline",
+        level: Level::Info,
+        cause: "A poll took longer than `poll_deadline` and ended between messages.",
+        remedy: "Nothing: the next one goes on; raise `poll_deadline` for slow servers.",
+    },
+    Code {
+        code: "poll-done",
+        level: Level::Info,
+        cause: "A poll has ended as it should.",
+        remedy: "Nothing.",
+    },
+    Code {
+        code: "poll-stopped",
+        level: Level::Info,
+        cause: "A poll was stopped with the program.",
+        remedy: "Nothing: the next one goes on.",
+    },
+    Code {
+        code: "protocol",
+        level: Level::Debug,
+        cause: "A line of the dialogue with the server, secrets hidden; with `debug = true`.",
+        remedy: "Nothing.",
+    },
+    Code {
+        code: "protocol-error",
+        level: Level::Error,
+        cause: "The server broke the protocol.",
+        remedy: "Set `debug = true` for the account and look at the dialogue.",
+    },
+    Code {
+        code: "rekeyed",
+        level: Level::Debug,
+        cause: "Messages got new UIDs on the server; the stored ones were recognised by their \
+                content.",
+        remedy: "Nothing.",
+    },
+    Code {
+        code: "root-changed",
+        level: Level::Error,
+        cause: "The archive root is not the one that the ledger belongs to. Nothing is fetched or \
+                deleted.",
+        remedy: "Mount the right file system, or see `archive.root`.",
+    },
+    Code {
+        code: "root-missing",
+        level: Level::Error,
+        cause: "The archive root or its marker file is not there. Nothing is fetched or deleted.",
+        remedy: "Mount it; for a new archive run `postrider init-root`.",
+    },
+    Code {
+        code: "secret-failed",
+        level: Level::Error,
+        cause: "A secret could not be read.",
+        remedy: "Check its file, command, credential or variable in the config.",
+    },
+    Code {
+        code: "server-busy",
+        level: Level::Warning,
+        cause: "The server asks for patience.",
+        remedy: "Nothing; poll less often if it happens each time.",
+    },
+    Code {
+        code: "server-refused",
+        level: Level::Error,
+        cause: "The server refused a command.",
+        remedy: "Read the server's words in the message.",
+    },
+    Code {
+        code: "server-silent",
+        level: Level::Error,
+        cause: "The server did not answer in time.",
+        remedy: "Nothing, if it stays rare; see `connect_timeout` and `read_timeout`.",
+    },
+    Code {
+        code: "server-slow",
+        level: Level::Error,
+        cause: "The server sends slower than `min_rate`.",
+        remedy: "Lower `min_rate` for slow lines.",
+    },
+    Code {
+        code: "server-too-much",
+        level: Level::Error,
+        cause: "The server sent a line, a literal or a response beyond all bounds.",
+        remedy: "Set `debug = true` for the account and look at the dialogue.",
+    },
+    Code {
+        code: "server-unsupported",
+        level: Level::Error,
+        cause: "The server lacks something without which the account can't be polled.",
+        remedy: "Read the message; it names the key that may help.",
+    },
+    Code {
+        code: "starttls-missing",
+        level: Level::Error,
+        cause: "The server offers no STARTTLS (STLS); nothing was sent in the clear.",
+        remedy: "Use `encryption = \"tls\"` if the server speaks implicit TLS.",
+    },
+    Code {
+        code: "starttls-preauth",
+        level: Level::Error,
+        cause: "The server claims to be logged in before encryption (PREAUTH), as an attacker would.",
+        remedy: "Use `encryption = \"tls\"`.",
+    },
+    Code {
+        code: "starttls-refused",
+        level: Level::Error,
+        cause: "The server refused STARTTLS (STLS); nothing was sent in the clear.",
+        remedy: "Use `encryption = \"tls\"` if the server speaks implicit TLS.",
+    },
+    Code {
+        code: "tls-bad-certificate",
+        level: Level::Error,
+        cause: "The server's certificate can't be used.",
+        remedy: "The server's owner must replace it.",
+    },
+    Code {
+        code: "tls-config",
+        level: Level::Error,
+        cause: "A TLS file of the config can't be used.",
+        remedy: "Check `tls_ca_file`.",
+    },
+    Code {
+        code: "tls-expired",
+        level: Level::Error,
+        cause: "The server's certificate has expired.",
+        remedy: "The server's owner must renew it; check this machine's clock, too.",
+    },
+    Code {
+        code: "tls-failed",
+        level: Level::Error,
+        cause: "The TLS handshake failed.",
+        remedy: "Check that `port` and `encryption` belong together.",
+    },
+    Code {
+        code: "tls-inject",
+        level: Level::Error,
+        cause: "There was more text after STARTTLS than the server may send, as an attacker would \
+                add.",
+        remedy: "Use `encryption = \"tls\"`; look for who is on the line.",
+    },
+    Code {
+        code: "tls-not-verified",
+        level: Level::Warning,
+        cause: "The server's certificate is not checked, as the config says.",
+        remedy: "Set `tls_ca_file` and drop `tls_verify = false`.",
+    },
+    Code {
+        code: "tls-not-yet-valid",
+        level: Level::Error,
+        cause: "The server's certificate is not valid yet.",
+        remedy: "Check this machine's clock.",
+    },
+    Code {
+        code: "tls-untrusted",
+        level: Level::Error,
+        cause: "The server's certificate is signed by nobody known here.",
+        remedy: "Set `tls_ca_file` to the CA that signed it.",
+    },
+    Code {
+        code: "tls-wrong-name",
+        level: Level::Error,
+        cause: "The server's certificate is for another name.",
+        remedy: "Use that name as `host`, or as `tls_name` if you trust it.",
+    },
+    Code {
+        code: "uid-reused",
+        level: Level::Warning,
+        cause: "The server gave the UID of a stored message to another one under the same UIDVALIDITY. \
+                The new one is archived beside the old.",
+        remedy: "Nothing at once; the server breaks IMAP (RFC 9051), its index may have been lost.",
+    },
+    Code {
+        code: "uidvalidity-changed",
+        level: Level::Warning,
+        cause: "The mailbox was made anew on the server: all UIDs changed. Nothing is deleted in \
+                this poll.",
+        remedy: "Nothing; messages that are stored already are recognised by their content.",
+    },
+];
+
+#[cfg(test)]
+mod tests;

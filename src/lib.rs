@@ -7,6 +7,7 @@
 //! [`poll`], [`daemon`] and [`cli`]. Each imports only from the layers below it;
 //! `tests/layers.rs` holds that.
 
+pub mod archive;
 pub mod config;
 pub mod ledger;
 pub mod log;

@@ -16,6 +16,7 @@ pub mod mailbox;
 pub mod model;
 pub mod net;
 pub mod plan;
+pub mod poll;
 pub mod sasl;
 pub mod schedule;
 pub mod secret;

@@ -1,0 +1,76 @@
+//! Received dates of messages that the listing doesn't date, before an age rule judges them.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use super::Account;
+use super::error::PollError;
+use crate::ledger::MailboxId;
+use crate::mail;
+use crate::mailbox::ReadMailbox;
+use crate::model::{Known, KnownState, Listed, Listing, MessageKey, Received, ReceivedBasis};
+
+/// Header sections that are asked for, and kept in memory, at once.
+pub(super) const AT_ONCE: usize = 100;
+
+/// Fills in [`Listed::received`] where a rule will ask for it: from what the ledger kept, else
+/// from the topmost `Received` field, else the moment of this first sight.
+///
+/// Asked once for each message: what is learnt of a maildrop's messages is kept in the ledger.
+pub(super) async fn date<M: ReadMailbox>(
+    account: &Account,
+    session: &mut M,
+    mailbox: MailboxId,
+    listing: &mut Listing,
+    known: &Known,
+) -> Result<(), PollError> {
+    if !account.rules.ask_age() {
+        return Ok(());
+    }
+    let ledger = &account.tools.ledger;
+    let mut undated: Vec<&mut Listed> = listing
+        .messages
+        .iter_mut()
+        .filter(|listed| listed.received.is_none() && asks(known.get(&listed.key)))
+        .collect();
+    let keys: Vec<MessageKey> = undated.iter().map(|listed| listed.key.clone()).collect();
+    let kept = ledger.read("read received dates", move |tx| tx.seen(mailbox, &keys)).await?;
+    for (listed, kept) in undated.iter_mut().zip(kept) {
+        listed.received = kept;
+    }
+    undated.retain(|listed| listed.received.is_none());
+    if undated.is_empty() {
+        return Ok(());
+    }
+    let mut learnt = Vec::with_capacity(undated.len());
+    for chunk in undated.chunks_mut(AT_ONCE) {
+        let wanted: Vec<Listed> = chunk.iter().map(|listed| (**listed).clone()).collect();
+        let headers = account.unless_stopped(session.headers(&wanted)).await?;
+        let now = account.tools.clock.now();
+        for (listed, header) in chunk.iter_mut().zip(headers) {
+            let received = received(header, now);
+            listed.received = Some(received);
+            learnt.push((listed.key.clone(), received));
+        }
+    }
+    ledger.write("keep received dates", move |tx| tx.set_seen(mailbox, &learnt)).await?;
+    Ok(())
+}
+
+/// The date that a message's header section gives it.
+pub(super) fn received(header: Option<Bytes>, now: Timestamp) -> Received {
+    match header.and_then(|header| mail::received_date(&header)) {
+        Some(at) => Received { at, basis: ReceivedBasis::ReceivedField },
+        None => Received { at: now, basis: ReceivedBasis::FirstSeen },
+    }
+}
+
+/// Of a UID that was used again the dates that are kept are the older message's: not asked for,
+/// and what has no date is fetched.
+fn asks(state: Option<&KnownState>) -> bool {
+    match state {
+        None => true,
+        Some(KnownState::Held { key, .. }) => key.generation() == 0,
+        Some(KnownState::Stored(_) | KnownState::Deleted { .. }) => false,
+    }
+}

@@ -1,0 +1,307 @@
+//! The durable sequence, in its order (`docs/safety.md`).
+//!
+//! 1 messages were staged; 2 the stage is synced; 3 the ledger commits the intent to place them;
+//! 4 they are renamed into the tree and the folders synced; 5 the ledger commits the fact. From 3
+//! to 5 nothing can be cancelled; a process that dies in between leaves `placing` rows, which
+//! [`super::settle`] reads.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+
+use super::clock::Clock;
+use super::error::PollError;
+use super::report::HeldEntry;
+use super::stager::{Ready, StagedMessage};
+use crate::archive::{Archive, ArchiveError, Batch, Placed, Staged};
+use crate::ledger::{Ledger, LedgerError, MailboxId, Placing, Tx};
+use crate::log::Redactor;
+use crate::mailbox::MailboxError;
+use crate::model::MessageKey;
+use crate::plan::retry_at;
+
+/// Takes ready batches through the durable sequence.
+#[derive(Debug)]
+pub(super) struct Committer {
+    pub(super) account: Arc<str>,
+    pub(super) archive: Arc<Archive>,
+    pub(super) ledger: Ledger,
+    pub(super) clock: Clock,
+    pub(super) redactor: Redactor,
+    pub(super) mailbox: MailboxId,
+    /// Copies under an older UIDVALIDITY are looked for by their content.
+    pub(super) rekey: bool,
+}
+
+/// What was committed.
+#[derive(Debug, Default)]
+pub(super) struct Committed {
+    pub(super) archived: u32,
+    pub(super) octets: u64,
+    pub(super) rekeyed: u32,
+    pub(super) held: Vec<HeldEntry>,
+    pub(super) folders: BTreeMap<String, u32>,
+}
+
+impl Committer {
+    /// Runs until the stager is done or an error ends the sequence.
+    pub(super) async fn run(
+        self,
+        mut ready: mpsc::Receiver<Ready>,
+    ) -> (Committed, Result<(), PollError>) {
+        let mut done = Committed::default();
+        while let Some(batch) = ready.recv().await {
+            if let Err(error) = self.commit(batch, &mut done).await {
+                return (done, Err(error));
+            }
+        }
+        (done, Ok(()))
+    }
+
+    async fn commit(&self, ready: Ready, done: &mut Committed) -> Result<(), PollError> {
+        let Ready { batch, staged, failed } = ready;
+        let batch = Arc::new(batch);
+        for (key, error) in failed {
+            self.hold(key, &error, done).await?;
+        }
+        let staged = self.restate(staged).await?;
+        let staged = if self.rekey { self.rekey(staged, done).await? } else { staged };
+        if staged.is_empty() {
+            return Ok(());
+        }
+        let folders: Vec<Staged> = staged.iter().map(|message| message.staged.clone()).collect();
+        let folders = Arc::new(folders);
+        let archive = Arc::clone(&self.archive);
+        blocking(move || archive.root().check()).await?;
+        self.sync(&batch, &folders).await?;
+        let copies: Vec<Placing> = staged.iter().map(placing).collect();
+        let mailbox = self.mailbox;
+        let rows = self
+            .ledger
+            .write("commit the intent to place", move |tx| tx.placing(mailbox, &copies))
+            .await?;
+        let placed = self.place(&batch, &folders).await?;
+        self.record(staged, &rows, &placed, done).await
+    }
+
+    /// After a failed sync the pages that were lost count as clean: the batch is thrown away and
+    /// fetched anew, never synced again.
+    async fn sync(&self, batch: &Arc<Batch>, folders: &Arc<Vec<Staged>>) -> Result<(), PollError> {
+        let (batch, folders) = (Arc::clone(batch), Arc::clone(folders));
+        blocking(move || batch.sync_staged(&folders)).await
+    }
+
+    async fn place(
+        &self,
+        batch: &Arc<Batch>,
+        folders: &Arc<Vec<Staged>>,
+    ) -> Result<Vec<Placed>, PollError> {
+        let (batch, folders) = (Arc::clone(batch), Arc::clone(folders));
+        blocking(move || batch.place(&folders)).await
+    }
+
+    /// Commits the fact. Where a folder stood already, it is the same message's (a ledger that
+    /// was lost) or the message is held.
+    async fn record(
+        &self,
+        staged: Vec<StagedMessage>,
+        rows: &[i64],
+        placed: &[Placed],
+        done: &mut Committed,
+    ) -> Result<(), PollError> {
+        let (mut archived, mut moved, mut occupied) = (Vec::new(), Vec::new(), Vec::new());
+        for ((message, row), placed) in staged.into_iter().zip(rows).zip(placed) {
+            match placed {
+                Placed::Moved => {
+                    archived.push(*row);
+                    message.in_stage.placed();
+                    moved.push((message.staged, message.fetch.key));
+                }
+                Placed::Occupied => occupied.push((message, *row)),
+            }
+        }
+        self.ledger.write("commit what was archived", move |tx| tx.archived(&archived)).await?;
+        for (staged, key) in moved {
+            done.count(&staged);
+            self.warn_of_reuse(&key, &staged.path);
+            tracing::debug!(
+                target: "archive",
+                code = "message-archived",
+                message_key = %key,
+                path = staged.path,
+                "Archived"
+            );
+        }
+        for (message, row) in occupied {
+            self.adopt(&message, row, done).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes a folder that stands in the place of a message's for its copy, if it is one.
+    async fn adopt(
+        &self,
+        message: &StagedMessage,
+        row: i64,
+        done: &mut Committed,
+    ) -> Result<(), PollError> {
+        let (archive, staged) = (Arc::clone(&self.archive), message.staged.clone());
+        let found = blocking(move || Ok(archive.find(&staged.path, &staged.id))).await?;
+        let same = found.filter(|found| found.sha256 == message.staged.sha256);
+        let Some(found) = same else {
+            self.ledger.write("take the intent back", move |tx| tx.unplace(&[row])).await?;
+            let path = message.staged.path.clone();
+            let what = ArchiveError::Occupied { path }.to_string();
+            let error = MailboxError::Message { what };
+            return self.hold(message.fetch.key.clone(), &error, done).await;
+        };
+        let copy = Placing { json_sha256: found.json_sha256, ..placing(message) };
+        let mailbox = self.mailbox;
+        self.ledger
+            .write("adopt a copy", move |tx| {
+                let rows = tx.placing(mailbox, &[copy])?;
+                tx.archived(&rows)
+            })
+            .await?;
+        done.count(&found);
+        self.warn_of_reuse(&message.fetch.key, &found.path);
+        Ok(())
+    }
+
+    fn warn_of_reuse(&self, key: &MessageKey, path: &str) {
+        if key.generation() > 0 {
+            tracing::warn!(
+                target: "incoming",
+                code = "uid-reused",
+                account = &*self.account,
+                message_key = %key,
+                path,
+                "The server gave a UID to another message under the same UIDVALIDITY: archived \
+                 beside the older one"
+            );
+        }
+    }
+
+    /// Drops messages that were taken for others than the stored ones under their UIDs, and whose
+    /// content shows that the server only tells another size or date of them.
+    async fn restate(&self, staged: Vec<StagedMessage>) -> Result<Vec<StagedMessage>, PollError> {
+        let is_reused = |message: &StagedMessage| message.fetch.key.generation() > 0;
+        let (reused, mut rest): (Vec<_>, Vec<_>) = staged.into_iter().partition(is_reused);
+        if reused.is_empty() {
+            return Ok(rest);
+        }
+        let (copies, mailbox): (Vec<_>, _) = (reused.iter().map(placing).collect(), self.mailbox);
+        let restate = move |tx: &Tx<'_>| -> Result<Vec<_>, LedgerError> {
+            copies.iter().map(|copy| tx.restate(mailbox, copy)).collect()
+        };
+        let found = self.ledger.write("restate messages", restate).await?;
+        for (message, found) in reused.into_iter().zip(found) {
+            let Some(found) = found else {
+                rest.push(message);
+                continue;
+            };
+            tracing::debug!(
+                target: "incoming",
+                code = "message-restated",
+                message_key = %message.fetch.key,
+                path = found.path,
+                "The server tells another size or date of a stored message"
+            );
+        }
+        Ok(rest)
+    }
+
+    /// Gives copies that were made under an older UIDVALIDITY their new key; the rest is new.
+    async fn rekey(
+        &self,
+        staged: Vec<StagedMessage>,
+        done: &mut Committed,
+    ) -> Result<Vec<StagedMessage>, PollError> {
+        let copies: Vec<Placing> = staged.iter().map(placing).collect();
+        let mailbox = self.mailbox;
+        let found = self
+            .ledger
+            .write("re-key messages", move |tx| {
+                copies.iter().map(|copy| tx.rekey(mailbox, copy)).collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        let mut new = Vec::with_capacity(staged.len());
+        for (message, found) in staged.into_iter().zip(found) {
+            let Some(found) = found else {
+                new.push(message);
+                continue;
+            };
+            tracing::debug!(
+                target: "incoming",
+                code = "rekeyed",
+                message_key = %message.fetch.key,
+                path = found.path,
+                "Found again under a new UIDVALIDITY"
+            );
+            done.rekeyed = done.rekeyed.saturating_add(1);
+        }
+        Ok(new)
+    }
+
+    async fn hold(
+        &self,
+        key: MessageKey,
+        error: &MailboxError,
+        done: &mut Committed,
+    ) -> Result<(), PollError> {
+        let (code, reason) = (error.code(), self.redactor.redact(&error.to_string()));
+        let (mailbox, now, held, text) =
+            (self.mailbox, self.clock.now(), key.clone(), reason.clone());
+        self.ledger
+            .write("hold a message", move |tx| {
+                let attempts = tx.hold(mailbox, &held, code, &text)?;
+                tx.set_retry(mailbox, &held, retry_at(attempts, now))
+            })
+            .await?;
+        tracing::warn!(
+            target: "incoming",
+            code = "message-held",
+            account = &*self.account,
+            message_key = %key,
+            "Message is held: {reason}"
+        );
+        done.held.push(HeldEntry { key, code, reason });
+        Ok(())
+    }
+}
+
+impl Committed {
+    fn count(&mut self, staged: &Staged) {
+        self.archived = self.archived.saturating_add(1);
+        self.octets = self.octets.saturating_add(staged.size);
+        let folder = crate::archive::layout::split(&staged.path).0;
+        let count = self.folders.entry(folder.to_owned()).or_default();
+        *count = count.saturating_add(1);
+    }
+}
+
+fn placing(message: &StagedMessage) -> Placing {
+    Placing {
+        key: message.fetch.key.clone(),
+        path: message.staged.path.clone(),
+        sha256: message.staged.sha256,
+        json_sha256: message.staged.json_sha256,
+        size: message.staged.size,
+        listed_size: message.fetch.size,
+        internal_date: message.fetch.internal_date,
+        received: message.received.at,
+        archived_at: message.archived_at,
+    }
+}
+
+/// Runs file work off the runtime's threads.
+pub(super) async fn blocking<T, F>(work: F) -> Result<T, PollError>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, ArchiveError> + Send + 'static,
+{
+    let done = spawn_blocking(work).await.map_err(|error| PollError::Task(error.to_string()))?;
+    Ok(done?)
+}

@@ -1,0 +1,87 @@
+//! What ends a poll, or a part of it.
+
+use crate::archive::ArchiveError;
+use crate::ledger::LedgerError;
+use crate::log::codes;
+use crate::mailbox::{ErrorScope, MailboxError, Retry};
+use crate::model::Source;
+use crate::schedule::Failure;
+use crate::secret::SecretError;
+
+/// An error that ends a poll.
+#[derive(Debug, thiserror::Error)]
+pub enum PollError {
+    /// The archive.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// The daemon is stopping.
+    #[error("stopped")]
+    Cancelled,
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The server or the way to it.
+    #[error(transparent)]
+    Mailbox(#[from] MailboxError),
+    /// The account's secret.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// A task of the poll died.
+    #[error("a task of the poll ended unexpectedly: {0}")]
+    Task(String),
+}
+
+impl PollError {
+    /// The stable code of its log record.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Archive(error) => error.code(),
+            Self::Cancelled => "poll-stopped",
+            Self::Ledger(error) => error.code(),
+            Self::Mailbox(error) => error.code(),
+            Self::Secret(_) => "secret-failed",
+            Self::Task(_) => "internal-error",
+        }
+    }
+
+    /// What a person can do about it: in this case, or in general with such a code.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Archive(error) => error.hint(),
+            Self::Mailbox(error) => error.hint(),
+            Self::Secret(error) => Some(error.hint()),
+            Self::Cancelled | Self::Ledger(_) | Self::Task(_) => None,
+        };
+        hint.or_else(|| codes::find(self.code()).map(|code| code.remedy.to_owned()))
+    }
+
+    /// What kind of failure it is, for back-off.
+    pub fn failure(&self) -> Failure {
+        let Self::Mailbox(error) = self else { return Failure::Transient };
+        match error.retry() {
+            Retry::Credentials => Failure::Authentication,
+            Retry::NotBefore(wait) => Failure::NotBefore(wait),
+            Retry::AfterChange | Retry::Later => Failure::Transient,
+        }
+    }
+
+    /// Whether other mailboxes of the account may go on in the same session.
+    pub fn is_of_mailbox(&self) -> bool {
+        matches!(self, Self::Mailbox(error) if error.scope() < ErrorScope::Account)
+    }
+
+    /// The source of its log record; `auth` is the protocol's.
+    pub fn source(&self, auth: Source) -> Source {
+        match self {
+            Self::Archive(_) => Source::Archive,
+            Self::Cancelled | Self::Ledger(_) | Self::Task(_) => Source::Daemon,
+            Self::Mailbox(
+                MailboxError::Credentials { .. }
+                | MailboxError::NoMechanism { .. }
+                | MailboxError::Net(_),
+            )
+            | Self::Secret(_) => auth,
+            Self::Mailbox(_) => Source::Incoming,
+        }
+    }
+}

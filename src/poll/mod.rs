@@ -1,0 +1,243 @@
+//! One poll of one account: connect, list, plan, fetch, archive, record, delete, report.
+//!
+//! Decisions are `plan`'s; this is the thin layer that carries them out in the durable order.
+
+mod ages;
+mod clock;
+mod commit;
+mod delete;
+mod error;
+mod folders;
+mod mailbox;
+mod pipeline;
+mod preview;
+mod progress;
+mod report;
+mod settle;
+mod stager;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::archive::{Archive, FileSystem};
+use crate::config::{Inbound, Protocol};
+use crate::ledger::Ledger;
+use crate::log::Redactor;
+use crate::mailbox::{DeleteMail, MailboxError, imap, pop3};
+use crate::model::{DeletesHeld, Source};
+use crate::net::{NetError, NetStream};
+use crate::plan::{Budget, Rules};
+use crate::secret::{self, Secret, Surroundings};
+
+pub use clock::Clock;
+pub use error::PollError;
+pub use preview::{MailboxPlan, Preview, Previewer};
+pub use progress::Progress;
+pub use report::{HeldEntry, PollReport, ReportedError, keep_word, left_word, skip_word};
+
+/// What all polls share.
+#[derive(Clone, Debug)]
+pub struct Tools {
+    /// The archive.
+    pub archive: Arc<Archive>,
+    /// The ledger.
+    pub ledger: Ledger,
+    /// The clocks.
+    pub clock: Clock,
+    /// Told of each secret before it is used.
+    pub redactor: Redactor,
+    /// Deletes are allowed although the root is on a network file system.
+    pub allow_network_root: bool,
+}
+
+/// One account, ready to be polled.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Its configuration.
+    pub config: Arc<Inbound>,
+    /// Its rules.
+    pub rules: Rules,
+    /// What all polls share.
+    pub tools: Tools,
+    /// Cancelled when the process is asked to stop.
+    pub cancel: CancellationToken,
+    /// For a progress bar.
+    pub progress: Arc<Progress>,
+}
+
+impl Account {
+    /// An account with the tools of this process.
+    pub fn new(config: Arc<Inbound>, tools: Tools, cancel: CancellationToken) -> Self {
+        let rules = Rules::of(&config);
+        Self { config, rules, tools, cancel, progress: Arc::default() }
+    }
+
+    /// Waits for a server, unless the process is asked to stop: then the session is dropped, at
+    /// whatever it was.
+    async fn unless_stopped<T, E>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, PollError>
+    where
+        PollError: From<E>,
+    {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(PollError::Cancelled),
+            done = work => Ok(done?),
+        }
+    }
+
+    /// The source of its authentication's log records.
+    pub fn auth_source(&self) -> Source {
+        match self.config.protocol {
+            Protocol::Imap => Source::ImapAuth,
+            Protocol::Pop3 => Source::Pop3Auth,
+        }
+    }
+}
+
+/// Polls an account once. Never fails: what went wrong is in the report.
+pub async fn poll(account: &Account, run: &str) -> PollReport {
+    let clock = account.tools.clock;
+    let mut report = PollReport::new(&account.config.name, run, clock.now());
+    if let Err(error) = whole(account, &mut report).await {
+        report.fail(&error, account.auth_source());
+    }
+    report.redact(&account.tools.redactor);
+    report.ended_at = clock.now();
+    report
+}
+
+async fn whole(account: &Account, report: &mut PollReport) -> Result<(), PollError> {
+    let archive = Arc::clone(&account.tools.archive);
+    commit::blocking(move || archive.check()).await?;
+    rename(account).await?;
+    settle::settle(account).await?;
+    let redactor = &account.tools.redactor;
+    match account.config.protocol {
+        Protocol::Imap => {
+            let connected = account.unless_stopped(connect_imap(&account.config, redactor)).await?;
+            session(account, connected, report).await
+        }
+        Protocol::Pop3 => {
+            let connected = account.unless_stopped(connect_pop3(&account.config, redactor)).await?;
+            session(account, connected, report).await
+        }
+    }
+}
+
+/// Takes over the rows of an account that had another name before.
+async fn rename(account: &Account) -> Result<(), PollError> {
+    let Some(before) = &account.config.renamed_from else { return Ok(()) };
+    let (before, name) = (Arc::clone(before), Arc::clone(&account.config.name));
+    let rename = move |tx: &crate::ledger::Tx<'_>| tx.rename_account(&before, &name);
+    account.tools.ledger.write("rename an account", rename).await?;
+    Ok(())
+}
+
+/// Why no delete may happen in this poll, whatever its mailboxes say.
+async fn deletes_held(account: &Account) -> Result<Option<DeletesHeld>, PollError> {
+    let (name, mark) = (Arc::clone(&account.config.name), account.tools.clock.mark());
+    let (doubt, hold) = account
+        .tools
+        .ledger
+        .write("look at the clocks", move |tx| {
+            let doubt = tx.observe_clock(&mark)?;
+            Ok((doubt, tx.take_clock_hold(&name)?))
+        })
+        .await?;
+    if doubt {
+        tracing::warn!(
+            target: "daemon",
+            code = "clock-doubt",
+            "The clock jumped: deletes are held for the next polls of each account"
+        );
+    }
+    if hold {
+        return Ok(Some(DeletesHeld::ClockDoubt));
+    }
+    let network = account.tools.archive.file_system() == FileSystem::Network;
+    Ok((network && !account.tools.allow_network_root).then_some(DeletesHeld::NetworkRoot))
+}
+
+/// Everything that happens in one authenticated session.
+async fn session<M: DeleteMail>(
+    account: &Account,
+    mut session: M,
+    report: &mut PollReport,
+) -> Result<(), PollError> {
+    let mut walk = mailbox::Walk {
+        budget: Budget::of(&account.rules),
+        full: false,
+        on_quit: Vec::new(),
+        began: account.tools.clock.mark(),
+        held: deletes_held(account).await?,
+    };
+    let names = account.unless_stopped(folders::choose(&account.config, &mut session)).await?;
+    for name in names {
+        match mailbox::poll(account, &mut session, &name, &mut walk, report).await {
+            Ok(()) => {}
+            Err(error) if error.is_of_mailbox() => {
+                report.fail(&error, account.auth_source());
+            }
+            // A poll that got nothing in all its time has failed; one that got something goes on.
+            Err(PollError::Mailbox(MailboxError::Net(NetError::PollDeadline)))
+                if report.archived > 0 || report.deleted > 0 =>
+            {
+                tracing::info!(
+                    target: "incoming",
+                    code = "poll-deadline",
+                    "The poll's time is over; the rest comes with the next poll"
+                );
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    account.unless_stopped(session.quit()).await?;
+    if !walk.on_quit.is_empty() {
+        delete::after_quit(account, walk.on_quit, report).await?;
+    }
+    Ok(())
+}
+
+/// Opens an authenticated IMAP session.
+pub(crate) async fn connect_imap(
+    account: &Inbound,
+    redactor: &Redactor,
+) -> Result<imap::ImapSession, PollError> {
+    let secret = password(account, redactor).await?;
+    Ok(imap::connect(account, secret.expose(), deadline(account)).await?)
+}
+
+/// Opens an authenticated POP3 session.
+pub(crate) async fn connect_pop3(
+    account: &Inbound,
+    redactor: &Redactor,
+) -> Result<pop3::Pop3Session<NetStream>, PollError> {
+    let secret = password(account, redactor).await?;
+    Ok(pop3::connect(account, secret.expose(), deadline(account)).await?)
+}
+
+/// The account's password; the log is told to hide it before it goes anywhere.
+async fn password(account: &Inbound, redactor: &Redactor) -> Result<Secret, PollError> {
+    let Some(spec) = &account.password else {
+        let what = "logging in by `oauth` is not available yet; use `password`".to_owned();
+        return Err(MailboxError::Unsupported { what }.into());
+    };
+    let owner = format!("account `{}`, `password`", account.name);
+    let secret = secret::resolve(spec, &owner, &Surroundings::from_environment()).await?;
+    redactor.register(secret.expose());
+    Ok(secret)
+}
+
+fn deadline(account: &Inbound) -> Instant {
+    let now = Instant::now();
+    now.checked_add(account.poll_deadline).unwrap_or(now)
+}

@@ -1,0 +1,121 @@
+//! Fetching, staging and recording, side by side.
+
+use std::sync::Arc;
+use std::thread;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use super::commit::{Committed, Committer};
+use super::error::PollError;
+use super::progress::Progress;
+use super::stager::{Stager, Wanted};
+use super::{Account, Tools};
+use crate::ledger::MailboxId;
+use crate::mailbox::{Part, ReadMailbox};
+use crate::model::Fetch;
+
+/// Parts of 256 KiB at most that may wait for the disk: 16 MiB.
+const PARTS: usize = 64;
+
+/// The three stages of one mailbox's fetching, joined by bounded queues.
+///
+/// Staging has a thread of its own, not one of the runtime's pool: the committer needs the pool,
+/// and would wait for ever for a thread while all of them wait for committers.
+#[derive(Debug)]
+pub(super) struct Pipeline {
+    wanted: mpsc::Sender<Vec<Wanted>>,
+    parts: mpsc::Sender<Part>,
+    staging: oneshot::Receiver<Result<(), PollError>>,
+    committing: JoinSet<(Committed, Result<(), PollError>)>,
+    tools: Tools,
+    mailbox: MailboxId,
+    progress: Arc<Progress>,
+}
+
+impl Pipeline {
+    /// Starts the stages for one mailbox; `rekey` looks for copies under an older UIDVALIDITY.
+    pub(super) fn start(
+        account: &Account,
+        mailbox: MailboxId,
+        rekey: bool,
+    ) -> Result<Self, PollError> {
+        let tools = account.tools.clone();
+        let (wanted, wanted_rx) = mpsc::channel(4);
+        let (parts, parts_rx) = mpsc::channel(PARTS);
+        let (ready, ready_rx) = mpsc::channel(1);
+        let stager = Stager {
+            archive: Arc::clone(&tools.archive),
+            account: Arc::clone(&account.config),
+            clock: tools.clock,
+            progress: Arc::clone(&account.progress),
+            cancel: account.cancel.clone(),
+            wanted: wanted_rx,
+            parts: parts_rx,
+            ready,
+        };
+        let committer = Committer {
+            account: Arc::clone(&account.config.name),
+            archive: Arc::clone(&tools.archive),
+            ledger: tools.ledger.clone(),
+            clock: tools.clock,
+            redactor: tools.redactor.clone(),
+            mailbox,
+            rekey,
+        };
+        let (ended, staging) = oneshot::channel();
+        let span = tracing::Span::current();
+        let work = move || drop(ended.send(span.in_scope(|| stager.run())));
+        let spawned = thread::Builder::new().name("stage".to_owned()).spawn(work);
+        spawned.map_err(|error| PollError::Task(format!("no thread to stage mail: {error}")))?;
+        let mut committing = JoinSet::new();
+        let span = tracing::Span::current();
+        committing.spawn(tracing::Instrument::instrument(committer.run(ready_rx), span));
+        let progress = Arc::clone(&account.progress);
+        Ok(Self { wanted, parts, staging, committing, tools, mailbox, progress })
+    }
+
+    /// Fetches messages into the pipeline. On return they are on their way, not yet durable.
+    ///
+    /// When the daemon stops, the fetch ends at once: what is complete is kept, the message in
+    /// the middle is dropped, and the session can't be used any more.
+    pub(super) async fn fetch<M: ReadMailbox>(
+        &self,
+        account: &Account,
+        session: &mut M,
+        fetches: Vec<Fetch>,
+    ) -> Result<(), PollError> {
+        let keys: Vec<_> = fetches.iter().map(|fetch| fetch.key.clone()).collect();
+        let (mailbox, now) = (self.mailbox, self.tools.clock.now());
+        let first_seen = self
+            .tools
+            .ledger
+            .write("count attempts", move |tx| tx.begin_fetch(mailbox, &keys, now))
+            .await?;
+        self.progress.add_wanted(fetches.len() as u64);
+        let wanted = fetches.iter().cloned().zip(first_seen);
+        let wanted = wanted.map(|(fetch, first_seen)| Wanted { fetch, first_seen }).collect();
+        // A stage that is gone has an error of its own, which `finish` returns.
+        self.wanted.send(wanted).await.map_err(|_| PollError::Cancelled)?;
+        account.unless_stopped(session.fetch(&fetches, &self.parts)).await
+    }
+
+    /// Ends the stream and waits until all that is complete is durable and recorded.
+    ///
+    /// The committer's error comes first: the stager's is its consequence.
+    pub(super) async fn finish(self) -> (Committed, Result<(), PollError>) {
+        let Self { wanted, parts, staging, mut committing, .. } = self;
+        drop((wanted, parts));
+        let staged = staging.await;
+        let committed = committing.join_next().await;
+        let (done, outcome) = match committed {
+            Some(Ok(committed)) => committed,
+            Some(Err(error)) => (Committed::default(), Err(PollError::Task(error.to_string()))),
+            None => (Committed::default(), Ok(())),
+        };
+        // A thread that panics drops its end of the channel.
+        let died = |_| Err(PollError::Task("the thread that stages mail died".to_owned()));
+        let staged = staged.unwrap_or_else(died);
+        (done, outcome.and(staged))
+    }
+}

@@ -1,0 +1,168 @@
+//! What the next poll would do: the same plan, not carried out.
+//!
+//! Works on a session that can only read, by type.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::error::PollError;
+use super::{Clock, ages, connect_imap, connect_pop3, folders};
+use crate::config::{Inbound, Protocol};
+use crate::ledger::{Ledger, MailboxId};
+use crate::log::Redactor;
+use crate::mailbox::ReadMailbox;
+use crate::model::{Delete, Fetch, Keep, Known, LeftOver, Listed, Listing, MessageKey, Plan, Skip};
+use crate::plan::{Budget, Conditions, Rules, plan};
+
+/// The plan of one account.
+#[derive(Debug, Serialize)]
+pub struct Preview {
+    /// The account.
+    pub account: String,
+    /// When it was made.
+    pub now: Timestamp,
+    /// Each mailbox's plan.
+    pub mailboxes: Vec<MailboxPlan>,
+}
+
+/// The plan of one mailbox, all windows together.
+#[derive(Debug, Serialize)]
+pub struct MailboxPlan {
+    /// Its name; empty for a maildrop.
+    pub mailbox: String,
+    /// Messages that the server listed.
+    pub listed: u64,
+    /// To be fetched.
+    pub fetch: Vec<Fetch>,
+    /// To be deleted.
+    pub delete: Vec<Delete>,
+    /// Skipped by rules.
+    pub skip: Vec<Skip>,
+    /// Known, left alone.
+    pub keep: Vec<Keep>,
+    /// Wanted, later.
+    pub left_over: Vec<LeftOver>,
+}
+
+/// Makes previews of one account.
+#[derive(Debug)]
+pub struct Previewer {
+    /// Its configuration.
+    pub config: Arc<Inbound>,
+    /// The ledger, opened for reading.
+    pub ledger: Ledger,
+    /// The clocks.
+    pub clock: Clock,
+    /// Told of the secret before it is used.
+    pub redactor: Redactor,
+}
+
+impl Previewer {
+    /// Plans the next poll; changes nothing on either side.
+    pub async fn preview(&self) -> Result<Preview, PollError> {
+        match self.config.protocol {
+            Protocol::Imap => self.walk(connect_imap(&self.config, &self.redactor).await?).await,
+            Protocol::Pop3 => self.walk(connect_pop3(&self.config, &self.redactor).await?).await,
+        }
+    }
+
+    async fn walk<M: ReadMailbox>(&self, mut session: M) -> Result<Preview, PollError> {
+        let rules = Rules::of(&self.config);
+        let mut budget = Budget::of(&rules);
+        if self.config.drain {
+            budget = Budget::of(&Rules { batch_max: None, batch_max_bytes: None, ..rules.clone() });
+        }
+        let mut mailboxes = Vec::new();
+        for name in folders::choose(&self.config, &mut session).await? {
+            mailboxes.push(self.mailbox(&mut session, &name, &rules, &mut budget).await?);
+        }
+        session.quit().await?;
+        let account = self.config.name.to_string();
+        Ok(Preview { account, now: self.clock.now(), mailboxes })
+    }
+
+    async fn mailbox<M: ReadMailbox>(
+        &self,
+        session: &mut M,
+        name: &str,
+        rules: &Rules,
+        budget: &mut Budget,
+    ) -> Result<MailboxPlan, PollError> {
+        session.open(name).await?;
+        let (account, mailbox) = (Arc::clone(&self.config.name), name.to_owned());
+        let find = move |tx: &crate::ledger::Tx<'_>| tx.find_mailbox(&account, &mailbox);
+        let row = self.ledger.read("find a mailbox", find).await?.map(|row| row.id);
+        let mut all = MailboxPlan::new(name);
+        while let Some(mut listing) = session.next_window().await? {
+            let known = self.known(row, &listing).await?;
+            if rules.ask_age() {
+                self.date(session, row, &mut listing, &known).await?;
+            }
+            let conditions = Conditions::default();
+            let now = self.clock.now();
+            all.add(&listing, plan(&listing, &known, rules, &conditions, budget, now));
+        }
+        Ok(all)
+    }
+
+    async fn known(&self, row: Option<MailboxId>, listing: &Listing) -> Result<Known, PollError> {
+        let Some(id) = row else { return Ok(Known::new()) };
+        let keys: Vec<MessageKey> = listing.messages.iter().map(|l| l.key.clone()).collect();
+        Ok(self.ledger.read("read messages", move |tx| tx.known(id, &keys)).await?)
+    }
+
+    /// As `poll::ages` does, without keeping what is learnt.
+    async fn date<M: ReadMailbox>(
+        &self,
+        session: &mut M,
+        row: Option<MailboxId>,
+        listing: &mut Listing,
+        known: &Known,
+    ) -> Result<(), PollError> {
+        let undated = |l: &&mut Listed| l.received.is_none() && !known.contains_key(&l.key);
+        let mut undated: Vec<&mut Listed> = listing.messages.iter_mut().filter(undated).collect();
+        if let Some(id) = row {
+            let keys: Vec<MessageKey> = undated.iter().map(|l| l.key.clone()).collect();
+            let kept =
+                self.ledger.read("read received dates", move |tx| tx.seen(id, &keys)).await?;
+            for (listed, kept) in undated.iter_mut().zip(kept) {
+                listed.received = kept;
+            }
+            undated.retain(|listed| listed.received.is_none());
+        }
+        for chunk in undated.chunks_mut(ages::AT_ONCE) {
+            let wanted: Vec<Listed> = chunk.iter().map(|listed| (**listed).clone()).collect();
+            let headers = session.headers(&wanted).await?;
+            let now = self.clock.now();
+            for (listed, header) in chunk.iter_mut().zip(headers) {
+                listed.received = Some(ages::received(header, now));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl MailboxPlan {
+    fn new(mailbox: &str) -> Self {
+        Self {
+            mailbox: mailbox.to_owned(),
+            listed: 0,
+            fetch: Vec::new(),
+            delete: Vec::new(),
+            skip: Vec::new(),
+            keep: Vec::new(),
+            left_over: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, listing: &Listing, plan: Plan) {
+        self.listed = self.listed.saturating_add(listing.messages.len() as u64);
+        self.fetch.extend(plan.fetch);
+        self.delete.extend(plan.delete);
+        self.skip.extend(plan.skip);
+        self.keep.extend(plan.keep);
+        self.left_over.extend(plan.left_over);
+    }
+}

@@ -1,0 +1,207 @@
+//! What a poll did: one type that prints, logs and serialises.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::commit::Committed;
+use super::error::PollError;
+use crate::log::Redactor;
+use crate::model::{KeepReason, LeftOverReason, MessageKey, Plan, SkipReason, Source};
+use crate::schedule::Failure;
+
+/// The outcome of one poll of one account.
+#[derive(Clone, Debug, Serialize)]
+pub struct PollReport {
+    /// The account.
+    pub account: String,
+    /// Names this poll in the log.
+    pub run: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// Copies that became durable.
+    pub archived: u32,
+    /// Their octets.
+    pub octets: u64,
+    /// Copies found again under a new UIDVALIDITY.
+    pub rekeyed: u32,
+    /// Messages whose fetch failed and that are held.
+    pub held: Vec<HeldEntry>,
+    /// Messages deleted on the server, proven.
+    pub deleted: u32,
+    /// Deletes that are due and didn't happen, by reason.
+    pub not_deleted: BTreeMap<String, u32>,
+    /// Messages that rules skip, by reason.
+    pub skipped: BTreeMap<&'static str, u32>,
+    /// Known messages that stay, by reason.
+    pub kept: BTreeMap<&'static str, u32>,
+    /// Wanted messages that wait, by reason.
+    pub left_over: BTreeMap<&'static str, u32>,
+    /// Mailboxes in which nothing had changed.
+    pub unchanged: u32,
+    /// Dated folders that got a message.
+    pub folders: BTreeMap<String, u32>,
+    /// What ended the poll, or kept it from doing all; `None` when all was done.
+    pub error: Option<ReportedError>,
+    /// What kind of failure the error is, for back-off.
+    #[serde(skip)]
+    pub failure: Option<Failure>,
+}
+
+/// A message that is held.
+#[derive(Clone, Debug, Serialize)]
+pub struct HeldEntry {
+    /// Identity.
+    #[serde(flatten)]
+    pub key: MessageKey,
+    /// Stable code.
+    pub code: &'static str,
+    /// Why.
+    pub reason: String,
+}
+
+/// An error, as reports, status and log show it.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReportedError {
+    /// Stable code.
+    pub code: &'static str,
+    /// The words.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+    /// Source of its log record.
+    #[serde(skip)]
+    pub source: Source,
+}
+
+impl ReportedError {
+    /// The reportable form of an error.
+    pub fn of(error: &PollError, auth: Source) -> Self {
+        Self {
+            code: error.code(),
+            message: error.to_string(),
+            hint: error.hint(),
+            source: error.source(auth),
+        }
+    }
+}
+
+impl PollReport {
+    /// An empty report.
+    pub fn new(account: &str, run: &str, started_at: Timestamp) -> Self {
+        Self {
+            account: account.to_owned(),
+            run: run.to_owned(),
+            started_at,
+            ended_at: started_at,
+            archived: 0,
+            octets: 0,
+            rekeyed: 0,
+            held: Vec::new(),
+            deleted: 0,
+            not_deleted: BTreeMap::new(),
+            skipped: BTreeMap::new(),
+            kept: BTreeMap::new(),
+            left_over: BTreeMap::new(),
+            unchanged: 0,
+            folders: BTreeMap::new(),
+            error: None,
+            failure: None,
+        }
+    }
+
+    /// Counts what a plan leaves alone for good.
+    pub(super) fn count_decided(&mut self, plan: &Plan) {
+        for skip in &plan.skip {
+            add(&mut self.skipped, skip_word(&skip.why));
+        }
+        for keep in &plan.keep {
+            add(&mut self.kept, keep_word(&keep.why));
+        }
+    }
+
+    /// Counts what a plan leaves for later.
+    pub(super) fn count_waiting(&mut self, plan: &Plan) {
+        for left in &plan.left_over {
+            add(&mut self.left_over, left_word(&left.why));
+        }
+    }
+
+    /// Adds what became durable.
+    pub(super) fn add(&mut self, done: Committed) {
+        self.archived = self.archived.saturating_add(done.archived);
+        self.octets = self.octets.saturating_add(done.octets);
+        self.rekeyed = self.rekeyed.saturating_add(done.rekeyed);
+        self.held.extend(done.held);
+        for (folder, n) in done.folders {
+            let count = self.folders.entry(folder).or_default();
+            *count = count.saturating_add(n);
+        }
+    }
+
+    /// Counts deletes that did not happen.
+    pub(super) fn not_deleted(&mut self, why: &str, n: usize) {
+        if n > 0 {
+            let count = self.not_deleted.entry(why.to_owned()).or_default();
+            *count = count.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
+        }
+    }
+
+    /// Hides secrets that a server may have echoed.
+    pub(super) fn redact(&mut self, redactor: &Redactor) {
+        if let Some(error) = &mut self.error {
+            error.message = redactor.redact(&error.message);
+        }
+    }
+
+    /// Deletes that did not happen so far.
+    pub(super) fn deletes_missed(&self) -> u64 {
+        self.not_deleted.values().map(|n| u64::from(*n)).fold(0, u64::saturating_add)
+    }
+
+    /// Notes the first error; later ones are its consequences.
+    pub(super) fn fail(&mut self, error: &PollError, auth: Source) {
+        if self.error.is_none() {
+            self.error = Some(ReportedError::of(error, auth));
+            self.failure = Some(error.failure());
+        }
+    }
+}
+
+fn add(counts: &mut BTreeMap<&'static str, u32>, word: &'static str) {
+    let count = counts.entry(word).or_default();
+    *count = count.saturating_add(1);
+}
+
+/// The word for a skip.
+pub fn skip_word(why: &SkipReason) -> &'static str {
+    match why {
+        SkipReason::BeforeStart { .. } => "before-start",
+        SkipReason::TooOld { .. } => "too-old",
+    }
+}
+
+/// The word for a keep.
+pub fn keep_word(why: &KeepReason) -> &'static str {
+    match why {
+        KeepReason::DeleteBrake { .. } => "delete-brake",
+        KeepReason::DeletesHeld { .. } => "deletes-held",
+        KeepReason::Held { .. } => "held",
+        KeepReason::Returned => "returned",
+        KeepReason::RuleOff => "rule-off",
+        KeepReason::SizeChanged { .. } => "size-changed",
+        KeepReason::TooLarge { .. } => "too-large",
+        KeepReason::TooYoung { .. } => "too-young",
+    }
+}
+
+/// The word for a message that waits.
+pub fn left_word(why: &LeftOverReason) -> &'static str {
+    match why {
+        LeftOverReason::BatchFull => "batch-full",
+        LeftOverReason::TooYoung { .. } => "too-young",
+    }
+}

@@ -1,0 +1,264 @@
+//! From the stream of fetched parts to complete message folders in the stage.
+//!
+//! Runs on a blocking thread: it writes files and parses mail. Finished folders go on in batches;
+//! while one batch is synced and recorded, the next one is staged.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::clock::Clock;
+use super::error::PollError;
+use super::progress::Progress;
+use crate::archive::document::{Origin, complete, conclude};
+use crate::archive::parts::PartsWriter;
+use crate::archive::{Archive, ArchiveError, Batch, InStage, Raw, Staged, Staging, steps};
+use crate::config::Inbound;
+use crate::mail::stream::{Failure, extract};
+use crate::mail::{self, Facts, Limits};
+use crate::mailbox::{MailboxError, Part};
+use crate::model::{Fetch, MessageKey, Received, ReceivedBasis};
+
+/// Largest message that is parsed in memory; a larger one is taken apart from its file.
+const PARSE_MAX: u64 = 8 << 20;
+/// Messages above this size are parsed one at a time in the whole process.
+const PARSE_ALONE: u64 = 1 << 20;
+/// Free space is looked at again after so many octets.
+const CHECK_EVERY: u64 = 16 << 20;
+/// A group commit holds so many messages,
+const BATCH_MESSAGES: usize = 200;
+/// or so many octets,
+const BATCH_OCTETS: u64 = 64 << 20;
+/// or what came in this time.
+const BATCH_TIME: SignedDuration = SignedDuration::from_secs(2);
+
+static PARSING_LARGE: Mutex<()> = Mutex::new(());
+
+/// A message that the ledger has begun to fetch.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) fetch: Fetch,
+    pub(super) first_seen: Timestamp,
+}
+
+/// A batch of complete folders, and of messages that failed on the way.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) batch: Batch,
+    pub(super) staged: Vec<StagedMessage>,
+    pub(super) failed: Vec<(MessageKey, MailboxError)>,
+}
+
+/// A complete folder in the stage.
+#[derive(Debug)]
+pub(super) struct StagedMessage {
+    pub(super) fetch: Fetch,
+    pub(super) staged: Staged,
+    pub(super) in_stage: InStage,
+    pub(super) received: Received,
+    pub(super) archived_at: Timestamp,
+}
+
+/// Turns parts into folders until the stream of parts ends.
+#[derive(Debug)]
+pub(super) struct Stager {
+    pub(super) archive: Arc<Archive>,
+    pub(super) account: Arc<Inbound>,
+    pub(super) clock: Clock,
+    pub(super) progress: Arc<Progress>,
+    pub(super) cancel: CancellationToken,
+    pub(super) wanted: mpsc::Receiver<Vec<Wanted>>,
+    pub(super) parts: mpsc::Receiver<Part>,
+    pub(super) ready: mpsc::Sender<Ready>,
+}
+
+/// What is being gathered.
+struct Gathering {
+    ready: Ready,
+    octets: u64,
+    since: Option<Timestamp>,
+}
+
+impl Stager {
+    /// Runs to the end of the parts; what is complete by then goes on, what isn't is dropped.
+    ///
+    /// An error (a full disk, say) ends it early, after what is complete has gone on.
+    pub(super) fn run(mut self) -> Result<(), PollError> {
+        let mut gathering = Gathering::begin(self.archive.batch()?);
+        let staged = self.stage(&mut gathering);
+        let shipped = self.ship(gathering);
+        staged.and(shipped)
+    }
+
+    fn stage(&mut self, gathering: &mut Gathering) -> Result<(), PollError> {
+        let mut wanted = BTreeMap::new();
+        let mut open: Option<(Wanted, Staging)> = None;
+        let mut unchecked = 0_u64;
+        while let Some(part) = self.parts.blocking_recv() {
+            match part {
+                Part::Begin { key } => {
+                    drop(open.take());
+                    open = self.begin(&key, &mut wanted)?;
+                }
+                Part::Data(octets) => {
+                    if let Some((_, staging)) = &mut open {
+                        staging.write(&octets)?;
+                        unchecked = unchecked.saturating_add(octets.len() as u64);
+                        if unchecked >= CHECK_EVERY {
+                            // The listed size is only a hint: what comes may be far more.
+                            self.archive.check()?;
+                            unchecked = 0;
+                        }
+                    }
+                    self.progress.add_octets(octets.len() as u64);
+                }
+                Part::End { octets: _ } => {
+                    if let Some((wanted, staging)) = open.take() {
+                        self.end(wanted, staging, gathering)?;
+                    }
+                }
+                Part::Failed { key, error } => {
+                    drop(open.take());
+                    gathering.ready.failed.push((key, error));
+                }
+            }
+            if gathering.is_due(self.clock.now()) {
+                let next = Gathering::begin(gathering.ready.batch.clone());
+                self.ship(std::mem::replace(gathering, next))?;
+            }
+        }
+        if let Some((wanted, _)) = open
+            && !self.cancel.is_cancelled()
+        {
+            // A server that always loses the connection at one message must not keep back those
+            // behind it: the message is held, and tried apart from the others.
+            let what = "the connection was lost while it was being sent".to_owned();
+            gathering.ready.failed.push((wanted.fetch.key, MailboxError::Message { what }));
+        }
+        Ok(())
+    }
+
+    fn begin(
+        &mut self,
+        key: &MessageKey,
+        wanted: &mut BTreeMap<MessageKey, Wanted>,
+    ) -> Result<Option<(Wanted, Staging)>, PollError> {
+        while let Ok(more) = self.wanted.try_recv() {
+            wanted.extend(more.into_iter().map(|wanted| (wanted.fetch.key.clone(), wanted)));
+        }
+        // A message that nobody asked for, or a second body of one: its octets are not kept.
+        let Some(found) = wanted.remove(key) else { return Ok(None) };
+        let size = found.fetch.size.unwrap_or(0);
+        self.archive.room(size.saturating_mul(3), 16)?;
+        let staging = self.archive.stage(key.id(&self.account.name))?;
+        Ok(Some((found, staging)))
+    }
+
+    fn end(
+        &self,
+        wanted: Wanted,
+        mut staging: Staging,
+        gathering: &mut Gathering,
+    ) -> Result<(), PollError> {
+        let raw = staging.end()?;
+        if raw.size == 0 {
+            let what = "the server sent an empty message".to_owned();
+            gathering.ready.failed.push((wanted.fetch.key, MailboxError::Message { what }));
+            return Ok(());
+        }
+        let archived_at = self.clock.now();
+        let (received, (staged, in_stage)) = if raw.size > PARSE_MAX {
+            self.extract(&wanted, staging, &raw, archived_at)?
+        } else {
+            let large = raw.size > PARSE_ALONE;
+            let _one = large.then(|| PARSING_LARGE.lock().unwrap_or_else(PoisonError::into_inner));
+            let octets = staging.read_back(PARSE_MAX)?;
+            let facts = mail::parse(&octets, &Limits::default());
+            let (received, origin) = self.origin(&wanted, archived_at, &facts);
+            (received, complete(&self.archive, staging, &raw, &origin, &facts)?)
+        };
+        gathering.octets = gathering.octets.saturating_add(raw.size);
+        gathering.since.get_or_insert(archived_at);
+        self.progress.add_message();
+        gathering.ready.staged.push(StagedMessage {
+            fetch: wanted.fetch,
+            staged,
+            in_stage,
+            received,
+            archived_at,
+        });
+        Ok(())
+    }
+
+    /// Takes a message apart that is too large for memory.
+    fn extract(
+        &self,
+        wanted: &Wanted,
+        staging: Staging,
+        raw: &Raw,
+        archived_at: Timestamp,
+    ) -> Result<(Received, (Staged, InStage)), PollError> {
+        // What was reserved is used up when the message is larger than announced.
+        self.archive.room(raw.size.saturating_mul(2), 16)?;
+        let mut writer = PartsWriter::new(&self.archive, &staging);
+        let limits = Limits::default();
+        let facts =
+            extract(staging.reader()?, raw.size, &limits, &mut writer).map_err(|failure| {
+                match failure {
+                    Failure::Read(error) => ArchiveError::io("read", "message.eml")(error),
+                    Failure::Sink(error) => error,
+                }
+            })?;
+        let parts = writer.finish()?;
+        let (received, origin) = self.origin(wanted, archived_at, &facts);
+        Ok((received, conclude(&self.archive, staging, raw, &origin, (&facts, parts))?))
+    }
+
+    fn origin<'a>(
+        &'a self,
+        wanted: &'a Wanted,
+        archived_at: Timestamp,
+        facts: &Facts<'_>,
+    ) -> (Received, Origin<'a>) {
+        let received = received(wanted, facts);
+        let Fetch { key, flags, .. } = &wanted.fetch;
+        let origin = Origin { account: &self.account, key, flags, received, archived_at };
+        (received, origin)
+    }
+
+    fn ship(&self, gathering: Gathering) -> Result<(), PollError> {
+        if gathering.ready.staged.is_empty() && gathering.ready.failed.is_empty() {
+            return Ok(());
+        }
+        // The committer is gone only after an error of its own, which the poll reports.
+        self.ready.blocking_send(gathering.ready).map_err(|_| PollError::Cancelled)
+    }
+}
+
+impl Gathering {
+    fn begin(batch: Batch) -> Self {
+        let ready = Ready { batch, staged: Vec::new(), failed: Vec::new() };
+        Self { ready, octets: 0, since: None }
+    }
+
+    fn is_due(&self, now: Timestamp) -> bool {
+        self.ready.staged.len() >= steps::batch(BATCH_MESSAGES)
+            || self.octets >= BATCH_OCTETS
+            || self.since.is_some_and(|since| now.duration_since(since) >= BATCH_TIME)
+    }
+}
+
+/// The date that places a message: what the server said before the fetch, else the topmost
+/// `Received` field, else when the message was first seen, which the ledger keeps.
+fn received(wanted: &Wanted, facts: &Facts<'_>) -> Received {
+    if let Some(received) = wanted.fetch.received {
+        return received;
+    }
+    match facts.received_field {
+        Some(at) => Received { at, basis: ReceivedBasis::ReceivedField },
+        None => Received { at: wanted.first_seen, basis: ReceivedBasis::FirstSeen },
+    }
+}

@@ -8,7 +8,9 @@
 //! `tests/layers.rs` holds that.
 
 pub mod archive;
+pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod ledger;
 pub mod log;
 pub mod mail;

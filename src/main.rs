@@ -1,3 +1,7 @@
 //! The `postrider` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    postrider::cli::main()
+}

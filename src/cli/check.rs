@@ -1,0 +1,104 @@
+//! `postrider check`: the config, every error and warning at once.
+
+use clap::Args;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::exit::Exit;
+use super::{Context, block_on, render};
+use crate::config::{self, Config, DeleteRule, Loaded, Severity};
+use crate::ledger::Ledger;
+use crate::poll::Clock;
+
+/// Check the config.
+#[derive(Args, Debug)]
+pub(super) struct Check {
+    /// Warnings are errors
+    #[arg(long)]
+    strict: bool,
+}
+
+impl Check {
+    pub(super) fn run(&self, context: &Context) -> Exit {
+        let loaded = config::load(&context.config_file, Clock.now());
+        let mut due = Vec::new();
+        if let Some(config) = &loaded.config {
+            due = block_on(due_deletes(config, Clock.now())).unwrap_or_default();
+        }
+        let errors = loaded.count(Severity::Error);
+        let warnings = loaded.count(Severity::Warning);
+        if context.out.json {
+            context.out.value(&json!({
+                "errors": errors,
+                "warnings": warnings,
+                "files": loaded.files,
+                "problems": loaded.problems,
+                "deletes_due": due.iter().map(|d| json!({
+                    "account": d.account, "due": d.now, "of": d.archived,
+                })).collect::<Vec<_>>(),
+            }));
+        } else {
+            print(context, &loaded, &due);
+        }
+        if errors > 0 || (self.strict && warnings > 0) { Exit::Usage } else { Exit::Done }
+    }
+}
+
+/// Deletes of one account that a poll would find due.
+#[derive(Debug)]
+struct Due {
+    account: String,
+    now: u64,
+    archived: u64,
+    brake: Option<u32>,
+}
+
+fn print(context: &Context, loaded: &Loaded, due: &[Due]) {
+    for problem in &loaded.problems {
+        context.out.lines(&problem.to_string());
+        context.out.line("");
+    }
+    if !loaded.problems.is_empty() {
+        context.out.line(&loaded.summary());
+    }
+    let Some(config) = &loaded.config else { return };
+    for Due { account, now, archived, brake } in due.iter().filter(|due| due.now > 0) {
+        let brake = brake.map_or("no `delete_max_per_poll`".to_owned(), |max| {
+            format!("at most {} a poll", render::count(u64::from(max)))
+        });
+        context.out.line(&format!(
+            "{account}: {} of {} due to be deleted on the server ({brake})",
+            render::count(*now),
+            render::plural(*archived, "archived message"),
+        ));
+    }
+    let enabled = config.inbound.values().filter(|account| account.enabled).count();
+    context.out.line(&format!(
+        "ok: {} of {} would be polled into {}",
+        enabled,
+        render::plural(config.inbound.len() as u64, "inbound account"),
+        config.archive.root.display()
+    ));
+}
+
+async fn due_deletes(config: &Config, now: Timestamp) -> Vec<Due> {
+    let Ok(ledger) = Ledger::open_read_only(&config.daemon.state_dir) else { return Vec::new() };
+    let mut found = Vec::new();
+    for account in config.inbound.values().filter(|account| account.enabled) {
+        let DeleteRule::AfterDays(days) = account.delete else { continue };
+        let age = SignedDuration::from_hours(i64::from(days).saturating_mul(24));
+        let before = now.checked_sub(age).unwrap_or(Timestamp::MIN);
+        let name = account.name.to_string();
+        let counted =
+            ledger.read("count messages", move |tx| tx.counts(&name, now, Some(before))).await;
+        if let Ok(counts) = counted {
+            found.push(Due {
+                account: account.name.to_string(),
+                now: counts.due,
+                archived: counts.archived,
+                brake: account.delete_max_per_poll,
+            });
+        }
+    }
+    found
+}

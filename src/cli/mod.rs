@@ -1,0 +1,200 @@
+//! The command line: one file per verb; no rule of mail or storage is decided here.
+
+mod check;
+mod exit;
+mod init_root;
+mod log;
+mod plan;
+mod poll;
+mod render;
+mod run;
+mod status;
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
+
+use crate::config::{self, Config, Severity};
+use crate::log::{Actor, Level, LogOptions, Redactor, Sink, StderrOptions, Style};
+use crate::poll::Clock;
+
+use exit::Exit;
+use render::Out;
+
+/// Below the list of commands.
+const AFTER_HELP: &str = "\
+Begin with:  postrider check; postrider init-root; postrider poll
+Exit codes:  0 done, 1 failed, 2 wrong command line or config, 3 some accounts failed,
+             75 another instance holds the lock, 78 a person is needed";
+
+/// Polls IMAP and POP3 mailboxes into dated folder trees, without losing a message.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = AFTER_HELP)]
+struct Args {
+    /// Config file [default: `$POSTRIDER_CONFIG`, else postrider/postrider.toml in the user's
+    /// config folder, else in /etc]
+    #[arg(long, short, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// JSON instead of text, for programs
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make an archive root, with its marker
+    #[command(after_help = "Example: postrider init-root /srv/postrider")]
+    InitRoot(init_root::InitRoot),
+    /// Check the config: every error and warning at once
+    #[command(after_help = "Example: postrider check --config candidate.toml")]
+    Check(check::Check),
+    /// Show what the next poll of an account would do, and change nothing
+    #[command(after_help = "Example: postrider plan invoices --messages")]
+    Plan(plan::Plan),
+    /// Poll the named accounts, or all enabled ones, once
+    #[command(after_help = "Example: postrider poll invoices")]
+    Poll(poll::Poll),
+    /// Run the daemon in the foreground, as systemd starts it
+    #[command(after_help = "Example: postrider --config /etc/postrider/postrider.toml run")]
+    Run(run::Run),
+    /// Show each account's last success, next poll, held messages and errors
+    #[command(after_help = "Example: postrider status --json")]
+    Status(status::Status),
+    /// Read the main log
+    #[command(after_help = "Example: postrider log --source imap-auth --level error --since 1d")]
+    Log(log::Log),
+}
+
+/// What every verb has: where the config is, and how to speak.
+#[derive(Debug)]
+struct Context {
+    config_file: PathBuf,
+    out: Out,
+    no_color: bool,
+}
+
+/// Reads the command line, does what it says, and tells how it ended.
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            let done = !error.use_stderr();
+            drop(error.print());
+            return if done { Exit::Done.into() } else { Exit::Usage.into() };
+        }
+    };
+    let no_color = environment("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let context = Context {
+        config_file: args.config.unwrap_or_else(default_config),
+        out: Out::new(args.json, no_color),
+        no_color,
+    };
+    let exit = match args.verb {
+        Verb::Check(verb) => verb.run(&context),
+        Verb::InitRoot(verb) => verb.run(&context),
+        Verb::Log(verb) => verb.run(&context),
+        Verb::Plan(verb) => verb.run(&context),
+        Verb::Poll(verb) => verb.run(&context),
+        Verb::Run(run::Run {}) => run::Run::run(&context),
+        Verb::Status(status::Status {}) => status::Status::run(&context),
+    };
+    exit.into()
+}
+
+impl Context {
+    /// The checked config; problems are printed, errors end the command.
+    fn config(&self) -> Result<Config, Exit> {
+        let loaded = config::load(&self.config_file, Clock.now());
+        let Some(config) = loaded.config else {
+            for problem in loaded.problems.iter().filter(|p| p.severity == Severity::Error) {
+                eprint(&problem.to_string());
+            }
+            eprint(&loaded.summary());
+            return Err(Exit::Usage);
+        };
+        Ok(config)
+    }
+
+    /// Begins the log of a command that a person runs; lines on standard error only with
+    /// `$RUST_LOG`, as commands report by themselves.
+    fn log(&self, config: &Config, stderr: Option<Level>) -> Result<Sink, Exit> {
+        let rust_log = environment("RUST_LOG");
+        let style = Style::of_stderr(environment("JOURNAL_STREAM").as_deref(), self.no_color);
+        let wanted = stderr.is_some() || rust_log.is_some();
+        let stderr = wanted.then(|| StderrOptions {
+            level: stderr,
+            style,
+            output: Box::new(std::io::stderr()),
+        });
+        let uid = rustix::process::geteuid().as_raw();
+        let options = LogOptions {
+            level: Level::from(config.log.level),
+            rust_log,
+            actor: Actor { username: "system".to_owned(), uid },
+            clock: || Clock.now(),
+            redactor: Redactor::default(),
+            stderr,
+        };
+        let sink = crate::log::init(options).map_err(|error| {
+            render::error(&format!("the log can't begin: {error}"), None);
+            Exit::Failed
+        })?;
+        let debug = config.inbound.values().filter(|account| account.debug);
+        let debug = debug.map(|account| std::sync::Arc::clone(&account.name)).collect();
+        sink.set_level(Level::from(config.log.level), debug);
+        Ok(sink)
+    }
+}
+
+/// Runs async work to its end; file work that hangs does not keep the process alive.
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Exit> {
+    let runtime = runtime().map_err(|error| {
+        render::error(&format!("no runtime: {error}"), None);
+        Exit::Failed
+    })?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    Ok(done)
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(32)
+        .enable_all()
+        .build()
+}
+
+/// `$POSTRIDER_CONFIG`, else the user's config folder, else `/etc`. Never the current folder: a
+/// `{ command }` in a file that lies there would run.
+fn default_config() -> PathBuf {
+    const NAME: &str = "postrider/postrider.toml";
+    if let Some(path) = environment("POSTRIDER_CONFIG") {
+        return PathBuf::from(path);
+    }
+    let home = || environment("HOME").map(|home| PathBuf::from(home).join(".config"));
+    let user = environment("XDG_CONFIG_HOME").map(PathBuf::from).or_else(home);
+    let user = user.map(|folder| folder.join(NAME)).filter(|path| path.is_absolute());
+    user.filter(|path| path.exists()).unwrap_or_else(|| PathBuf::from("/etc").join(NAME))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the environment is read here")]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Lines on standard error, escaped.
+fn eprint(text: &str) {
+    use std::io::Write;
+    let mut stderr = std::io::stderr().lock();
+    for line in text.lines() {
+        drop(writeln!(stderr, "{}", crate::log::escape(line)));
+    }
+}

@@ -1,0 +1,54 @@
+//! `postrider run`: the daemon.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::exit::Exit;
+use super::{Context, block_on, render};
+use crate::daemon::{self, DaemonError};
+use crate::log::Level;
+
+/// Run the daemon in the foreground.
+#[derive(Args, Debug)]
+pub(super) struct Run {}
+
+impl Run {
+    pub(super) fn run(context: &Context) -> Exit {
+        let config = match context.config() {
+            Ok(config) => config,
+            Err(exit) => return exit,
+        };
+        let sink = match context.log(&config, Some(Level::from(config.log.level))) {
+            Ok(sink) => sink,
+            Err(exit) => return exit,
+        };
+        let state_dir = config.daemon.state_dir.clone();
+        let stored = sink.clone();
+        let work = async {
+            let ended = daemon::run(&context.config_file, config, sink.clone(), move || {
+                // A log that can't be stored is counted; the lines on standard error go on.
+                drop(stored.store_in(&state_dir));
+            });
+            ended.await
+        };
+        let ended = block_on(work);
+        sink.flush(Duration::from_secs(2));
+        match ended {
+            Ok(Ok(())) => Exit::Done,
+            Ok(Err(error)) => {
+                let (exit, hint) = match &error {
+                    DaemonError::Instance(error) if error.is_busy() => (Exit::Busy, error.hint()),
+                    DaemonError::Instance(error) if error.needs_person() => {
+                        (Exit::Person, error.hint())
+                    }
+                    DaemonError::Instance(error) => (Exit::Failed, error.hint()),
+                    DaemonError::Signals(_) | DaemonError::Ledger(_) => (Exit::Failed, None),
+                };
+                render::error(&error.to_string(), hint.as_deref());
+                exit
+            }
+            Err(exit) => exit,
+        }
+    }
+}

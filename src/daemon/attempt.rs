@@ -1,0 +1,262 @@
+//! One poll of one account as the daemon and `poll` both make it: within the limit of
+//! connections, with its records in the log and its outcome in the ledger.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
+use tracing::Instrument;
+
+use crate::config::{Inbound, Schedule};
+use crate::ledger::{AccountRow, AccountState, LastError, LedgerError};
+use crate::model::{AccountName, Source};
+use crate::poll::{Account, PollReport, ReportedError, poll};
+use crate::schedule::{Backoff, Decision, Failure};
+use crate::secret::{self, Surroundings};
+
+const LONGEST_REST: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
+
+/// What one attempt needs besides the account.
+#[derive(Clone, Debug)]
+pub struct Attempts {
+    permits: Arc<Semaphore>,
+    timezone: TimeZone,
+    /// One poll at a time for each account, whoever asks for it: two would share a stage folder
+    /// for each message.
+    turns: Arc<Mutex<BTreeMap<AccountName, Turn>>>,
+}
+
+/// Held by the poll of an account.
+type Turn = Arc<tokio::sync::Mutex<()>>;
+
+/// Whether an account may be polled now.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Gate {
+    /// It may.
+    Open,
+    /// It has stopped after too many refused logins.
+    Stopped,
+    /// It rests until then after a refused login.
+    Rests(Timestamp),
+}
+
+impl Attempts {
+    /// Attempts with so many connections at the same time, all accounts together; `timezone` is
+    /// that of cron expressions.
+    pub fn new(connections: usize, timezone: TimeZone) -> Self {
+        Self { permits: Arc::new(Semaphore::new(connections)), timezone, turns: Arc::default() }
+    }
+
+    /// The turns of an account and of the name it had before, always taken in the same order.
+    fn turns(&self, config: &Inbound) -> Vec<Turn> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let names: BTreeSet<&AccountName> =
+            config.renamed_from.iter().chain([&config.name]).collect();
+        names
+            .into_iter()
+            .map(|name| Arc::clone(turns.entry(Arc::clone(name)).or_default()))
+            .collect()
+    }
+
+    /// Whether the back-off after refused logins lets an account be polled.
+    pub async fn gate(&self, account: &Account) -> Result<Gate, LedgerError> {
+        let state = self.state(account).await?;
+        if state.auth_failures == 0 {
+            return Ok(Gate::Open);
+        }
+        if backoff(&state).is_stopped() {
+            return Ok(Gate::Stopped);
+        }
+        let now = account.tools.clock.now();
+        // Further away than any rest: the clock ran ahead when it was set.
+        let day = now.checked_add(LONGEST_REST).unwrap_or(now);
+        let rests = state.retry_at.filter(|at| now < *at && *at <= day);
+        Ok(rests.map_or(Gate::Open, Gate::Rests))
+    }
+
+    /// What back-off is computed from; empty when the credentials are others than those that
+    /// failed.
+    pub async fn state(&self, account: &Account) -> Result<AccountState, LedgerError> {
+        let name = Arc::clone(&account.config.name);
+        let row: Option<AccountRow> =
+            account.tools.ledger.read("read an account", move |tx| tx.account(&name)).await?;
+        let state = row.map(|row| row.state).unwrap_or_default();
+        let changed = state.auth_failures > 0 && state.auth_mark != mark(account).await;
+        Ok(if changed { AccountState::default() } else { state })
+    }
+
+    /// Polls once, and records the outcome; how long to rest is in the ledger afterwards.
+    pub async fn attempt(&self, account: &Account) -> PollReport {
+        let run = uuid::Uuid::new_v4().simple().to_string();
+        let run = run.get(..8).unwrap_or(&run).to_owned();
+        let name = Arc::clone(&account.config.name);
+        let span = tracing::info_span!(target: "daemon", "poll", account = &*name, run);
+        async {
+            let turns = self.turns(&account.config);
+            let mut mine = Vec::with_capacity(turns.len());
+            for turn in turns {
+                mine.push(turn.lock_owned().await);
+            }
+            let permit = tokio::select! {
+                biased;
+                () = account.cancel.cancelled() => None,
+                permit = self.permits.acquire() => permit.ok(),
+            };
+            let mut report = poll(account, &run).await;
+            drop((permit, mine));
+            if let Err(error) = self.record(account, &report).await {
+                report.error.get_or_insert(ReportedError::of(&error.into(), Source::Daemon));
+            }
+            note(&report);
+            report
+        }
+        .instrument(span)
+        .await
+    }
+
+    async fn record(&self, account: &Account, report: &PollReport) -> Result<(), LedgerError> {
+        let (pending, why) =
+            report.not_deleted.iter().fold((0_u32, String::new()), |(n, _), (why, more)| {
+                (n.saturating_add(*more), why.clone())
+            });
+        let name = Arc::clone(&account.config.name);
+        let now = account.tools.clock.now();
+        let ledger = &account.tools.ledger;
+        let Some(error) = &report.error else {
+            let recovered = ledger
+                .write("record a success", move |tx| {
+                    let recovered = tx.poll_succeeded(&name, now)?;
+                    tx.set_delete_pending(&name, pending, &why)?;
+                    Ok(recovered)
+                })
+                .await?;
+            if recovered {
+                tracing::info!(target: "daemon", code = "account-recovered", "Works again");
+            }
+            return Ok(());
+        };
+        if error.code == "poll-stopped" {
+            return Ok(());
+        }
+        let state = self.after_failure(account, report.failure, now).await?;
+        let failed = LastError {
+            code: error.code.to_owned(),
+            message: error.message.clone(),
+            hint: error.hint.clone(),
+            since: now,
+            at: now,
+            attempts: state.failures,
+        };
+        ledger.write("record a failure", move |tx| tx.poll_failed(&name, &state, &failed)).await
+    }
+
+    async fn after_failure(
+        &self,
+        account: &Account,
+        failure: Option<Failure>,
+        now: Timestamp,
+    ) -> Result<AccountState, LedgerError> {
+        let before = self.state(account).await?;
+        let mut backoff = backoff(&before);
+        let interval = self.interval(&account.config, now);
+        let failure = failure.unwrap_or(Failure::Transient);
+        let decision = backoff.after_failure(failure, interval);
+        let retry_at = match decision {
+            Decision::Stop => None,
+            Decision::Wait(wait) => Some(now.checked_add(wait).unwrap_or(Timestamp::MAX)),
+        };
+        match decision {
+            Decision::Stop => tracing::warn!(
+                target: "daemon",
+                code = "account-stopped",
+                "Refused logins: not polled any more until its config or secret changes"
+            ),
+            Decision::Wait(wait) if failure == Failure::Authentication => tracing::info!(
+                target: "daemon",
+                code = "account-backoff",
+                seconds = wait.as_secs(),
+                "Refused login: the account rests"
+            ),
+            Decision::Wait(_) => {}
+        }
+        Ok(AccountState {
+            failures: before.failures.saturating_add(1),
+            auth_failures: backoff.authentication,
+            auth_mark: mark(account).await,
+            retry_at,
+        })
+    }
+
+    /// The account's interval; for cron the time to its next moment.
+    pub fn interval(&self, config: &Inbound, now: Timestamp) -> Duration {
+        match &config.schedule {
+            Schedule::Every(interval) => *interval,
+            Schedule::Cron(cron) => cron
+                .next_after(now, &self.timezone)
+                .and_then(|at| Duration::try_from(at.duration_since(now)).ok())
+                .unwrap_or(Duration::from_hours(1)),
+        }
+    }
+}
+
+fn backoff(state: &AccountState) -> Backoff {
+    Backoff {
+        transient: state.failures.saturating_sub(state.auth_failures),
+        authentication: state.auth_failures,
+        not_before: None,
+    }
+}
+
+/// Differs when the credentials differ: the user, where the secret is, and 16 bits of the
+/// secret's digest, which tell all but one in 65,536 changes and no password.
+async fn mark(account: &Account) -> String {
+    let config = &account.config;
+    let mut hash = Sha256::new();
+    hash.update(format!("{} {} {:?}", config.user, config.host, config.password));
+    if let Some(spec) = &config.password
+        && let Ok(secret) = secret::resolve(spec, "", &Surroundings::from_environment()).await
+    {
+        let salt = account.tools.ledger.identity().ledger.unwrap_or_default();
+        let digest =
+            Sha256::new().chain_update(salt.as_bytes()).chain_update(secret.expose()).finalize();
+        hash.update(digest.get(..2).unwrap_or_default());
+    }
+    data_encoding::HEXLOWER.encode(&hash.finalize())
+}
+
+/// The poll's record in the log: exactly one error for one that failed.
+fn note(report: &PollReport) {
+    let Some(error) = &report.error else {
+        if report.archived > 0 || report.deleted > 0 || report.rekeyed > 0 {
+            tracing::info!(
+                target: "incoming",
+                code = "poll-done",
+                archived = report.archived,
+                octets = report.octets,
+                deleted = report.deleted,
+                held = report.held.len(),
+                "{} archived, {} deleted on the server",
+                report.archived,
+                report.deleted
+            );
+        } else {
+            tracing::debug!(target: "incoming", code = "poll-done", "Nothing new");
+        }
+        return;
+    };
+    let (code, hint, message) = (error.code, error.hint.as_deref().unwrap_or(""), &error.message);
+    match error.source {
+        _ if code == "poll-stopped" => {
+            tracing::info!(target: "daemon", code, "The poll was stopped; the rest comes later");
+        }
+        Source::Archive => tracing::error!(target: "archive", code, hint, "{message}"),
+        Source::ImapAuth => tracing::error!(target: "imap-auth", code, hint, "{message}"),
+        Source::Pop3Auth => tracing::error!(target: "pop3-auth", code, hint, "{message}"),
+        Source::Incoming => tracing::error!(target: "incoming", code, hint, "{message}"),
+        _ => tracing::error!(target: "daemon", code, hint, "{message}"),
+    }
+}

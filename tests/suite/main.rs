@@ -1,0 +1,36 @@
+//! The integration tests: one binary, so that one link serves all of them.
+//!
+//! Tests talk to real servers on the loopback that `support` starts; nothing here leaves the
+//! machine, and a server that isn't installed is a failure, never a skipped test.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    unused_imports,
+    reason = "a test may stop at the first surprise, reads clocks and files, and is no API; a \
+              helper may wait for its test"
+)]
+
+mod arrival;
+mod cli;
+mod corpus;
+mod crash;
+mod daemon;
+mod delete;
+mod failure;
+mod hostile_mail;
+mod layers;
+mod log_codes;
+mod poll;
+mod readme;
+mod samples;
+mod support;

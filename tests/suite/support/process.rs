@@ -1,0 +1,189 @@
+//! Programs that end with their owner, and programs that must not run for ever.
+
+use std::io::Read;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+/// What a program did.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// Exit code; -1 when a signal ended it.
+    pub code: i32,
+    /// All of it, as text.
+    pub stdout: String,
+    /// All of it, as text.
+    pub stderr: String,
+    /// Wall time.
+    pub took: Duration,
+}
+
+/// A program that runs while the test goes on; killed when it is dropped.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    readers: Option<(JoinHandle<String>, JoinHandle<String>)>,
+    since: Instant,
+}
+
+impl Running {
+    /// Starts it in a process group of its own, without stdin, its output read in the background.
+    pub fn start(command: &mut Command) -> Self {
+        use std::os::unix::process::CommandExt;
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.process_group(0).spawn().expect("the program starts");
+        let out = child.stdout.take().expect("piped");
+        let err = child.stderr.take().expect("piped");
+        let readers = Some((read_in_background(out), read_in_background(err)));
+        Self { child, readers, since: Instant::now() }
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Sends SIGTERM and waits.
+    pub fn stop(self, limit: Duration) -> Output {
+        self.signal(Signal::TERM);
+        self.wait(limit)
+    }
+
+    /// Sends SIGKILL and waits: the program gets no chance to tidy up.
+    pub fn kill(self) -> Output {
+        self.signal(Signal::KILL);
+        self.wait(Duration::from_secs(10))
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        // It may have ended by itself meanwhile; its pid is ours until it is waited for.
+        kill_process(Pid::from_child(&self.child), signal).ok();
+    }
+
+    /// Waits for its end; panics, with what it said, when that takes too long.
+    pub fn wait(mut self, limit: Duration) -> Output {
+        let end = Instant::now() + limit;
+        let mut late = false;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            if Instant::now() > end && !late {
+                late = true;
+                kill_process_group(Pid::from_child(&self.child), Signal::KILL).ok();
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let output = self.output(status);
+        assert!(!late, "still running after {limit:?}: {output:?}");
+        output
+    }
+
+    fn output(&mut self, status: ExitStatus) -> Output {
+        let took = self.since.elapsed();
+        let (out, err) = self.readers.take().expect("waited for once");
+        let (stdout, stderr) = (out.join().unwrap(), err.join().unwrap());
+        Output { code: status.code().unwrap_or(-1), stdout, stderr, took }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            kill_process_group(Pid::from_child(&self.child), Signal::KILL).ok();
+            drop(self.child.wait());
+        }
+    }
+}
+
+fn read_in_background(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut all = Vec::new();
+        // A reader that fails has read what there was.
+        drop(from.read_to_end(&mut all));
+        String::from_utf8_lossy(&all).into_owned()
+    })
+}
+
+/// A server that ends when this is dropped, and also when the test process dies in any way: a
+/// shell holds the other end of a pipe and ends the server when the pipe closes.
+#[derive(Debug)]
+pub struct Tethered {
+    shell: Child,
+    _tether: Option<ChildStdin>,
+}
+
+impl Tethered {
+    /// Starts `argv`, which must stay in the foreground and end on SIGTERM.
+    pub fn start(argv: &[&str]) -> Self {
+        use std::os::unix::process::CommandExt;
+        const WATCH: &str = "exec 3<&0; \"$@\" 3<&- </dev/null & server=$!; \
+                             { read _ <&3; kill $server 2>/dev/null; } & watch=$!; \
+                             wait $server; code=$?; kill $watch 2>/dev/null; exit $code";
+        let mut shell = Command::new("sh")
+            .args(["-c", WATCH, "sh"])
+            .args(argv)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .expect("sh starts");
+        let tether = shell.stdin.take();
+        Self { shell, _tether: tether }
+    }
+
+    /// Whether the server has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.shell.try_wait().unwrap().is_some()
+    }
+}
+
+impl Drop for Tethered {
+    fn drop(&mut self) {
+        // All at once: a Dovecot that is asked takes a second to leave.
+        kill_process_group(Pid::from_child(&self.shell), Signal::KILL).ok();
+        drop(self.shell.wait());
+    }
+}
+
+#[test]
+fn running_program_is_ended_when_it_takes_too_long() {
+    let running = Running::start(Command::new("sleep").arg("60"));
+    let pid = running.pid();
+    drop(running);
+    assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
+}
+
+#[test]
+fn what_a_program_says_and_its_code_are_kept() {
+    let mut command = Command::new("sh");
+    command.args(["-c", "echo out; echo err >&2; exit 3"]);
+    let output = Running::start(&mut command).wait(Duration::from_secs(10));
+    assert_eq!((output.code, &*output.stdout, &*output.stderr), (3, "out\n", "err\n"));
+}
+
+#[test]
+fn tethered_server_ends_with_its_owner() {
+    let folder = tempfile::tempdir().unwrap();
+    let pid_file = folder.path().join("pid");
+    let line = format!("echo $$ >'{}'; exec sleep 60", pid_file.display());
+    let tethered = Tethered::start(&["sh", "-c", &line]);
+    let pid = super::wait_for("the pid", Duration::from_secs(10), || {
+        std::fs::read_to_string(&pid_file).ok().filter(|text| text.ends_with('\n'))
+    });
+    let path = format!("/proc/{}", pid.trim());
+    assert!(std::path::Path::new(&path).exists());
+    drop(tethered);
+    super::wait_for("the end", Duration::from_secs(10), || {
+        (!std::path::Path::new(&path).exists()).then_some(())
+    });
+}

@@ -145,7 +145,7 @@ impl Batch {
 }
 
 /// Syncs a folder's files and folders, from the leaves up.
-fn sync_tree(parent: &Folder, name: &str) -> io::Result<()> {
+pub(super) fn sync_tree(parent: &Folder, name: &str) -> io::Result<()> {
     let folder = parent.folder(name)?;
     for entry in folder.names()? {
         match folder.read(&entry) {

@@ -100,9 +100,4 @@ impl ArchiveError {
         };
         Some(hint)
     }
-
-    /// Whether only one message is concerned: the batch goes on without it.
-    pub fn is_of_message(&self) -> bool {
-        matches!(self, Self::Occupied { .. })
-    }
 }

@@ -142,7 +142,7 @@ impl Archive {
             let older = StoredCopy { json_sha256: found.json_sha256, ..copy.clone() };
             if self.verify(&older).is_ok() {
                 self.stage.remove_all(id.as_str()).map_err(ArchiveError::io("clear", STAGE))?;
-                self.sync_chain(&copy.path)?;
+                self.make_durable(&copy.path)?;
                 return Ok(Settled::Adopted(found.json_sha256));
             }
         }
@@ -160,6 +160,15 @@ impl Archive {
         let (json_sha256, _) = digest(text.as_slice()).ok()?;
         let same = found.id == id.as_str() && found.sha256 == sha256.to_hex();
         same.then(|| Staged { id: id.clone(), path: path.to_owned(), size, sha256, json_sha256 })
+    }
+
+    /// Makes a folder that was found in the tree durable, with its contents: who put it there may
+    /// have died before its own sync.
+    pub fn make_durable(&self, path: &str) -> Result<(), ArchiveError> {
+        if self.sync == SyncMode::Each {
+            batch::sync_tree(self.root.folder(), path).map_err(ArchiveError::io("sync", path))?;
+        }
+        self.sync_chain(path)
     }
 
     fn sync_chain(&self, path: &str) -> Result<(), ArchiveError> {

@@ -157,6 +157,8 @@ impl Committer {
             let error = MailboxError::Message { what };
             return self.hold(message.fetch.key.clone(), &error, done).await;
         };
+        let (archive, path) = (Arc::clone(&self.archive), found.path.clone());
+        blocking(move || archive.make_durable(&path)).await?;
         let copy = Placing { json_sha256: found.json_sha256, ..placing(message) };
         let mailbox = self.mailbox;
         self.ledger

@@ -115,9 +115,9 @@ impl Stager {
                     }
                     self.progress.add_octets(octets.len() as u64);
                 }
-                Part::End { octets: _ } => {
+                Part::End { octets } => {
                     if let Some((wanted, staging)) = open.take() {
-                        self.end(wanted, staging, gathering)?;
+                        self.end(wanted, staging, octets, gathering)?;
                     }
                 }
                 Part::Failed { key, error } => {
@@ -161,11 +161,18 @@ impl Stager {
         &self,
         wanted: Wanted,
         mut staging: Staging,
+        octets: u64,
         gathering: &mut Gathering,
     ) -> Result<(), PollError> {
         let raw = staging.end()?;
-        if raw.size == 0 {
-            let what = "the server sent an empty message".to_owned();
+        let fault = match raw.size {
+            0 => Some("the server sent an empty message".to_owned()),
+            size if size != octets => {
+                Some(format!("{size} octets were written of the {octets} that came"))
+            }
+            _ => None,
+        };
+        if let Some(what) = fault {
             gathering.ready.failed.push((wanted.fetch.key, MailboxError::Message { what }));
             return Ok(());
         }

@@ -16,7 +16,7 @@ use super::stage::{InStage, Raw, Staging};
 use crate::config::Inbound;
 use crate::mail::stream::Sink as _;
 use crate::mail::{Attachment, Facts, Mailbox, Warning};
-use crate::model::{MessageKey, Received, Sha256};
+use crate::model::{MessageKey, Received, Sha256, harmless_json};
 
 /// Where a message comes from: what the server and the config say of it.
 #[derive(Clone, Debug)]
@@ -83,10 +83,11 @@ pub fn conclude(
 ) -> Result<(Staged, InStage), ArchiveError> {
     let id = staging.id().clone();
     let document = document(archive, id.as_str(), raw, origin, facts, parts);
-    let mut text = serde_json::to_vec_pretty(&document)
+    let text = serde_json::to_string_pretty(&document)
         .map_err(|error| ArchiveError::io("write", "message.json")(error.into()))?;
-    text.push(b'\n');
-    let json_sha256 = staging.add("message.json", &text)?;
+    let mut text = harmless_json(text);
+    text.push('\n');
+    let json_sha256 = staging.add("message.json", text.as_bytes())?;
     let account = &origin.account.name;
     let path = archive.path(account, origin.key, origin.received.at);
     let staged = Staged { id, path, size: raw.size, sha256: raw.sha256, json_sha256 };

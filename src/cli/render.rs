@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::log::escape;
+use crate::model::harmless_json;
 
 /// Standard output.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +48,7 @@ impl Out {
     /// One value as JSON on one line.
     #[expect(clippy::unused_self, reason = "one handle for all output")]
     pub(super) fn value(self, value: &impl Serialize) {
-        let text = serde_json::to_string(value).unwrap_or_default();
+        let text = harmless_json(serde_json::to_string(value).unwrap_or_default());
         write(&mut std::io::stdout().lock(), &text);
     }
 

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::model::is_harmful;
+
 /// One problem of a configuration.
 ///
 /// Its [`Display`](fmt::Display) is what `postrider check` prints: the message, then `at:`, `in:`
@@ -71,7 +73,7 @@ impl Problem {
     pub fn error(message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
-            message: message.into(),
+            message: escaped(&message.into()),
             file: None,
             line: None,
             column: None,
@@ -104,14 +106,14 @@ impl Problem {
     /// Says how to mend it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(escaped(&hint.into()));
         self
     }
 
     /// Adds a hint where there is one.
     #[must_use]
     pub fn maybe_hint(mut self, hint: Option<String>) -> Self {
-        self.hint = hint.or(self.hint);
+        self.hint = hint.map(|hint| escaped(&hint)).or(self.hint);
         self
     }
 }
@@ -149,6 +151,19 @@ pub(super) fn sort(problems: &mut [Problem], files: &[PathBuf]) {
     problems.sort_by_cached_key(rank);
 }
 
+/// Words of ours, which may quote a path or a value.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_harmful(c) && c != '\n' {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 /// Text from a file, made harmless for a terminal: control characters are escaped.
 pub(super) fn plain(text: &str) -> String {
     const LONGEST: usize = 120;
@@ -158,18 +173,13 @@ pub(super) fn plain(text: &str) -> String {
             out.push('…');
             break;
         }
-        if c.is_control() || is_invisible(c) {
+        if is_harmful(c) {
             out.extend(c.escape_unicode());
         } else {
             out.push(c);
         }
     }
     out
-}
-
-/// Characters that change how their neighbours are shown.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use crate::model::is_harmful;
+
 /// Longest value that is kept of what a server said, in octets.
 pub const SERVER_TEXT_MAX: usize = 512;
 
@@ -51,15 +53,6 @@ pub fn cap(text: &str, octets: usize) -> String {
         capped.push('…');
     }
     capped
-}
-
-/// Control characters, and those that move or hide what a terminal shows around them.
-fn is_harmful(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! No I/O and no clock live here; a [`Timestamp`](jiff::Timestamp) is always handed in.
 
 mod delete;
+mod harmless;
 mod key;
 mod listing;
 mod plan;
@@ -11,6 +12,7 @@ mod source;
 mod stored;
 
 pub use delete::{DeleteIntent, Deleting};
+pub use harmless::{harmless_json, is_harmful};
 pub use key::{FOLDER_SUFFIX_LEN, ID_LEN, MessageId, MessageKey};
 pub use listing::{Listed, Listing, Received, ReceivedBasis};
 pub use plan::{

@@ -9,8 +9,13 @@ use std::collections::{HashMap, HashSet};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
+use crate::model::is_harmful;
+
 /// Octets of the longest name.
 pub const MAX_NAME: usize = 200;
+
+/// Octets of a stem that are never cut off.
+const MIN_STEM: usize = 160;
 
 /// Octets of the longest extension that is kept as one.
 const MAX_EXTENSION: usize = 16;
@@ -28,7 +33,7 @@ const RESERVED_FILES: [&str; 3] = ["autorun.inf", "desktop.ini", "thumbs.db"];
 pub fn safe_name(sent: Option<&str>, content_type: &str, index: usize) -> String {
     let mut name = sent.map(cleaned).unwrap_or_default();
     let (stem, extension) = split_extension(&name);
-    if !stem.bytes().any(|octet| octet.is_ascii_alphanumeric()) {
+    if !stem.bytes().take(MIN_STEM).any(|octet| octet.is_ascii_alphanumeric()) {
         let extension = extension.unwrap_or_else(|| extension_of(content_type));
         name = format!("part-{index:03}.{extension}");
     }
@@ -120,19 +125,11 @@ fn push_safe(c: char, name: &mut String) {
         'Þ' => "Th",
         'ı' => "i",
         '\u{2010}'..='\u{2015}' => "-",
-        _ if is_combining_mark(c) || is_invisible(c) => "",
+        _ if is_combining_mark(c) || is_harmful(c) => "",
         _ if name.ends_with('_') => "",
         _ => "_",
     };
     name.push_str(plain);
-}
-
-fn is_invisible(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}')
 }
 
 fn is_reserved(name: &str) -> bool {

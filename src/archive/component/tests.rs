@@ -11,7 +11,7 @@ fn unique(names: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn path_of_the_sender_leads_nowhere() {
+fn c05_path_of_the_sender_leads_nowhere() {
     for (sent, safe) in [
         ("../../x", "x"),
         ("/etc/passwd", "etc_passwd"),
@@ -28,7 +28,7 @@ fn path_of_the_sender_leads_nowhere() {
 }
 
 #[test]
-fn name_that_says_nothing_is_replaced() {
+fn c06_name_that_says_nothing_is_replaced() {
     for sent in ["", ".", "..", "...", "   ", " . ", "../..", "-", "__", "☆", "\u{202e}"] {
         assert_eq!(name(sent), "part-003.bin", "{sent:?}");
     }
@@ -38,7 +38,7 @@ fn name_that_says_nothing_is_replaced() {
 }
 
 #[test]
-fn reserved_names_are_prefixed() {
+fn c06_reserved_names_are_prefixed() {
     for (sent, safe) in [
         ("CON", "_CON"),
         ("aux.txt", "_aux.txt"),
@@ -64,7 +64,7 @@ fn letters_survive_where_ascii_has_them() {
 }
 
 #[test]
-fn long_name_keeps_its_extension() {
+fn c09_long_name_keeps_its_extension() {
     let long = format!("{}.pdf", "a".repeat(4000));
     assert_eq!(name(&long).len(), MAX_NAME);
     assert!(name(&long).ends_with("a.pdf"));
@@ -81,7 +81,7 @@ fn attached_message_ends_in_eml() {
 }
 
 #[test]
-fn equal_names_are_numbered_whatever_their_case() {
+fn c08_equal_names_are_numbered_whatever_their_case() {
     assert_eq!(unique(&["a.pdf", "A.pdf", "a.pdf", "b"]), ["a.pdf", "A-2.pdf", "a-3.pdf", "b"]);
     assert_eq!(unique(&["a.pdf", "a-2.pdf", "a.pdf"]), ["a.pdf", "a-2.pdf", "a-3.pdf"]);
     assert_eq!(unique(&["a.pdf", "a.pdf", "a-2.pdf"]), ["a.pdf", "a-2.pdf", "a-2-2.pdf"]);
@@ -106,7 +106,7 @@ fn hostile() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn every_name_is_safe_and_stays_as_it_is(sent in hostile(), index in 1_usize..20_000) {
+    fn promise_p11_every_name_is_safe_and_stays_as_it_is(sent in hostile(), index in 1_usize..20_000) {
         for content_type in ["application/pdf", "message/rfc822", "x"] {
             let once = safe_name(Some(&sent), content_type, index);
             assert_safe(&once);
@@ -115,7 +115,7 @@ proptest! {
     }
 
     #[test]
-    fn names_in_a_folder_never_meet(sent in prop::collection::vec("[abA]{1,2}(-[23])?(\\.x)?", 0..40)) {
+    fn c08_names_in_a_folder_never_meet(sent in prop::collection::vec("[abA]{1,2}(-[23])?(\\.x)?", 0..40)) {
         let names: Vec<String> = sent.iter().map(|sent| name(sent)).collect();
         let unique = unique_names(names.clone());
         let keys: std::collections::BTreeSet<_> =
@@ -128,7 +128,7 @@ proptest! {
     }
 
     #[test]
-    fn long_names_in_a_folder_never_meet(count in 1_usize..120) {
+    fn c08_c09_long_names_in_a_folder_never_meet(count in 1_usize..120) {
         let names = std::iter::repeat_n(name(&"a".repeat(300)), count);
         let unique: std::collections::BTreeSet<_> = unique_names(names).into_iter().collect();
         prop_assert_eq!(unique.len(), count);

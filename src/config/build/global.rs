@@ -10,7 +10,7 @@ use crate::config::keys::{self, Table};
 use crate::config::problem::Problem;
 use crate::config::raw::RawTable;
 use crate::config::types::{ArchiveConfig, DaemonConfig, LogConfig, NoticesConfig, WritePart};
-use crate::config::value::Value;
+use crate::config::value::{Value, longest};
 use crate::config::view::{Layer, View};
 
 impl<'a> Builder<'a> {
@@ -31,6 +31,7 @@ impl<'a> Builder<'a> {
     pub(super) fn archive(&mut self) -> ArchiveConfig {
         let view = self.single(&keys::ARCHIVE, &self.raw.archive);
         self.archive_root(&view);
+        self.path_length(&view);
         let (dir_mode, file_mode) = (mode(&view, "dir_mode"), mode(&view, "file_mode"));
         self.modes(&view, dir_mode, file_mode);
         let (timezone, timezone_name) = match view.value("timezone") {
@@ -62,6 +63,20 @@ impl<'a> Builder<'a> {
         let what = format!("the archive root `{}` is not there", root.display());
         let problem = Problem::warning(what).hint("`postrider init-root` makes it");
         self.report_at(view, "root", problem);
+    }
+
+    /// Programs that read the archive can't open a path that is longer than the system allows.
+    fn path_length(&mut self, view: &View<'_>) {
+        // `PATH_MAX` without its NUL; a file's name has up to 200 octets.
+        const PATH: usize = 4095;
+        const FILE: usize = "//attachments/".len() + 200;
+        let (root, layout) = (view.path_of("root"), view.text("layout"));
+        let (Some(root), Some(layout)) = (root, layout) else { return };
+        let below = longest(&layout).saturating_add(FILE);
+        if root.as_os_str().len().saturating_add(below) > PATH {
+            let what = format!("files below `root` may get paths of more than {PATH} octets");
+            self.report_at(view, "root", Problem::error(what).hint("choose a shorter `root`"));
+        }
     }
 
     fn modes(&mut self, view: &View<'_>, dir_mode: u32, file_mode: u32) {

@@ -288,12 +288,16 @@ impl<'a> Reader<'a> {
 }
 
 /// Lines of table headers, with the headers' paths.
+///
+/// A path ends where it is no bare name any more: behind a header whose bracket is missing may
+/// stand a password.
 fn headers(text: &str) -> Vec<(u32, String)> {
     let lines = (1..).zip(text.lines());
     let headers = lines.filter_map(|(line, text)| {
         let inside = text.trim_start().strip_prefix('[')?.trim_start_matches('[');
-        let path = inside.split(']').next().unwrap_or_default();
-        Some((line, path.trim().to_owned()))
+        let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        let path = inside.trim_start().split(|c| !is_bare(c)).next().unwrap_or_default();
+        Some((line, path.trim_end_matches('.').to_owned()))
     });
     headers.collect()
 }

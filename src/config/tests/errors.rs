@@ -282,6 +282,27 @@ fn a_syntax_error_quotes_no_password() {
 }
 
 #[test]
+fn c09_root_whose_paths_would_be_too_long_is_an_error() {
+    let check = |length: usize| {
+        let text = format!("[archive]\nroot = \"/{}\"\n", "r".repeat(length));
+        super::load_text(&text, std::path::Path::new("/etc/postrider.toml"), super::now())
+    };
+    // Below the root: 64 + `/in/` + 8 + `/` + 23, and `/attachments/` with a name of 200.
+    let most = 4095 - "//attachments/".len() - 200 - (64 + 4 + 8 + 1 + 23) - 1;
+    assert_eq!(check(most).count(Severity::Error), 0);
+    assert!(the_error(&check(most + 1)).contains("paths of more than 4095 octets"));
+}
+
+#[test]
+fn a_broken_header_shows_no_password_behind_it() {
+    for header in ["[inbound.b password = \"hunter 2!\"", "[inbound.b password = \"hunter 2!\"]"] {
+        let said = printed(&check(header));
+        assert!(said.contains("in: inbound.b\n") || said.ends_with("in: inbound.b"), "{said}");
+        assert!(!said.contains("hunter"), "{said}");
+    }
+}
+
+#[test]
 fn an_account_twice_in_a_file_is_one_error_at_the_second_header() {
     let loaded = check(&format!("{}{}", account(""), account("")));
     let error = the_error(&loaded);

@@ -26,7 +26,7 @@ use super::problem::plain;
 use super::types::{MinRate, SecretSpec};
 
 pub(super) use duration::duration_text;
-pub(super) use text::{is_account_name, layout_fault};
+pub(super) use text::{is_account_name, layout_fault, longest};
 
 /// A value of the right type, in units.
 #[derive(Clone, Debug)]

@@ -49,7 +49,9 @@ pub(super) fn addresses(value: &DeValue<'_>) -> Result<Value, Fault> {
 pub(in crate::config) fn is_account_name(name: &str) -> bool {
     let first = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let rest = |b: u8| first(&b) || matches!(b, b'.' | b'_' | b'-');
-    name.len() <= 64 && name.as_bytes().first().is_some_and(first) && name.bytes().all(rest)
+    name.len() <= ACCOUNT_NAME_MAX
+        && name.as_bytes().first().is_some_and(first)
+        && name.bytes().all(rest)
 }
 
 pub(super) fn folders(value: &DeValue<'_>) -> Result<Value, Fault> {
@@ -102,11 +104,27 @@ pub(in crate::config) fn layout_fault(layout: &str) -> Option<String> {
             return Some("has a `}` without `{`".to_owned());
         }
     }
+    if parts.iter().any(|part| longest(part) > NAME_MAX) {
+        return Some(format!("has a part that may become longer than {NAME_MAX} octets"));
+    }
     if parts.last() != Some(&"{message}") || layout.matches("{message}").count() != 1 {
         return Some("must end with `/{message}`, once".to_owned());
     }
     let shared = !layout.contains("{account}");
     shared.then(|| "lacks `{account}`: accounts would share their folders".to_owned())
+}
+
+/// Octets of an account's name.
+const ACCOUNT_NAME_MAX: usize = 64;
+
+/// Octets of a name that file systems take.
+const NAME_MAX: usize = 255;
+
+/// Octets that a path below the root may have, with the longest account name.
+pub(in crate::config) fn longest(layout: &str) -> usize {
+    // `20261119` and `091231-` with 16 characters of the id.
+    let path = layout.replace("{date}", "20261119").replace("{message}", &"m".repeat(23));
+    path.replace("{account}", &"a".repeat(ACCOUNT_NAME_MAX)).len()
 }
 
 #[cfg(test)]
@@ -138,6 +156,8 @@ mod tests {
             "{date}/{message}",
             "{account}/x{message}",
             "{account}/}/{message}",
+            &format!("{{account}}/{}/{{message}}", "x".repeat(256)),
+            &format!("{{account}}{}/{{message}}", "x".repeat(192)),
         ] {
             assert!(layout_fault(bad).is_some(), "{bad}");
         }

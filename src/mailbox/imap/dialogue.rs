@@ -4,9 +4,11 @@
 //! and none lets the next command go out before the last reply is read.
 
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 
 use async_imap::Client;
 use async_imap::imap_proto::{Outcome, Response, Status};
+use futures_util::FutureExt as _;
 use tokio::io::AsyncWriteExt;
 
 use super::said::{bye, shown, throttled};
@@ -117,10 +119,17 @@ impl Dialogue {
         &mut self,
         take: impl FnOnce(&Response<'_>) -> T + Send,
     ) -> Result<Step<T>, MailboxError> {
-        let data = match self.client.read_response().await {
-            Ok(Some(data)) => data,
-            Ok(None) => return Err(NetError::Lost { why: "end of file".to_owned() }.into()),
-            Err(error) => return Err(self.unreadable(error)),
+        // imap-proto panics at some responses, not all of which the sieve can tell. The client is in
+        // no known state then; this error ends the session.
+        let read = AssertUnwindSafe(self.client.read_response()).catch_unwind().await;
+        let data = match read {
+            Ok(Ok(Some(data))) => data,
+            Ok(Ok(None)) => return Err(NetError::Lost { why: "end of file".to_owned() }.into()),
+            Ok(Err(error)) => return Err(self.unreadable(error)),
+            Err(_panic) => {
+                let what = "a response makes the parser of responses fail".to_owned();
+                return Err(MailboxError::Protocol { what });
+            }
         };
         let response = data.parsed();
         match response {

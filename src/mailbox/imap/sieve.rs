@@ -223,27 +223,22 @@ impl Structure {
         const NO_DATE: &[u8] = b"INTERNALDATE NIL";
         let mut found = Self::default();
         let mut octets = line.iter().enumerate();
+        let mut strings = true;
         while let Some((at, octet)) = octets.next() {
             match octet {
                 b'(' => *depth = depth.saturating_add(1),
                 b')' => *depth = depth.saturating_sub(1),
-                b'"' => {
-                    let (mut escaped, mut closed) = (false, None);
-                    while let Some((at, octet)) = octets.next() {
-                        match octet {
-                            b'\\' => {
-                                escaped = true;
-                                octets.next();
-                            }
-                            b'"' => {
-                                closed = at.checked_add(1);
-                                break;
-                            }
-                            _ => {}
-                        }
-                    }
-                    if let (true, Some(end)) = (escaped, closed) {
-                        found.escaped.push(at..end);
+                b'"' if strings => {
+                    let string = line.get(at..).and_then(Quoted::read);
+                    let Some(Quoted { length, escaped }) = string else {
+                        // A quote that nothing closes is none, to imap-proto either; nor is any
+                        // behind it, lest the line be read again for each.
+                        strings = false;
+                        continue;
+                    };
+                    octets.nth(length.saturating_sub(2));
+                    if escaped {
+                        found.escaped.push(at..at.saturating_add(length));
                     }
                 }
                 b'I' | b'i' => {
@@ -292,6 +287,33 @@ impl Structure {
             out.extend_from_slice(rest);
         }
         out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// A quoted string that stands at the beginning of some octets.
+struct Quoted {
+    /// Quotes included.
+    length: usize,
+    /// It has a backslash.
+    escaped: bool,
+}
+
+impl Quoted {
+    /// `None` when nothing closes it.
+    fn read(octets: &[u8]) -> Option<Self> {
+        let mut escaped = false;
+        let mut inside = octets.iter().enumerate().skip(1);
+        while let Some((at, octet)) = inside.next() {
+            match octet {
+                b'\\' => {
+                    escaped = true;
+                    inside.next();
+                }
+                b'"' => return Some(Self { length: at.saturating_add(1), escaped }),
+                _ => {}
+            }
+        }
+        None
     }
 }
 

@@ -64,6 +64,16 @@ fn missing_dates_and_octets_behind_a_code_are_made_harmless() {
 }
 
 #[test]
+fn quote_that_nothing_closes_hides_no_missing_date() {
+    assert_eq!(
+        text("* 1 FETCH (X \" INTERNALDATE NIL UID 1)\r\n"),
+        "* 1 FETCH (X \" INTERNALDATE \"0\" UID 1)\r\n"
+    );
+    let many = format!("* 1 FETCH ({}\r\n", "\\\"".repeat(500_000));
+    assert_eq!(text(&many), many, "in linear time");
+}
+
+#[test]
 fn bare_line_feeds_end_lines_too() {
     assert_eq!(text("* 5 EXISTS \nA1 OK\n"), "* 5 EXISTS\r\nA1 OK\r\n");
 }

@@ -239,3 +239,15 @@ async fn headers_come_in_the_order_asked_for() {
     assert_eq!(headers[1].as_deref(), Some(b"B: 2\r\n".as_slice()));
     assert_eq!(headers[2..], [None, None]);
 }
+
+#[tokio::test]
+async fn c20_response_that_makes_the_parser_panic_ends_only_the_session() {
+    let (mut session, _server) = session(3, |command| {
+        let panics = "* 1 FETCH (X (\") INTERNALDATE NIL (\") UID 1)\r\nTAG OK done\r\n";
+        if command.starts_with("UID FETCH") { panics } else { "" }.to_owned()
+    })
+    .await;
+    session.open("INBOX").await.unwrap();
+    let error = session.next_window().await.unwrap_err();
+    assert!(matches!(error, MailboxError::Protocol { .. }), "{error}");
+}

@@ -55,6 +55,9 @@ const SECRET_MIN: usize = 4;
 /// Most secrets that are searched for; tokens are renewed each hour and would pile up.
 const SECRETS_MAX: usize = 1024;
 
+/// Octets of a secret's beginning that are hidden at the end of a text that was cut.
+const CUT_MIN: usize = 6;
+
 /// Shorter texts without a `…` were not cut: server text is cut at 512 octets.
 const CUT_FROM: usize = 400;
 
@@ -169,7 +172,7 @@ impl Secret {
 
 impl Form {
     /// How much of `rest`'s beginning is this form: all of it, or at the end of a text that was
-    /// cut, at least half of it.
+    /// cut, so much of it that it would tell something.
     fn length_at(&self, rest: &[u8], may_be_cut: bool) -> Option<usize> {
         let common = self.octets.iter().zip(rest).take_while(|(a, b)| a == b).count();
         if common == self.octets.len() {
@@ -177,7 +180,8 @@ impl Form {
         }
         let after = rest.get(common..).unwrap_or_default();
         let is_cut = (after.is_empty() && may_be_cut) || after.starts_with("…".as_bytes());
-        (is_cut && common.saturating_mul(2) >= self.octets.len()).then_some(common)
+        let tells = common >= CUT_MIN || common.saturating_mul(2) >= self.octets.len();
+        (is_cut && tells).then_some(common)
     }
 }
 

@@ -114,6 +114,21 @@ proptest! {
     }
 
     #[test]
+    fn wherever_a_text_is_cut_no_six_octets_of_a_secret_remain(
+        secret in "[a-z0-9]{8,40}",
+        before in "[A-Z ]{0,20}",
+        after in "[A-Z ]{0,20}",
+        octets in 4_usize..90,
+    ) {
+        let text = crate::log::cap(&format!("{before}{secret}{after}"), octets);
+        let said = redactor(&[&secret]).redact(&text);
+        let left = secret.as_bytes().windows(6).find(|six| {
+            said.as_bytes().windows(6).any(|window| window == *six)
+        });
+        prop_assert!(left.is_none(), "{said}");
+    }
+
+    #[test]
     fn no_offset_hides_a_secret_in_base64(
         secret in "[!-~]{4,40}",
         before in prop::collection::vec(any::<u8>(), 0..20),

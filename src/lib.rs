@@ -22,3 +22,6 @@ pub mod poll;
 pub mod sasl;
 pub mod schedule;
 pub mod secret;
+
+#[cfg(test)]
+mod tests;

@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn no_path_leads_outside() {
+    fn c19_no_path_leads_outside() {
         let (temp, folder) = folder();
         std::os::unix::fs::symlink("/etc", temp.path().join("link")).unwrap();
         assert!(folder.folder("link").is_err());
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn walking_leads_to_the_same_places_and_nowhere_else() {
+    fn c19_walking_leads_to_the_same_places_and_nowhere_else() {
         let (temp, folder) = folder();
         folder.make("a", 0o700).unwrap();
         folder.make("a/b", 0o700).unwrap();
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn removing_a_tree_leaves_what_its_links_point_to() {
+    fn c19_removing_a_tree_leaves_what_its_links_point_to() {
         let (temp, folder) = folder();
         let outside = tempfile::tempdir().unwrap();
         File::create(outside.path().join("keep")).unwrap();

@@ -1,6 +1,8 @@
 //! Whole message folders: staged, placed, verified, settled after a cut.
 
 mod documents;
+mod fuzz;
+mod names;
 mod parts;
 mod placing;
 mod settling;
@@ -67,11 +69,12 @@ impl Site {
     }
 
     /// Stages a message whole; its folder stays though nobody holds it.
-    fn stage(&self, key: &MessageKey, eml: &str) -> Staged {
+    fn stage(&self, key: &MessageKey, eml: impl AsRef<[u8]>) -> Staged {
         let mut staging = self.archive.stage(key.id("box")).unwrap();
-        staging.write(eml.as_bytes()).unwrap();
+        let eml = eml.as_ref();
+        staging.write(eml).unwrap();
         let raw = staging.end().unwrap();
-        let facts = mail::parse(eml.as_bytes(), &Limits::default());
+        let facts = mail::parse(eml, &Limits::default());
         let account = account("imap");
         let origin = Origin {
             account: &account,

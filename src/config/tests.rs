@@ -3,6 +3,7 @@
 mod accepted;
 mod errors;
 mod files;
+mod fuzz;
 mod unknown;
 
 use std::path::Path;

@@ -26,6 +26,8 @@ mod redact;
 mod since;
 mod sink;
 mod stderr;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::io;

@@ -14,6 +14,8 @@ mod parameters;
 mod parts;
 mod split;
 pub mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -41,7 +41,7 @@ fn batch_of_many_days_is_placed_in_order() {
         let batch = site.archive.batch().unwrap();
         let staged: Vec<Staged> = (1..=8)
             .map(|n| {
-                let mut staged = site.stage(&key(n), &format!("Subject: {n}\r\n\r\n"));
+                let mut staged = site.stage(&key(n), format!("Subject: {n}\r\n\r\n"));
                 let day = SignedDuration::from_hours(i64::from(n / 2).saturating_mul(24));
                 let at = received().checked_add(day).unwrap();
                 staged.path = site.archive.path("box", &key(n), at);
@@ -63,7 +63,7 @@ fn what_stands_there_already_is_left_alone() {
     let site = Site::new();
     let batch = site.archive.batch().unwrap();
     let staged: Vec<Staged> =
-        (1..=4).map(|n| site.stage(&key(n), &format!("Subject: {n}\r\n\r\n"))).collect();
+        (1..=4).map(|n| site.stage(&key(n), format!("Subject: {n}\r\n\r\n"))).collect();
     // An empty folder, a file and a dead link; the fourth place is free.
     for folder in ["box", "box/in", "box/in/20261119"] {
         site.archive.root().folder().make(folder, 0o700).unwrap();

@@ -2,6 +2,7 @@
 
 mod deleting;
 mod fetching;
+mod fuzz;
 mod listing;
 mod starting;
 
@@ -92,7 +93,16 @@ impl Server {
     /// `answer` gets each line without its tag; `TAG` in its answer becomes the tag, an empty
     /// answer is silence, and `CLOSE` closes.
     fn start(greeting: &str, answer: impl FnMut(&str) -> String + Send + 'static) -> (Wire, Self) {
-        let (ours, theirs) = duplex(1 << 20);
+        Self::start_in_pieces(1 << 20, greeting, answer)
+    }
+
+    /// No read gives more than `piece` octets.
+    fn start_in_pieces(
+        piece: usize,
+        greeting: &str,
+        answer: impl FnMut(&str) -> String + Send + 'static,
+    ) -> (Wire, Self) {
+        let (ours, theirs) = duplex(piece);
         let commands = Arc::new(Mutex::new(Vec::new()));
         let mut task = JoinSet::new();
         task.spawn(serve(theirs, greeting.to_owned(), answer, Arc::clone(&commands)));

@@ -224,7 +224,12 @@ mod tests {
                 wire.extend([if line.starts_with('.') { "." } else { "" }, line, "\r\n"]);
             }
             wire.push_str(".\r\n");
-            prop_assert_eq!(whole(wire.as_bytes()), (text.into_bytes(), wire.len(), true));
+            let expected = (text.into_bytes(), wire.len(), true);
+            for at in 0..=wire.len() {
+                let (left, right) = wire.as_bytes().split_at(at);
+                prop_assert_eq!(&fed([left, right]), &expected);
+            }
+            prop_assert_eq!(fed(wire.as_bytes().chunks(1)), expected);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Sessions with scripted servers over memory.
 
 mod at_login;
+mod fuzz;
 mod hostile;
 mod in_session;
 

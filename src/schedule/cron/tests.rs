@@ -1,6 +1,8 @@
 //! The schedule against a model that looks at each minute.
 #![expect(clippy::arithmetic_side_effects, reason = "the numbers of tests are small")]
 
+mod fuzz;
+
 use jiff::SignedDuration;
 use proptest::prelude::*;
 

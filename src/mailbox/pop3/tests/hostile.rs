@@ -63,9 +63,81 @@ fn pieces() -> impl Strategy<Value = Vec<Vec<u8>>> {
     proptest::collection::vec(piece, 0..40)
 }
 
-fn run(future: impl Future<Output = ()>) {
+/// Runs a session's future to its end, which must come soon.
+pub(super) fn run<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    runtime.block_on(quickly(future));
+    runtime.block_on(quickly(future))
+}
+
+/// Logs in at a server that sends these pieces, whatever it is asked.
+pub(super) async fn drive_login(
+    pieces: Vec<Vec<u8>>,
+    greeted: bool,
+) -> Result<capabilities::Capabilities, MailboxError> {
+    let mut stream = tokio::io::join(Pieces(pieces.into()), tokio::io::sink());
+    let account = account();
+    let login = Login::permitted(&account, "p").unwrap();
+    log_in(&mut stream, &login, greeted).await
+}
+
+/// Lists, fetches and reads headers at such a server; says how far it came, and what was fetched.
+pub(super) async fn drive_session(
+    pieces: Vec<Vec<u8>>,
+    pipelining: bool,
+    download: bool,
+) -> (usize, Vec<String>, &'static str) {
+    let stream = tokio::io::join(Pieces(pieces.into()), tokio::io::sink());
+    let account = Inbound { pop3_no_uidl_download: download, ..account() };
+    let capabilities =
+        capabilities::Capabilities { pipelining, ..capabilities::Capabilities::default() };
+    let transaction = Transaction::new(stream, &capabilities, &account);
+    let mut session = Pop3Session { transaction };
+    let mut seen = (0, Vec::new(), "no list");
+    if let Ok(Some(window)) = session.next_window().await {
+        let fetch = |listed: &Listed| Fetch {
+            key: listed.key.clone(),
+            number: listed.number,
+            size: None,
+            internal_date: None,
+            received: None,
+            flags: Vec::new(),
+            why: FetchReason::New,
+        };
+        let wanted: Vec<_> = window.messages.iter().map(fetch).collect();
+        let (sender, mut parts) = mpsc::channel(1);
+        let fetch = async {
+            let result = session.fetch(&wanted, &sender).await;
+            drop(sender);
+            result
+        };
+        let taken = async {
+            let mut words = Vec::new();
+            let mut body = Vec::new();
+            while let Some(part) = parts.recv().await {
+                match part {
+                    Part::Begin { key } => {
+                        body.clear();
+                        words.push(format!("{key}"));
+                    }
+                    Part::Data(octets) => body.extend_from_slice(&octets),
+                    Part::End { octets } => {
+                        assert_eq!(octets, body.len() as u64);
+                        words.push(String::from_utf8_lossy(&body).into_owned());
+                    }
+                    Part::Failed { key, error } => words.push(format!("{key} {}", error.code())),
+                }
+            }
+            words
+        };
+        let (result, words) = tokio::join!(fetch, taken);
+        seen = (window.messages.len(), words, "fetched");
+        match result {
+            Ok(()) => drop(session.headers(&window.messages).await),
+            Err(error) => seen.2 = error.code(),
+        }
+    }
+    session.quit().await.unwrap();
+    seen
 }
 
 proptest! {
@@ -73,46 +145,11 @@ proptest! {
 
     #[test]
     fn logins_end(pieces in pieces(), greeted in any::<bool>()) {
-        run(async {
-            let mut stream = tokio::io::join(Pieces(pieces.into()), tokio::io::sink());
-            let account = account();
-            let login = Login::permitted(&account, "p").unwrap();
-            drop(log_in(&mut stream, &login, greeted).await);
-        });
+        drop(run(drive_login(pieces, greeted)));
     }
 
     #[test]
     fn sessions_end(pieces in pieces(), pipelining in any::<bool>(), download in any::<bool>()) {
-        run(async {
-            let stream = tokio::io::join(Pieces(pieces.into()), tokio::io::sink());
-            let account = Inbound { pop3_no_uidl_download: download, ..account() };
-            let capabilities =
-                capabilities::Capabilities { pipelining, ..capabilities::Capabilities::default() };
-            let transaction = Transaction::new(stream, &capabilities, &account);
-            let mut session = Pop3Session { transaction };
-            if let Ok(Some(window)) = session.next_window().await {
-                let fetch = |listed: &Listed| Fetch {
-                    key: listed.key.clone(),
-                    number: listed.number,
-                    size: None,
-                    internal_date: None,
-                    received: None,
-                    flags: Vec::new(),
-                    why: FetchReason::New,
-                };
-                let wanted: Vec<_> = window.messages.iter().map(fetch).collect();
-                let (sender, mut parts) = mpsc::channel(1);
-                let fetch = async {
-                    let result = session.fetch(&wanted, &sender).await;
-                    drop(sender);
-                    result
-                };
-                let taken = async { while parts.recv().await.is_some() {} };
-                if tokio::join!(fetch, taken).0.is_ok() {
-                    drop(session.headers(&window.messages).await);
-                }
-            }
-            session.quit().await.unwrap();
-        });
+        run(drive_session(pieces, pipelining, download));
     }
 }

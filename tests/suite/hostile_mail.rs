@@ -33,7 +33,7 @@ fn warned(facts: &Facts<'_>, code: WarningCode) -> bool {
 }
 
 #[test]
-fn ten_thousand_parts_are_bounded() {
+fn c01_ten_thousand_parts_are_bounded() {
     let part = "--b\r\nContent-Type: a/b; name=a.pdf\r\n\r\nx\r\n";
     let mail = format!("Content-Type: multipart/mixed; boundary=b\r\n\r\n{}", part.repeat(20_000));
     survive(mail.into_bytes(), |facts| {
@@ -44,7 +44,7 @@ fn ten_thousand_parts_are_bounded() {
 }
 
 #[test]
-fn multiparts_nested_a_hundred_thousand_deep_end() {
+fn c02_multiparts_nested_a_hundred_thousand_deep_end() {
     use std::fmt::Write as _;
     let mut mail = String::new();
     for i in 0..100_000 {
@@ -54,20 +54,20 @@ fn multiparts_nested_a_hundred_thousand_deep_end() {
 }
 
 #[test]
-fn messages_nested_a_hundred_thousand_deep_are_one_file() {
+fn c02_messages_nested_a_hundred_thousand_deep_are_one_file() {
     let mail = "Content-Type: message/rfc822\r\n\r\n".repeat(100_000);
     survive(mail.into_bytes(), |facts| assert_eq!(facts.attachments.len(), 1));
 }
 
 #[test]
-fn boundaries_that_never_come_are_not_sought_again_and_again() {
+fn c04_boundaries_that_never_come_are_not_sought_again_and_again() {
     let part = "--b\r\nContent-Type: multipart/mixed; boundary=never\r\n\r\nx\r\n";
     let mail = format!("Content-Type: multipart/mixed; boundary=b\r\n\r\n{}", part.repeat(100_000));
     survive(mail.into_bytes(), |facts| assert!(warned(facts, WarningCode::BoundaryMissing)));
 }
 
 #[test]
-fn lines_like_boundaries_take_linear_time() {
+fn c04_lines_like_boundaries_take_linear_time() {
     use std::fmt::Write as _;
     let mut mail = String::new();
     for i in 0..20 {
@@ -80,7 +80,7 @@ fn lines_like_boundaries_take_linear_time() {
 }
 
 #[test]
-fn huge_header_fields_take_linear_time() {
+fn c04_huge_header_fields_take_linear_time() {
     for (name, unit) in [
         ("Subject", "x"),
         ("Subject", "=?utf-8?q?"),
@@ -106,7 +106,7 @@ fn huge_header_fields_take_linear_time() {
 }
 
 #[test]
-fn header_section_is_cut_at_its_limit_and_the_body_is_kept() {
+fn c04_header_section_is_cut_at_its_limit_and_the_body_is_kept() {
     let mail = format!("Subject: s\r\n{}\r\nbody\r\n", "X-A: 12345\r\n".repeat(500_000));
     survive(mail.into_bytes(), |facts| {
         assert_eq!(facts.subject.as_deref(), Some("s"));
@@ -118,7 +118,7 @@ fn header_section_is_cut_at_its_limit_and_the_body_is_kept() {
 }
 
 #[test]
-fn continued_names_without_number_take_linear_time() {
+fn c04_continued_names_without_number_take_linear_time() {
     use std::fmt::Write as _;
     let mut header = String::from("Content-Type: application/pdf");
     for i in 0..60_000 {
@@ -130,7 +130,7 @@ fn continued_names_without_number_take_linear_time() {
 }
 
 #[test]
-fn text_that_grows_when_decoded_is_cut() {
+fn c03_text_that_grows_when_decoded_is_cut() {
     let mut mail = b"Content-Type: text/plain; charset=tis-620\r\n\r\n".to_vec();
     mail.resize(4 << 20, 0xa1);
     survive(mail, |facts| assert!(warned(facts, WarningCode::DecodedTruncated)));
@@ -162,7 +162,7 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn no_lines_fail_the_parser(
+    fn c20_no_lines_fail_the_parser(
         lines in prop::collection::vec(line(), 0..40),
     ) {
         let facts_of = |separator: &[u8]| {

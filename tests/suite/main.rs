@@ -27,6 +27,7 @@ mod crash;
 mod daemon;
 mod delete;
 mod failure;
+mod hostile;
 mod hostile_mail;
 mod layers;
 mod log_codes;

@@ -101,7 +101,7 @@ fn names_are_decoded_in_all_their_forms() {
 }
 
 #[test]
-fn character_sets_become_utf8() {
+fn c11_character_sets_become_utf8() {
     read("windows-1252", |facts| {
         assert_eq!(facts.subject.as_deref(), Some("€uro – naïve"));
         assert_eq!(facts.text.as_deref(), Some("€ 5 – “naïve”\n"));
@@ -127,7 +127,7 @@ fn undeclared_octets_are_marked_or_guessed_with_a_warning() {
 }
 
 #[test]
-fn broken_encodings_lose_nothing_readable() {
+fn c16_broken_encodings_lose_nothing_readable() {
     read("broken-base64", |facts| {
         assert_eq!(facts.text.as_deref(), Some("1+1=2 and 1=1, ab"));
         let binary = "application/octet-stream";
@@ -143,7 +143,7 @@ fn broken_encodings_lose_nothing_readable() {
 }
 
 #[test]
-fn message_without_header_or_body_is_read() {
+fn c13_message_without_header_or_body_is_read() {
     read("no-headers", |facts| {
         let text = "This is no header.\nNor is this: it has a colon\n\nbody\n";
         assert_eq!(facts.text.as_deref(), Some(text));
@@ -159,7 +159,7 @@ fn message_without_header_or_body_is_read() {
 }
 
 #[test]
-fn multipart_without_its_boundary_is_text() {
+fn c16_multipart_without_its_boundary_is_text() {
     for name in ["missing-boundary", "absent-boundary"] {
         read(name, |facts| {
             assert!(facts.text.as_ref().unwrap().contains("still readable"));

@@ -152,8 +152,10 @@ fn copy_of(staged: &Staged) -> StoredCopy {
         size: staged.size,
         listed_size: None,
         internal_date: None,
+        received: None,
         archived_at: received(),
         deleting: false,
+        flagged: false,
         delete_ok: true,
     }
 }

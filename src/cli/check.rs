@@ -1,12 +1,13 @@
 //! `postrider check`: the config, every error and warning at once.
 
 use clap::Args;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::exit::Exit;
+use super::status::due_before;
 use super::{Context, block_on, render};
-use crate::config::{self, Config, DeleteRule, Loaded, Severity};
+use crate::config::{self, Config, Loaded, Severity};
 use crate::ledger::Ledger;
 use crate::poll::Clock;
 
@@ -85,9 +86,7 @@ async fn due_deletes(config: &Config, now: Timestamp) -> Vec<Due> {
     let Ok(ledger) = Ledger::open_read_only(&config.daemon.state_dir) else { return Vec::new() };
     let mut found = Vec::new();
     for account in config.inbound.values().filter(|account| account.enabled) {
-        let DeleteRule::AfterDays(days) = account.delete else { continue };
-        let age = SignedDuration::from_hours(i64::from(days).saturating_mul(24));
-        let before = now.checked_sub(age).unwrap_or(Timestamp::MIN);
+        let Some(before) = due_before(account, now) else { continue };
         let name = account.name.to_string();
         let counted =
             ledger.read("count messages", move |tx| tx.counts(&name, now, Some(before))).await;

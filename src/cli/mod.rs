@@ -1,5 +1,6 @@
 //! The command line: one file per verb; no rule of mail or storage is decided here.
 
+mod account;
 mod check;
 mod exit;
 mod init_root;
@@ -67,6 +68,9 @@ enum Verb {
     /// Show each account's last success, next poll, held messages and errors
     #[command(after_help = "Example: postrider status --json")]
     Status(status::Status),
+    /// Act on one account: end a stop
+    #[command(after_help = "Example: postrider account resume invoices")]
+    Account(account::Account),
     /// Read the main log
     #[command(after_help = "Example: postrider log --source imap-auth --level error --since 1d")]
     Log(log::Log),
@@ -97,6 +101,7 @@ pub fn main() -> ExitCode {
         no_color,
     };
     let exit = match args.verb {
+        Verb::Account(verb) => verb.run(&context),
         Verb::Check(verb) => verb.run(&context),
         Verb::InitRoot(verb) => verb.run(&context),
         Verb::Log(verb) => verb.run(&context),

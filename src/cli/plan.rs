@@ -69,7 +69,7 @@ impl Plan {
             let name = if mailbox.mailbox.is_empty() { "maildrop" } else { &mailbox.mailbox };
             let listed = count(mailbox.listed);
             context.out.line(&format!("{name}  {listed} listed at {}", moment(preview.now)));
-            context.out.table(&summary(mailbox));
+            context.out.table(&summary(mailbox, &preview.delete_mode));
             if self.messages {
                 context.out.table(&messages(mailbox));
             }
@@ -101,6 +101,7 @@ fn flat(preview: &Preview) -> Value {
     json!({
         "account": preview.account,
         "now": preview.now,
+        "delete_mode": preview.delete_mode,
         "mailboxes": mailboxes,
         "fetch": all(preview, |m| &m.fetch),
         "delete": all(preview, |m| &m.delete),
@@ -110,7 +111,7 @@ fn flat(preview: &Preview) -> Value {
     })
 }
 
-fn summary(plan: &MailboxPlan) -> Vec<Vec<(String, Tone)>> {
+fn summary(plan: &MailboxPlan, mode: &str) -> Vec<Vec<(String, Tone)>> {
     let row = |name: &str, n: usize, text: String| {
         let name = format!("  {name}");
         vec![(name, Tone::Plain), (count(n as u64), Tone::Plain), (text, Tone::Plain)]
@@ -126,7 +127,15 @@ fn summary(plan: &MailboxPlan) -> Vec<Vec<(String, Tone)>> {
         rows.push(row("skip", plan.skip.len(), format!("by age (oldest {oldest})")));
     }
     rows.push(row("keep", plan.keep.len(), keep_text(plan)));
-    rows.push(row("delete", plan.delete.len(), String::new()));
+    rows.push(row("delete", plan.delete.len(), delete_text(plan, mode)));
+    let held = plan.keep.iter().filter_map(|keep| match keep.why {
+        KeepReason::DeletesHeld { cause } => Some(cause.as_str()),
+        _ => None,
+    });
+    let held: Vec<&str> = held.collect();
+    if let Some(cause) = held.first() {
+        rows.push(row("hold", held.len(), format!("due to be deleted, but {cause}")));
+    }
     if !plan.left_over.is_empty() {
         rows.push(row(
             "wait",
@@ -147,6 +156,19 @@ fn fetch_text(plan: &MailboxPlan) -> String {
         }
         None if plan.fetch.is_empty() => String::new(),
         None => ByteSize(octets).to_string(),
+    }
+}
+
+/// What a delete does, in the mode that the config has.
+fn delete_text(plan: &MailboxPlan, mode: &str) -> String {
+    match (plan.delete.is_empty(), mode.split_once(':')) {
+        (true, _) => String::new(),
+        (false, Some((_, folder))) => format!("moved to `{folder}`"),
+        (false, None) => match mode {
+            "flag" => "only marked \\Deleted".to_owned(),
+            "trash" => "moved to the server's trash".to_owned(),
+            _ => "removed from the server".to_owned(),
+        },
     }
 }
 

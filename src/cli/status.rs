@@ -11,8 +11,10 @@ use super::render::{self, Out, Tone, ago, ahead, count};
 use super::{Context, block_on};
 use crate::archive::Space;
 use crate::archive::root::Root;
-use crate::config::{Config, DeleteRule, Inbound};
-use crate::ledger::{AccountRow, Counts, HeldMessage, LastError, Ledger, LedgerError};
+use crate::config::{Config, DeleteAge, DeleteMode, DeleteRule, Inbound};
+use crate::ledger::{
+    AccountRow, Counts, DeleteStop, DueBefore, HeldMessage, LastError, Ledger, LedgerError,
+};
 use crate::model::ByteSize;
 use crate::poll::Clock;
 use crate::schedule::Backoff;
@@ -39,6 +41,8 @@ struct Row {
     delete_due: u64,
     delete_pending: u32,
     delete_pending_why: Option<String>,
+    delete_stop: Option<DeleteStop>,
+    flagged: u64,
     last_error: Option<LastError>,
     tls_verify: bool,
 }
@@ -83,7 +87,7 @@ impl Status {
         if archive.error.is_some() {
             return Exit::Person;
         }
-        if rows.iter().any(|row| row.last_error.is_some() || row.held > 0) {
+        if rows.iter().any(Row::is_ill) {
             return Exit::Degraded;
         }
         Exit::Done
@@ -108,11 +112,15 @@ async fn rows(config: &Config, now: Timestamp) -> Result<Vec<Row>, LedgerError> 
     Ok(rows)
 }
 
-/// Copies made before this moment are due to be deleted; `None` without such a rule.
-fn due_before(account: &Inbound, now: Timestamp) -> Option<Timestamp> {
+/// Which copies are due to be deleted; `None` without such a rule.
+pub(super) fn due_before(account: &Inbound, now: Timestamp) -> Option<DueBefore> {
     let DeleteRule::AfterDays(days) = account.delete else { return None };
     let age = SignedDuration::from_hours(i64::from(days).saturating_mul(24));
-    Some(now.checked_sub(age).unwrap_or(Timestamp::MIN))
+    Some(DueBefore {
+        moment: now.checked_sub(age).unwrap_or(Timestamp::MIN),
+        from_received: account.delete_age_from == DeleteAge::Received,
+        flagged_is_done: account.delete_mode == DeleteMode::Flag,
+    })
 }
 
 impl Row {
@@ -141,9 +149,18 @@ impl Row {
             delete_due: counts.due,
             delete_pending: row.delete_pending,
             delete_pending_why: why,
+            delete_stop: row.delete_stop,
+            flagged: counts.flagged,
             last_error: row.last_error,
             tls_verify: account.tls_verify,
         }
+    }
+}
+
+impl Row {
+    /// Whether a person should look.
+    fn is_ill(&self) -> bool {
+        self.last_error.is_some() || self.held > 0 || self.delete_stop.is_some()
     }
 }
 
@@ -171,7 +188,7 @@ fn daemon_pid(config: &Config) -> Option<u32> {
 }
 
 fn print(out: Out, rows: &[Row], archive: &ArchiveState, daemon: Option<u32>, now: Timestamp) {
-    let ill = rows.iter().filter(|row| row.last_error.is_some() || row.held > 0).count();
+    let ill = rows.iter().filter(|row| row.is_ill()).count();
     let attention = match ill {
         0 => "all in order".to_owned(),
         1 => "1 needs attention".to_owned(),
@@ -234,6 +251,22 @@ fn details(out: Out, row: &Row, now: Timestamp) {
         if let Some(hint) = &error.hint {
             out.line(&format!("  hint: {hint}"));
         }
+        if row.state == "STOPPED" {
+            let again = "tried again after a change of config or secret";
+            out.line(&format!("  {again}, or `postrider account resume {}`", row.name));
+        }
+    }
+    if let Some(stop) = &row.delete_stop {
+        out.line("");
+        let since = ago(Some(stop.since), now);
+        out.line(&format!("{}: deletes stopped {since}: {}", row.name, stop.why));
+        let resume = format!("postrider account resume {}", row.name);
+        out.line(&format!("  hint: see what else removes mail there, then: {resume}"));
+    }
+    if row.flagged > 0 {
+        out.line("");
+        let messages = render::plural(row.flagged, "message");
+        out.line(&format!("{}: {messages} marked \\Deleted on the server", row.name));
     }
     if row.held > 0 {
         out.line("");

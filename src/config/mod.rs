@@ -5,7 +5,9 @@
 //! errors, so that one mistake doesn't hide the others.
 
 mod build;
+mod deleting;
 mod document;
+mod folders;
 mod foreign;
 mod include;
 mod keys;
@@ -30,15 +32,16 @@ use build::Builder;
 use raw::Raw;
 use source::Source;
 
+pub use deleting::{DeleteAge, DeleteMode, DeleteRule};
 pub use document::{example, reference};
+pub use folders::polled;
 pub use keys::{Group, Key, Kind, TABLES, Table};
 pub use origin::{Origin, OriginKind, Origins};
 pub use permissions::secret_file_fault;
 pub use problem::{Place, Problem, Severity};
 pub use types::{
-    ArchiveConfig, Config, DaemonConfig, DeleteRule, Encryption, Inbound, LogConfig, MinRate,
-    NoticesConfig, Oauth, Outbound, Properties, Protocol, SafeLogon, Schedule, SecretSpec,
-    WritePart,
+    ArchiveConfig, Config, DaemonConfig, Encryption, Inbound, LogConfig, MinRate, NoticesConfig,
+    Oauth, Outbound, Properties, Protocol, SafeLogon, Schedule, SecretSpec, WritePart,
 };
 
 /// What came of reading a configuration.

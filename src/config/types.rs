@@ -1,5 +1,6 @@
 //! The checked configuration: plain data, valid and in units.
 
+use super::deleting::{DeleteAge, DeleteMode, DeleteRule};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -158,6 +159,10 @@ pub struct Inbound {
     pub max_message_size: Option<ByteSize>,
     /// Which stored messages leave the server.
     pub delete: DeleteRule,
+    /// What its days are counted from.
+    pub delete_age_from: DeleteAge,
+    /// How they leave it.
+    pub delete_mode: DeleteMode,
     /// Deletes in one poll; `None`: no limit.
     pub delete_max_per_poll: Option<u32>,
     /// POP3 without UIDL: download each time.
@@ -237,15 +242,6 @@ pub enum Schedule {
     Cron(crate::schedule::CronSchedule),
     /// Again and again after this time.
     Every(Duration),
-}
-
-/// Which stored messages leave the server.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum DeleteRule {
-    /// So many days of 24 hours after they were archived; 0: as soon as stored.
-    AfterDays(u32),
-    /// None.
-    Never,
 }
 
 /// `"1KiB/5min"`: the least that a server must send while something is awaited from it.

@@ -20,6 +20,9 @@ use crate::secret::{self, Surroundings};
 
 const LONGEST_REST: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 
+/// A server can't ask for more time between two logins than this.
+const LONGEST_LOGIN_DELAY: Duration = Duration::from_hours(24);
+
 /// What one attempt needs besides the account.
 #[derive(Clone, Debug)]
 pub struct Attempts {
@@ -127,10 +130,17 @@ impl Attempts {
         let now = account.tools.clock.now();
         let ledger = &account.tools.ledger;
         let Some(error) = &report.error else {
+            // LOGIN-DELAY counts from login to login (RFC 2449 §6.5).
+            let not_before = report.login_delay.map(|delay| {
+                report.started_at.checked_add(delay.min(LONGEST_LOGIN_DELAY)).unwrap_or(now)
+            });
             let recovered = ledger
                 .write("record a success", move |tx| {
                     let recovered = tx.poll_succeeded(&name, now)?;
                     tx.set_delete_pending(&name, pending, &why)?;
+                    if let Some(at) = not_before {
+                        tx.set_retry_at(&name, at)?;
+                    }
                     Ok(recovered)
                 })
                 .await?;

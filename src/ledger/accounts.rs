@@ -5,6 +5,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use serde::Serialize;
 
 use super::error::{LedgerError, sqlite};
+use super::stops::DeleteStop;
 use super::tx::{Tx, millis, timestamp};
 
 /// 2026-01-01: no machine that runs this program is earlier.
@@ -33,6 +34,8 @@ pub struct AccountRow {
     pub delete_pending: u32,
     /// Why they can't.
     pub delete_pending_why: String,
+    /// Nothing is deleted before a person resumes the account.
+    pub delete_stop: Option<DeleteStop>,
 }
 
 /// What back-off is computed from.
@@ -111,14 +114,19 @@ impl Tx<'_> {
     /// Records a look at the clocks; after a jump deletes are held for three polls of each
     /// account. Says whether this look is in doubt.
     pub fn observe_clock(&self, mark: &ClockMark) -> Result<bool, LedgerError> {
-        let before = self.meta("clock")?.and_then(|text| ClockMark::read(&text));
-        let doubt = before.is_some_and(|before| mark.doubts(&before));
+        let doubt = self.doubts_clock(mark)?;
         if doubt {
             let hold = "UPDATE account SET clock_hold = ?1";
             self.db.execute(hold, [HOLD_POLLS]).map_err(sqlite("hold deletes"))?;
         }
         self.set_meta("clock", &mark.write())?;
         Ok(doubt)
+    }
+
+    /// Whether a look at the clocks is in doubt; nothing is recorded.
+    pub fn doubts_clock(&self, mark: &ClockMark) -> Result<bool, LedgerError> {
+        let before = self.meta("clock")?.and_then(|text| ClockMark::read(&text));
+        Ok(before.is_some_and(|before| mark.doubts(&before)))
     }
 
     /// Counts one poll off an account's clock hold; whether this poll must hold its deletes.
@@ -134,7 +142,8 @@ impl Tx<'_> {
     pub fn account(&self, name: &str) -> Result<Option<AccountRow>, LedgerError> {
         let sql = "SELECT name, last_poll_at, last_success_at, next_poll_at, failures,
             auth_failures, auth_mark, retry_at, error_since, error_at, error_code, error_message,
-            error_hint, clock_hold, delete_pending, delete_pending_why
+            error_hint, clock_hold, delete_pending, delete_pending_why, delete_stop,
+            delete_stop_at
             FROM account WHERE name = ?1";
         self.db.query_row(sql, [name], read).optional().map_err(sqlite("read an account"))
     }
@@ -198,6 +207,13 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Has the daemon wait until then after a poll that went well: the server asks for it.
+    pub fn set_retry_at(&self, account: &str, at: Timestamp) -> Result<(), LedgerError> {
+        let sql = "UPDATE account SET retry_at = ?2 WHERE name = ?1";
+        self.db.execute(sql, params![account, millis(at)]).map_err(sqlite("record a rest"))?;
+        Ok(())
+    }
+
     /// Gives an account's rows its new name; whether there was one to rename.
     ///
     /// A row that the new name has already gives way, unless mail was listed under it.
@@ -254,5 +270,9 @@ fn read(row: &Row<'_>) -> rusqlite::Result<AccountRow> {
         clock_hold: row.get("clock_hold")?,
         delete_pending: row.get("delete_pending")?,
         delete_pending_why: row.get("delete_pending_why")?,
+        delete_stop: match at("delete_stop_at")? {
+            Some(since) => Some(DeleteStop { why: row.get("delete_stop")?, since }),
+            None => None,
+        },
     })
 }

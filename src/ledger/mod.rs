@@ -12,6 +12,7 @@ pub mod log_db;
 mod open;
 mod schema;
 pub mod sqlite;
+mod stops;
 mod tx;
 
 use std::path::Path;
@@ -26,8 +27,9 @@ use crate::model::{Delete, DeleteIntent};
 pub use accounts::{AccountRow, AccountState, ClockMark, LastError};
 pub use error::LedgerError;
 pub use mailboxes::{MailboxFacts, MailboxId, MailboxRow};
-pub use messages::{Counts, HeldMessage, Placing, PlacingRow, Rekeyed, Restated};
+pub use messages::{Counts, DueBefore, HeldMessage, Placing, PlacingRow, Rekeyed, Restated};
 pub use open::{Identity, LEDGER_FILE};
+pub use stops::{DeleteStop, Resumed};
 pub use tx::Tx;
 
 /// Jobs that may wait for the ledger's thread.
@@ -107,9 +109,13 @@ impl Ledger {
     /// Commits the intent to delete: the rows turn from `archived` to `deleting`.
     ///
     /// What it returns is the only key to [`crate::mailbox::DeleteMail::delete_from_server`].
-    pub async fn begin_delete(&self, deletes: Vec<Delete>) -> Result<DeleteIntent, LedgerError> {
+    pub async fn begin_delete(
+        &self,
+        deletes: Vec<Delete>,
+        how: String,
+    ) -> Result<DeleteIntent, LedgerError> {
         let rows: Vec<i64> = deletes.iter().map(|delete| delete.copy.row).collect();
-        self.write("commit the intent to delete", move |tx| tx.begin_delete(&rows)).await?;
+        self.write("commit the intent to delete", move |tx| tx.begin_delete(&rows, &how)).await?;
         Ok(DeleteIntent::committed(&deletes))
     }
 

@@ -9,7 +9,8 @@ use super::error::{LedgerError, sqlite};
 /// Marks a file as a postrider ledger: `PoRi`.
 const APPLICATION_ID: i64 = 0x506F_5269;
 
-const MIGRATIONS: [&str; 1] = [r"
+const MIGRATIONS: [&str; 2] = [
+    r"
 CREATE TABLE meta (
     key TEXT PRIMARY KEY NOT NULL,
     value TEXT NOT NULL
@@ -102,7 +103,17 @@ CREATE TABLE seen (
     basis TEXT NOT NULL,
     PRIMARY KEY (mailbox_id, uid_validity, uid, unique_id, occurrence)
 ) STRICT, WITHOUT ROWID;
-"];
+",
+    r"
+-- how the delete was meant to be done: expunge, trash, move:FOLDER, flag
+ALTER TABLE message ADD COLUMN delete_how TEXT NOT NULL DEFAULT '';
+-- when we marked it \Deleted and the server showed the mark
+ALTER TABLE message ADD COLUMN flagged_at INTEGER;
+-- deletes of the account are off until a person resumes them, and why
+ALTER TABLE account ADD COLUMN delete_stop TEXT NOT NULL DEFAULT '';
+ALTER TABLE account ADD COLUMN delete_stop_at INTEGER;
+",
+];
 
 /// Brings a ledger to the newest schema, in one transaction.
 pub(super) fn migrate(db: &mut Connection) -> Result<(), LedgerError> {

@@ -94,7 +94,7 @@ fn put(tx: &Tx<'_>, id: MailboxId, key: &MessageKey, state: &str) -> Result<i64,
         tx.archived(&rows)?;
     }
     if matches!(state, "deleting" | "deleted") {
-        tx.begin_delete(&rows)?;
+        tx.begin_delete(&rows, "expunge")?;
     }
     match state {
         "deleted" => tx.deleted(&rows, at(9))?,
@@ -152,7 +152,7 @@ fn ledger_of_a_newer_program_is_refused_for_writing_and_for_reading() {
     let db = open::open(temp.path()).unwrap();
     db.pragma_update(None, "user_version", 99).unwrap();
     drop(db);
-    let newer = |error| matches!(error, LedgerError::Newer { found: 99, known: 1 });
+    let newer = |error| matches!(error, LedgerError::Newer { found: 99, known: 2 });
     assert!(newer(Ledger::open(temp.path()).unwrap_err()));
     assert!(newer(Ledger::open_read_only(temp.path()).unwrap_err()));
 }

@@ -39,11 +39,17 @@ pub const CODES: &[Code] = &[
         remedy: "Nothing.",
     },
     Code {
+        code: "account-resumed",
+        level: Level::Info,
+        cause: "A person has ended a stop: refused logins are forgotten, deletes are on again.",
+        remedy: "Nothing.",
+    },
+    Code {
         code: "account-stopped",
         level: Level::Warning,
         cause: "The server refused the credentials five times; the account is not polled any more, \
                 so that it is not locked.",
-        remedy: "Correct `user` or the secret and reload, or run `postrider poll ACCOUNT` by hand.",
+        remedy: "Correct `user` or the secret and reload, or `postrider account resume ACCOUNT`.",
     },
     Code {
         code: "account-task-died",
@@ -157,15 +163,24 @@ pub const CODES: &[Code] = &[
     Code {
         code: "delete-done",
         level: Level::Info,
-        cause: "Messages were deleted on the server, and the server has shown that they are gone.",
+        cause: "Messages were deleted on the server, or moved there, and the server has shown that \
+                they are gone; or they were only marked, by `delete_mode = \"flag\"`.",
         remedy: "Nothing.",
+    },
+    Code {
+        code: "delete-no-destination",
+        level: Level::Warning,
+        cause: "Messages are due to be moved, but the server marks no mailbox as trash, or the one \
+                that is named can't be opened or is polled itself. Nothing was moved.",
+        remedy: "Do what the message says: make the mailbox, or name it in `delete_mode`.",
     },
     Code {
         code: "delete-pending",
         level: Level::Warning,
         cause: "Messages are due for delete, but the server lacks UIDPLUS (RFC 4315), without \
-                which others' messages could go.",
-        remedy: "Delete them by another program, or set `delete_read = false`.",
+                which others' messages could go (or RFC 6851, where they are moved).",
+        remedy: "If the server can move mail, set `delete_mode = \"trash\"`; else delete them by \
+                 another program, or set `delete_read = false`.",
     },
     Code {
         code: "delete-read-only",
@@ -212,10 +227,11 @@ pub const CODES: &[Code] = &[
     },
     Code {
         code: "imap-expunged-more",
-        level: Level::Warning,
-        cause: "The server removed messages that it was not asked to remove, or others removed \
-                them at the same time.",
-        remedy: "Nothing, if others use the mailbox; else look at the server.",
+        level: Level::Error,
+        cause: "Messages that others had marked as deleted vanished together with ours: the server \
+                removes all that is marked, or somebody expunged at that very moment. Nothing is \
+                deleted in the account any more.",
+        remedy: "See what else removes mail there, then `postrider account resume ACCOUNT`.",
     },
     Code {
         code: "internal-error",

@@ -11,6 +11,7 @@ pub mod imap;
 pub mod pop3;
 
 use std::future::Future;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -51,6 +52,17 @@ pub trait ReadMailbox: Send {
         parts: &mpsc::Sender<Part>,
     ) -> impl Future<Output = Result<(), MailboxError>> + Send;
 
+    /// Whether the server offers what a delete by the account's config needs, as far as it has
+    /// said by now.
+    fn can_delete(&self) -> bool {
+        true
+    }
+
+    /// The least time between two logins that the server asks for (RFC 2449 §6.5).
+    fn login_delay(&self) -> Option<Duration> {
+        None
+    }
+
     /// Ends the session: LOGOUT, or QUIT whose `+OK` makes POP3 deletes happen (RFC 1939 §6).
     fn quit(self) -> impl Future<Output = Result<(), MailboxError>> + Send;
 }
@@ -67,8 +79,9 @@ pub trait DeleteMail: ReadMailbox {
         deletes: &[Delete],
     ) -> impl Future<Output = Result<Recheck, MailboxError>> + Send;
 
-    /// Deletes what the ledger has committed to delete, and nothing else: `UID STORE \Deleted`
-    /// and `UID EXPUNGE` (RFC 4315) with these UIDs, or DELE.
+    /// Deletes what the ledger has committed to delete, and nothing else, in the account's mode:
+    /// `UID STORE \Deleted` and `UID EXPUNGE` (RFC 4315), UID MOVE (RFC 6851), or the mark alone,
+    /// with these UIDs; or DELE.
     fn delete_from_server(
         &mut self,
         intent: &DeleteIntent,
@@ -133,9 +146,12 @@ pub enum Verdict {
 }
 
 /// Why a server's mailbox can't be deleted from.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum DeleteRefusal {
-    /// The server lacks UIDPLUS (RFC 4315), so that EXPUNGE could remove others' messages.
+    /// Messages can't be moved where the config wants them; why, and what to write.
+    NoDestination(String),
+    /// The server lacks UIDPLUS (RFC 4315), so that EXPUNGE could remove others' messages; and
+    /// MOVE, where that would do.
     NoUidPlus,
     /// The mailbox is read-only, or `\Deleted` can't be set in it.
     ReadOnly,
@@ -148,6 +164,11 @@ pub enum DeleteRefusal {
 pub struct DeleteOutcome {
     /// Ledger rows of messages that the server has shown to be gone.
     pub gone: Vec<i64>,
+    /// Ledger rows of messages that the server shows marked `\Deleted`, where that is all.
+    pub flagged: Vec<i64>,
+    /// Messages that others had marked and that vanished together with ours: nobody may delete in
+    /// this account any more before a person has looked.
+    pub others_gone: usize,
     /// Ledger rows of messages that go with QUIT's `+OK` (POP3).
     pub on_quit: Vec<i64>,
     /// Ledger rows of messages that are still there, and the server's words.

@@ -90,6 +90,8 @@ pub enum DeleteReason {
     Due {
         /// When the copy was made.
         archived_at: Timestamp,
+        /// What the days are counted from.
+        since: Timestamp,
         /// The rule, in days of 24 hours.
         days: u32,
     },
@@ -152,6 +154,8 @@ pub enum KeepReason {
         /// Why, in a word.
         cause: DeletesHeld,
     },
+    /// Marked `\Deleted` by us; by the config nothing more is done.
+    Flagged,
     /// Held after failures, not yet due for another attempt.
     Held {
         /// Attempts so far.
@@ -199,6 +203,10 @@ pub enum DeletesHeld {
     NetworkRoot,
     /// The server gave no UIDVALIDITY.
     NoUidValidity,
+    /// The server lacks what the delete needs: UIDPLUS, or MOVE.
+    NotOffered,
+    /// A person must resume deletes: the server removed mail that was not ours to remove.
+    Stopped,
     /// UIDVALIDITY changed in this poll.
     UidValidityChanged,
 }
@@ -212,6 +220,8 @@ impl DeletesHeld {
             Self::IncompleteListing => "the listing is not complete",
             Self::NetworkRoot => "the archive root is on a network file system",
             Self::NoUidValidity => "the server gave no UIDVALIDITY",
+            Self::NotOffered => "the server lacks what a safe delete needs",
+            Self::Stopped => "deletes are stopped until a person resumes them",
             Self::UidValidityChanged => "UIDVALIDITY changed",
         }
     }

@@ -56,10 +56,14 @@ pub struct StoredCopy {
     pub listed_size: Option<u64>,
     /// The server's INTERNALDATE when the copy was made.
     pub internal_date: Option<Timestamp>,
+    /// When it was received, as far as that was known; the server's date for IMAP.
+    pub received: Option<Timestamp>,
     /// UTC, our clock.
     pub archived_at: Timestamp,
     /// A delete was begun and its outcome is not known: the row says `deleting`.
     pub deleting: bool,
+    /// We have marked it `\Deleted` on the server, and the server has shown the mark.
+    pub flagged: bool,
     /// False while the identity must be proven anew (after a re-key or a rebuild).
     pub delete_ok: bool,
 }

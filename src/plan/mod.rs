@@ -36,7 +36,7 @@ use crate::model::{Keep, Known, KnownState, Listed, Listing, Plan};
 use reuse::{Before, Sight};
 
 pub use budget::Budget;
-pub use retain::Fate;
+pub use retain::{Fate, counted_from};
 pub use rules::{Conditions, Rules};
 pub use select::{Choice, next_bound, retry_at};
 

@@ -5,7 +5,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::Rules;
-use crate::config::DeleteRule;
+use crate::config::{DeleteAge, DeleteMode, DeleteRule};
 use crate::model::{
     Delete, DeleteReason, DeletesHeld, Keep, KeepReason, Listed, MessageKey, StoredCopy,
 };
@@ -22,9 +22,9 @@ pub enum Fate {
 /// Decides the fate of one message that is stored, and of which the server lists what it listed
 /// when it was stored.
 ///
-/// The age is counted from [`StoredCopy::archived_at`], our own clock, never from the message's
-/// date: a message from 2003 that was archived today is today's. A delete that was begun is
-/// finished only while the rule still asks.
+/// The age is counted from [`counted_from`], never from the Date field of the message. A delete
+/// that was begun is finished only while the rule still asks; one that we marked stays as it is,
+/// also when somebody took the mark off.
 pub(super) fn retain(
     listed: &Listed,
     copy: &StoredCopy,
@@ -36,8 +36,12 @@ pub(super) fn retain(
     let DeleteRule::AfterDays(days) = rules.delete else {
         return keep(KeepReason::RuleOff);
     };
+    if rules.delete_mode == DeleteMode::Flag && copy.flagged {
+        return keep(KeepReason::Flagged);
+    }
+    let since = counted_from(copy, rules.delete_age_from);
     let age = SignedDuration::from_hours(i64::from(days).saturating_mul(24));
-    let until = copy.archived_at.checked_add(age).unwrap_or(Timestamp::MAX);
+    let until = since.checked_add(age).unwrap_or(Timestamp::MAX);
     if now < until {
         return keep(KeepReason::TooYoung { until });
     }
@@ -50,10 +54,21 @@ pub(super) fn retain(
     let why = if copy.deleting {
         DeleteReason::Begun
     } else {
-        DeleteReason::Due { archived_at: copy.archived_at, days }
+        DeleteReason::Due { archived_at: copy.archived_at, since, days }
     };
     let (key, copy) = (copy.key.clone(), copy.clone());
     Fate::Delete(Box::new(Delete { key, number: listed.number, copy, why }))
+}
+
+/// The moment that a copy's age counts from: our storing it, by our own clock, so that a message
+/// from 2003 that was archived today is today's; or its date of receipt. A message can't have been
+/// received after it was stored, so a later date, like a missing one, counts as the storing: never
+/// earlier than without it, and no date in the future keeps a message for ever.
+pub fn counted_from(copy: &StoredCopy, age_from: DeleteAge) -> Timestamp {
+    match (age_from, copy.received) {
+        (DeleteAge::Received, Some(received)) => received.min(copy.archived_at),
+        (DeleteAge::Received, None) | (DeleteAge::Stored, _) => copy.archived_at,
+    }
 }
 
 /// A delete that `delete_max_per_poll` put off.

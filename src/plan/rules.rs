@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::config::{DeleteRule, Inbound};
+use crate::config::{DeleteAge, DeleteMode, DeleteRule, Inbound};
 use crate::model::{DeletesHeld, Listing};
 
 /// What the config wants of one account.
@@ -24,6 +24,10 @@ pub struct Rules {
     pub max_message_size: Option<u64>,
     /// Which stored messages leave the server.
     pub delete: DeleteRule,
+    /// What their age is counted from.
+    pub delete_age_from: DeleteAge,
+    /// How they leave it.
+    pub delete_mode: DeleteMode,
     /// Deletes in one poll; `None`: no limit.
     pub delete_max_per_poll: Option<u32>,
 }
@@ -39,6 +43,8 @@ impl Rules {
             batch_max_bytes: inbound.batch_max_bytes.map(|size| size.0),
             max_message_size: inbound.max_message_size.map(|size| size.0),
             delete: inbound.delete,
+            delete_age_from: inbound.delete_age_from,
+            delete_mode: inbound.delete_mode.clone(),
             delete_max_per_poll: inbound.delete_max_per_poll,
         }
     }
@@ -52,8 +58,10 @@ impl Rules {
     /// full listing.
     pub fn fingerprint(&self) -> String {
         let Self { process_after, ignore_older_than, min_age, max_message_size, delete, .. } = self;
+        let (age_from, mode) = (self.delete_age_from, &self.delete_mode);
         format!(
-            "{process_after:?} {ignore_older_than:?} {min_age:?} {max_message_size:?} {delete:?}"
+            "{process_after:?} {ignore_older_than:?} {min_age:?} {max_message_size:?} {delete:?} \
+             {age_from:?} {mode}"
         )
     }
 }
@@ -69,6 +77,8 @@ impl Default for Rules {
             batch_max_bytes: None,
             max_message_size: None,
             delete: DeleteRule::Never,
+            delete_age_from: DeleteAge::Stored,
+            delete_mode: DeleteMode::Expunge,
             delete_max_per_poll: None,
         }
     }

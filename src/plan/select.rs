@@ -89,7 +89,8 @@ pub fn next_bound(plan: &Plan) -> Option<Timestamp> {
         KeepReason::TooYoung { until } => Some(until),
         KeepReason::Held { retry_at, .. } => Some(retry_at),
         KeepReason::DeleteBrake { .. } | KeepReason::DeletesHeld { .. } => Some(plan.now),
-        KeepReason::Returned
+        KeepReason::Flagged
+        | KeepReason::Returned
         | KeepReason::RuleOff
         | KeepReason::SizeChanged { .. }
         | KeepReason::TooLarge { .. } => None,

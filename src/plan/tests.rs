@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use super::*;
-use crate::config::DeleteRule;
+use crate::config::{DeleteAge, DeleteMode, DeleteRule};
 use crate::model::{
     DeleteReason, DeletesHeld, FetchReason, KeepReason, LeftOverReason, Listed, MessageKey,
     Received, ReceivedBasis, Sha256, SkipReason, StoredCopy,
@@ -68,8 +68,10 @@ fn copy(row: i64, archived: i64) -> StoredCopy {
         size: 880,
         listed_size: Some(900),
         internal_date: None,
+        received: None,
         archived_at: at(archived),
         deleting: false,
+        flagged: false,
         delete_ok: true,
     }
 }
@@ -169,15 +171,51 @@ fn held_message_is_tried_again_at_its_time() {
 }
 
 #[test]
-fn copy_exactly_as_old_as_the_limit_lets_the_message_go() {
+fn d17_copy_exactly_as_old_as_the_limit_lets_the_message_go() {
     let rules = Rules { delete: DeleteRule::AfterDays(14), ..Rules::default() };
     let listing = listing(vec![listed(1, Some(-900 * DAY))]);
     let due = plan_all(&listing, &stored(1, -14 * DAY), &rules);
-    assert_eq!(due.delete[0].why, DeleteReason::Due { archived_at: at(-14 * DAY), days: 14 });
+    assert_eq!(
+        due.delete[0].why,
+        DeleteReason::Due { archived_at: at(-14 * DAY), since: at(-14 * DAY), days: 14 }
+    );
     let young = plan_all(&listing, &stored(1, 1 - 14 * DAY), &rules);
     assert_eq!(young.keep[0].why, KeepReason::TooYoung { until: at(1) });
     let never = Rules::default();
     assert_eq!(plan_all(&listing, &stored(1, -14 * DAY), &never).keep[0].why, KeepReason::RuleOff);
+}
+
+#[test]
+fn d17_age_from_receipt_takes_no_date_after_the_storing() {
+    let rules = Rules {
+        delete: DeleteRule::AfterDays(14),
+        delete_age_from: DeleteAge::Received,
+        ..Rules::default()
+    };
+    let fate = |received: Option<i64>, archived: i64| {
+        let copy = StoredCopy { received: received.map(at), ..copy(1, archived) };
+        let known = Known::from([(key(1), KnownState::Stored(copy))]);
+        plan_all(&listing(vec![listed(1, None)]), &known, &rules).delete.len()
+    };
+    assert_eq!(fate(Some(-14 * DAY), -1), 1, "received fourteen days ago, stored just now");
+    assert_eq!(fate(Some(-14 * DAY + 1), -1), 0, "a second too young");
+    for unknown in [None, Some(400 * DAY), Some(-DAY)] {
+        assert_eq!(fate(unknown, -14 * DAY), 1, "{unknown:?}: counts from the storing");
+        assert_eq!(fate(unknown, -13 * DAY), 0, "{unknown:?}");
+    }
+}
+
+#[test]
+fn what_is_marked_is_left_alone_while_marking_is_all_that_is_wanted() {
+    let of =
+        |mode| Rules { delete: DeleteRule::AfterDays(0), delete_mode: mode, ..Rules::default() };
+    let copy = StoredCopy { flagged: true, ..copy(1, -DAY) };
+    let known = Known::from([(key(1), KnownState::Stored(copy))]);
+    let plan = plan_all(&listing(vec![listed(1, None)]), &known, &of(DeleteMode::Flag));
+    assert_eq!((plan.delete.len(), &plan.keep[0].why), (0, &KeepReason::Flagged));
+    assert_eq!(next_bound(&plan), None);
+    let plan = plan_all(&listing(vec![listed(1, None)]), &known, &of(DeleteMode::Trash));
+    assert_eq!(plan.delete.len(), 1, "another mode finishes it");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! message in this session; the ledger commits the intent; only then the command goes out, and
 //! only what the server has shown to be gone is recorded as deleted.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::Account;
@@ -11,8 +12,9 @@ use super::commit::blocking;
 use super::error::PollError;
 use super::report::PollReport;
 use crate::archive::CopyFault;
+use crate::config::DeleteMode;
 use crate::mailbox::{DeleteMail, DeleteOutcome, DeleteRefusal, Recheck, Verdict};
-use crate::model::{Delete, Listing};
+use crate::model::{Delete, DeletesHeld, Listing};
 
 /// Messages of one round of proofs and commands.
 const ROUND: usize = 200;
@@ -34,8 +36,9 @@ impl Deleter<'_> {
         self,
         session: &mut M,
         mut due: Vec<Delete>,
-    ) -> Result<(), PollError> {
+    ) -> Result<Ended, PollError> {
         let Self { account, listing, on_quit, report } = self;
+        let how = account.config.delete_mode.to_string();
         while !due.is_empty() {
             let rest = due.split_off(due.len().min(ROUND));
             let round = prove_copies(account, due, report).await?;
@@ -51,19 +54,32 @@ impl Deleter<'_> {
                 Recheck::Verdicts(verdicts) => verdicts,
                 Recheck::Refused(why) => {
                     refused(why, round.len().saturating_add(due.len()), report);
-                    return Ok(());
+                    return Ok(Ended::Done);
                 }
             };
             let same = sort_out(account, round, verdicts, report).await?;
             if same.is_empty() {
                 continue;
             }
-            let intent = account.tools.ledger.begin_delete(same).await?;
+            let intent = account.tools.ledger.begin_delete(same, how.clone()).await?;
             let outcome = account.unless_stopped(session.delete_from_server(&intent)).await?;
-            record(account, outcome, on_quit, report).await?;
+            if record(account, outcome, on_quit, report).await? {
+                let n = due.len();
+                report.not_deleted(DeletesHeld::Stopped.as_str(), n);
+                return Ok(Ended::Stopped);
+            }
         }
-        Ok(())
+        Ok(Ended::Done)
     }
+}
+
+/// Whether deletes may go on in this poll.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Ended {
+    /// They may.
+    Done,
+    /// They may not, in no mailbox of the account.
+    Stopped,
 }
 
 /// Records deletes that QUIT's `+OK` has made happen.
@@ -76,14 +92,20 @@ pub(super) async fn after_quit(
     let now = account.tools.clock.now();
     account.tools.ledger.write("record deletes", move |tx| tx.deleted(&rows, now)).await?;
     report.deleted = report.deleted.saturating_add(n);
-    done(n);
+    done(n, &account.config.delete_mode);
     Ok(())
 }
 
 /// What left the server by our hand, for the log.
-fn done(n: u32) {
+fn done(n: u32, mode: &DeleteMode) {
     if n > 0 {
-        tracing::info!(target: "delete", code = "delete-done", n, "{n} deleted on the server");
+        let words = match mode {
+            DeleteMode::Expunge => "deleted on the server".to_owned(),
+            DeleteMode::Flag => "marked \\Deleted on the server, where they stay".to_owned(),
+            DeleteMode::Move(folder) => format!("moved to `{folder}` on the server"),
+            DeleteMode::Trash => "moved to the trash of the server".to_owned(),
+        };
+        tracing::info!(target: "delete", code = "delete-done", n, "{n} {words}");
     }
 }
 
@@ -151,13 +173,14 @@ async fn sort_out(
     Ok(same)
 }
 
+/// Records what came of deletes; whether no more may be sent.
 async fn record(
     account: &Account,
     outcome: DeleteOutcome,
     on_quit: &mut OnQuit,
     report: &mut PollReport,
-) -> Result<(), PollError> {
-    let DeleteOutcome { gone, on_quit: waiting, refused } = outcome;
+) -> Result<bool, PollError> {
+    let DeleteOutcome { gone, flagged, others_gone, on_quit: waiting, refused } = outcome;
     for (_, said) in &refused {
         tracing::warn!(
             target: "delete",
@@ -166,32 +189,56 @@ async fn record(
         );
     }
     report.not_deleted("delete-refused", refused.len());
-    let n = u32::try_from(gone.len()).unwrap_or(u32::MAX);
+    let count = |rows: &[i64]| u32::try_from(rows.len()).unwrap_or(u32::MAX);
+    let (n, marked) = (count(&gone), count(&flagged));
     let now = account.tools.clock.now();
+    let stop = (others_gone > 0).then(|| stop_words(others_gone));
+    let name = Arc::clone(&account.config.name);
     let back: Vec<i64> = refused.into_iter().map(|(row, _)| row).collect();
     account
         .tools
         .ledger
         .write("record deletes", move |tx| {
             tx.deleted(&gone, now)?;
+            tx.flagged(&flagged, now)?;
+            if let Some(why) = stop {
+                tx.stop_deletes(&name, &why, now)?;
+            }
             tx.undelete(&back)
         })
         .await?;
     report.deleted = report.deleted.saturating_add(n);
-    done(n);
+    report.flagged = report.flagged.saturating_add(marked);
+    done(n, &account.config.delete_mode);
+    done(marked, &DeleteMode::Flag);
     on_quit.extend(waiting);
-    Ok(())
+    if others_gone > 0 {
+        tracing::error!(
+            target: "delete",
+            code = "imap-expunged-more",
+            others_gone,
+            hint = format!("postrider account resume {}", account.config.name),
+            "{}: nothing is deleted in this account until a person resumes it",
+            stop_words(others_gone)
+        );
+    }
+    Ok(others_gone > 0)
+}
+
+fn stop_words(others_gone: usize) -> String {
+    format!("{others_gone} messages that others had marked as deleted vanished with ours")
 }
 
 fn refused(why: DeleteRefusal, n: usize, report: &mut PollReport) {
     let (code, words) = match why {
+        DeleteRefusal::NoDestination(why) => ("delete-no-destination", Cow::Owned(why)),
         DeleteRefusal::NoUidPlus => (
             "delete-pending",
-            "the server lacks UIDPLUS, so that a delete could remove others' messages",
+            "the server lacks UIDPLUS, so that a delete could remove others' messages".into(),
         ),
-        DeleteRefusal::ReadOnly => ("delete-read-only", "the mailbox can't be written to"),
+        DeleteRefusal::ReadOnly => ("delete-read-only", "the mailbox can't be written to".into()),
         DeleteRefusal::UidValidityChanged => {
-            ("delete-uidvalidity", "UIDVALIDITY changed while the poll was running")
+            ("delete-uidvalidity", "UIDVALIDITY changed while the poll was running".into())
         }
     };
     tracing::warn!(target: "delete", code, waiting = n, "{n} messages wait to be deleted: {words}");

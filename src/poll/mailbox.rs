@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Account;
 use super::ages;
-use super::delete::{Deleter, OnQuit};
+use super::delete::{Deleter, Ended, OnQuit};
 use super::error::PollError;
 use super::pipeline::Pipeline;
 use super::report::PollReport;
@@ -60,6 +60,8 @@ struct Visit<'a, M> {
     changed: usize,
     /// When time alone changes a decision.
     wake_at: Option<Timestamp>,
+    /// Whether deletes are over for the account.
+    deletes: Ended,
 }
 
 /// Polls one mailbox in an open session.
@@ -109,10 +111,11 @@ pub(super) async fn poll<M: DeleteMail>(
         quiet: true,
         changed: 0,
         wake_at: None,
+        deletes: Ended::Done,
     };
     let walked = visit.windows().await;
-    let Visit { walk, unlisted, complete, quiet, changed, wake_at, .. } = visit;
-    walk.held = held;
+    let Visit { walk, unlisted, complete, quiet, changed, wake_at, deletes, .. } = visit;
+    walk.held = if deletes == Ended::Stopped { Some(DeletesHeld::Stopped) } else { held };
     warn_of_changed(name, changed);
     walked?;
     if complete {
@@ -219,7 +222,10 @@ impl<M: DeleteMail> Visit<'_, M> {
                 on_quit: &mut self.walk.on_quit,
                 report: self.report,
             };
-            deleter.delete(self.session, due).await?;
+            if deleter.delete(self.session, due).await? == Ended::Stopped {
+                self.walk.held = Some(DeletesHeld::Stopped);
+                self.deletes = Ended::Stopped;
+            }
             self.quiet &= self.report.deletes_missed() == before;
         }
         Ok(true)

@@ -144,12 +144,14 @@ async fn rename(account: &Account) -> Result<(), PollError> {
 /// Why no delete may happen in this poll, whatever its mailboxes say.
 async fn deletes_held(account: &Account) -> Result<Option<DeletesHeld>, PollError> {
     let (name, mark) = (Arc::clone(&account.config.name), account.tools.clock.mark());
-    let (doubt, hold) = account
+    let (doubt, hold, stopped) = account
         .tools
         .ledger
         .write("look at the clocks", move |tx| {
             let doubt = tx.observe_clock(&mark)?;
-            Ok((doubt, tx.take_clock_hold(&name)?))
+            let hold = tx.take_clock_hold(&name)?;
+            let stopped = tx.account(&name)?.is_some_and(|row| row.delete_stop.is_some());
+            Ok((doubt, hold, stopped))
         })
         .await?;
     if doubt {
@@ -158,6 +160,9 @@ async fn deletes_held(account: &Account) -> Result<Option<DeletesHeld>, PollErro
             code = "clock-doubt",
             "The clock jumped: deletes are held for the next polls of each account"
         );
+    }
+    if stopped {
+        return Ok(Some(DeletesHeld::Stopped));
     }
     if hold {
         return Ok(Some(DeletesHeld::ClockDoubt));
@@ -179,6 +184,7 @@ async fn session<M: DeleteMail>(
         began: account.tools.clock.mark(),
         held: deletes_held(account).await?,
     };
+    report.login_delay = session.login_delay();
     let names = account.unless_stopped(folders::choose(&account.config, &mut session)).await?;
     for name in names {
         match mailbox::poll(account, &mut session, &name, &mut walk, report).await {

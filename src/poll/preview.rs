@@ -13,7 +13,9 @@ use crate::config::{Inbound, Protocol};
 use crate::ledger::{Ledger, MailboxId};
 use crate::log::Redactor;
 use crate::mailbox::ReadMailbox;
-use crate::model::{Delete, Fetch, Keep, Known, LeftOver, Listed, Listing, MessageKey, Plan, Skip};
+use crate::model::{
+    Delete, DeletesHeld, Fetch, Keep, Known, LeftOver, Listed, Listing, MessageKey, Plan, Skip,
+};
 use crate::plan::{Budget, Conditions, Rules, plan};
 
 /// The plan of one account.
@@ -23,6 +25,8 @@ pub struct Preview {
     pub account: String,
     /// When it was made.
     pub now: Timestamp,
+    /// How messages leave the server, as the config has it.
+    pub delete_mode: String,
     /// Each mailbox's plan.
     pub mailboxes: Vec<MailboxPlan>,
 }
@@ -74,33 +78,60 @@ impl Previewer {
         if self.config.drain {
             budget = Budget::of(&Rules { batch_max: None, batch_max_bytes: None, ..rules.clone() });
         }
+        let held = self.deletes_held(&session).await?;
         let mut mailboxes = Vec::new();
         for name in folders::choose(&self.config, &mut session).await? {
-            mailboxes.push(self.mailbox(&mut session, &name, &rules, &mut budget).await?);
+            mailboxes.push(self.mailbox(&mut session, &name, (&rules, held), &mut budget).await?);
         }
         session.quit().await?;
         let account = self.config.name.to_string();
-        Ok(Preview { account, now: self.clock.now(), mailboxes })
+        let delete_mode = self.config.delete_mode.to_string();
+        Ok(Preview { account, now: self.clock.now(), delete_mode, mailboxes })
+    }
+
+    /// Why the next poll would delete nothing, as far as ledger and server tell without being
+    /// changed. What its look at the mailbox and at the copies finds is not known yet.
+    async fn deletes_held<M: ReadMailbox>(
+        &self,
+        session: &M,
+    ) -> Result<Option<DeletesHeld>, PollError> {
+        let (name, mark) = (Arc::clone(&self.config.name), self.clock.mark());
+        let look = move |tx: &crate::ledger::Tx<'_>| {
+            let row = tx.account(&name)?.unwrap_or_default();
+            let doubt = row.clock_hold > 0 || tx.doubts_clock(&mark)?;
+            Ok((row.delete_stop.is_some(), doubt))
+        };
+        let (stopped, doubt) = self.ledger.read("read an account", look).await?;
+        Ok(match (stopped, doubt, session.can_delete()) {
+            (true, ..) => Some(DeletesHeld::Stopped),
+            (false, true, _) => Some(DeletesHeld::ClockDoubt),
+            (false, false, false) => Some(DeletesHeld::NotOffered),
+            (false, false, true) => None,
+        })
     }
 
     async fn mailbox<M: ReadMailbox>(
         &self,
         session: &mut M,
         name: &str,
-        rules: &Rules,
+        (rules, held): (&Rules, Option<DeletesHeld>),
         budget: &mut Budget,
     ) -> Result<MailboxPlan, PollError> {
-        session.open(name).await?;
+        let opened = session.open(name).await?;
         let (account, mailbox) = (Arc::clone(&self.config.name), name.to_owned());
         let find = move |tx: &crate::ledger::Tx<'_>| tx.find_mailbox(&account, &mailbox);
-        let row = self.ledger.read("find a mailbox", find).await?.map(|row| row.id);
+        let row = self.ledger.read("find a mailbox", find).await?;
+        let before = row.as_ref().and_then(|row| row.uid_validity);
+        let changed = before.is_some() && before != opened.uid_validity;
+        let held = held.or(changed.then_some(DeletesHeld::UidValidityChanged));
+        let row = row.map(|row| row.id);
         let mut all = MailboxPlan::new(name);
         while let Some(mut listing) = session.next_window().await? {
             let known = self.known(row, &listing).await?;
             if rules.ask_age() {
                 self.date(session, row, &mut listing, &known).await?;
             }
-            let conditions = Conditions::default();
+            let conditions = Conditions { held };
             let now = self.clock.now();
             all.add(&listing, plan(&listing, &known, rules, &conditions, budget, now));
         }

@@ -1,6 +1,7 @@
 //! What a poll did: one type that prints, logs and serialises.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -32,6 +33,8 @@ pub struct PollReport {
     pub held: Vec<HeldEntry>,
     /// Messages deleted on the server, proven.
     pub deleted: u32,
+    /// Messages marked `\Deleted` on the server, where they stay.
+    pub flagged: u32,
     /// Deletes that are due and didn't happen, by reason.
     pub not_deleted: BTreeMap<String, u32>,
     /// Messages that rules skip, by reason.
@@ -46,6 +49,9 @@ pub struct PollReport {
     pub folders: BTreeMap<String, u32>,
     /// What ended the poll, or kept it from doing all; `None` when all was done.
     pub error: Option<ReportedError>,
+    /// The server asks for so much time between two logins.
+    #[serde(skip)]
+    pub login_delay: Option<Duration>,
     /// What kind of failure the error is, for back-off.
     #[serde(skip)]
     pub failure: Option<Failure>,
@@ -102,6 +108,7 @@ impl PollReport {
             rekeyed: 0,
             held: Vec::new(),
             deleted: 0,
+            flagged: 0,
             not_deleted: BTreeMap::new(),
             skipped: BTreeMap::new(),
             kept: BTreeMap::new(),
@@ -109,6 +116,7 @@ impl PollReport {
             unchanged: 0,
             folders: BTreeMap::new(),
             error: None,
+            login_delay: None,
             failure: None,
         }
     }
@@ -189,6 +197,7 @@ pub fn keep_word(why: &KeepReason) -> &'static str {
     match why {
         KeepReason::DeleteBrake { .. } => "delete-brake",
         KeepReason::DeletesHeld { .. } => "deletes-held",
+        KeepReason::Flagged => "flagged",
         KeepReason::Held { .. } => "held",
         KeepReason::Returned => "returned",
         KeepReason::RuleOff => "rule-off",

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_credentials_are_tried_five_times_and_no_more() {
+    fn promise_p14_a08_refused_credentials_are_tried_five_times_and_no_more() {
         assert_eq!(
             waits(Failure::Authentication, MINUTE, 6),
             [
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn server_that_asks_for_patience_gets_it_within_reason() {
+    fn i30_server_that_asks_for_patience_gets_it_within_reason() {
         let mut backoff = Backoff::default();
         let wait = backoff.after_failure(Failure::NotBefore(90 * MINUTE), MINUTE);
         assert_eq!(wait, Decision::Wait(90 * MINUTE));
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn counters_of_the_last_run_still_hold() {
+    fn a08_counters_of_the_last_run_still_hold() {
         let backoff = Backoff { authentication: 5, ..Backoff::default() };
         assert!(backoff.is_stopped());
         assert_eq!(backoff.decision(MINUTE), Decision::Stop);
@@ -180,7 +180,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn at_most_six_refusals_in_any_24_hours(
+        fn a08_at_most_six_refusals_in_any_24_hours(
             interval in 1_u64..200_000,
             restarts in prop::collection::vec(0_usize..8, 0..4),
         ) {
@@ -203,6 +203,35 @@ mod tests {
             for (n, first) in attempts.iter().enumerate() {
                 let day = attempts[n..].iter().filter(|at| **at < *first + 24 * 60 * MINUTE).count();
                 prop_assert!(day <= 6);
+            }
+        }
+
+        #[test]
+        fn a08_refusals_are_bounded_whatever_fails_in_between(
+            failures in prop::collection::vec((0_u8..3, any::<bool>()), 1..300),
+            seconds in 1_u64..4000,
+        ) {
+            let interval = Duration::from_secs(seconds);
+            let (mut backoff, mut refusals) = (Backoff::default(), 0);
+            for (kind, restart) in failures {
+                let failure = match kind {
+                    0 => Failure::Authentication,
+                    1 => Failure::NotBefore(interval),
+                    _ => Failure::Transient,
+                };
+                refusals += u32::from(failure == Failure::Authentication);
+                let mut decision = backoff.after_failure(failure, interval);
+                if restart {
+                    backoff.not_before = None;
+                    decision = backoff.decision(interval);
+                }
+                prop_assert_eq!(decision == Decision::Stop, refusals >= 5);
+                if decision == Decision::Stop {
+                    break;
+                }
+                let waits = AUTHENTICATION_WAITS[refusals as usize];
+                let Decision::Wait(wait) = decision else { panic!("stopped") };
+                prop_assert!(wait >= waits, "{failure:?} brings an attempt forward");
             }
         }
 

@@ -67,7 +67,13 @@ const DANGERS: &[(&str, &[&str])] = &[
 ];
 
 /// Commands that remove mail, as words of a text → the places that may write them.
-const COMMANDS: &[(&str, &[&str])] = &[("DELE", &["mailbox"]), ("EXPUNGE", &["mailbox"])];
+const COMMANDS: &[(&str, &[&str])] = &[
+    ("DELE", &["mailbox"]),
+    ("EXPUNGE", &["mailbox"]),
+    ("COPY", &["mailbox/imap"]),
+    ("MOVE", &["mailbox/imap"]),
+    ("STORE", &["mailbox/imap"]),
+];
 
 #[test]
 fn modules_use_only_what_their_layer_may() {

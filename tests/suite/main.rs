@@ -26,6 +26,7 @@ mod corpus;
 mod crash;
 mod daemon;
 mod delete;
+mod delete_modes;
 mod failure;
 mod hostile;
 mod hostile_mail;

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::Builder;
+use super::delete::DELETE_KEYS;
 use super::server::known;
+use crate::config::deleting::DeleteRule;
 use crate::config::include;
 use crate::config::problem::{Place, Problem};
-use crate::config::types::{Config, DeleteRule, Inbound, Protocol};
+use crate::config::types::{Config, Inbound, Protocol};
 
 impl Builder<'_> {
     pub(super) fn across(&mut self, config: &Config) {
@@ -101,7 +103,7 @@ impl Builder<'_> {
         let raw = self.raw;
         let defaults = &raw.defaults_inbound;
         let deletes = config.inbound.values().any(|account| account.delete != DeleteRule::Never);
-        for key in ["delete_after_days", "delete_max_per_poll"] {
+        for key in DELETE_KEYS {
             let given = defaults.entries.contains_key(key);
             if given && !deletes && !defaults.entries.contains_key("delete_read") && !raw.broken {
                 let problem = Problem::error(format!("`{key}` needs `delete_read = true`"))

@@ -6,12 +6,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Builder;
+use super::delete::delete_age;
 use super::server::layers;
+use crate::config::deleting::DeleteRule;
 use crate::config::keys;
 use crate::config::origin::{Origin, OriginKind};
 use crate::config::problem::Problem;
 use crate::config::raw::RawHalf;
-use crate::config::types::{DeleteRule, Inbound, MinRate, Properties, Protocol, Schedule};
+use crate::config::types::{Inbound, MinRate, Properties, Protocol, Schedule};
 use crate::config::value::{Value, duration_text};
 use crate::config::view::{Layer, View};
 use crate::model::{AccountName, ByteSize};
@@ -45,6 +47,7 @@ impl<'a> Builder<'a> {
         let delete = self.delete(&view);
         self.ages(&view, delete);
         self.protocol_keys(&view, protocol);
+        let delete_mode = self.delete_mode(&view, protocol, delete);
         Inbound {
             name,
             renamed_from: view.account("renamed_from"),
@@ -74,6 +77,8 @@ impl<'a> Builder<'a> {
             min_age: view.duration("min_age"),
             max_message_size: view.size("max_message_size"),
             delete,
+            delete_age_from: delete_age(&view),
+            delete_mode,
             delete_max_per_poll: view.number("delete_max_per_poll"),
             pop3_no_uidl_download: view.text("pop3_no_uidl").as_deref() == Some("download"),
             connect_timeout: view.duration("connect_timeout").unwrap_or_default(),
@@ -157,21 +162,6 @@ impl<'a> Builder<'a> {
             self.report_at(view, "poll_interval", Problem::warning(what));
         }
         Schedule::Every(every)
-    }
-
-    fn delete(&mut self, view: &View<'_>) -> DeleteRule {
-        if view.flag("delete_read") {
-            return DeleteRule::AfterDays(view.number("delete_after_days").unwrap_or(0));
-        }
-        for key in ["delete_after_days", "delete_max_per_poll"] {
-            // From the defaults they only wait for an account that deletes.
-            if view.entry(key).is_some_and(|(layer, _)| layer != Layer::Defaults) {
-                let problem = Problem::error(format!("`{key}` needs `delete_read = true`"));
-                let hint = format!("add `delete_read = true`, or remove `{key}`");
-                self.report_at(view, key, problem.hint(hint));
-            }
-        }
-        DeleteRule::Never
     }
 
     /// Age rules that leave nothing to fetch, or leave mail on the server for ever.

@@ -1,6 +1,7 @@
 //! From typed tables to [`Config`]: defaults, computed values, and the rules between keys.
 
 mod across;
+mod delete;
 mod global;
 mod inbound;
 mod oauth;

@@ -226,8 +226,22 @@ const DELETE: &[Key] = &[
         "delete_after_days",
         Kind::Integer(0, 36_500),
         "14",
-        "Days of 24 hours after storing; absent or 0: as soon as stored.",
+        "Days of 24 hours, counted from `delete_age_from`; absent or 0: as soon as stored.",
         "Needs `delete_read = true`.",
+    ),
+    key(
+        "delete_age_from",
+        Kind::Choice(&["stored", "received"]),
+        "\"stored\"",
+        "What those days count from: our storing it, or the server's date of receipt.",
+        "A date of receipt that is missing or later than the storing counts as the storing.",
+    ),
+    key(
+        "delete_mode",
+        Kind::DeleteMode,
+        "\"expunge\"",
+        "How: removed, moved to the mailbox marked as trash or to a folder, or only marked as deleted.",
+        "POP3 can only remove. A folder that mail is moved to must exist and not be polled.",
     ),
     bare("delete_max_per_poll", Kind::Integer(1, 10_000_000), "1000", "A brake on deletes.", ""),
     key(

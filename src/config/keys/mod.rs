@@ -67,6 +67,8 @@ pub enum Kind {
     Cron,
     /// A date and time, best with its offset.
     DateTime,
+    /// `"expunge"`, `"trash"`, `"flag"` or `"move:FOLDER"`.
+    DeleteMode,
     /// `"30s"`; at least, at most.
     Duration(Duration, Duration),
     /// A list of mailbox names or globs.
@@ -127,6 +129,9 @@ impl fmt::Display for Kind {
             Self::Choices(words) => write!(f, "a list of {}", quoted(words)),
             Self::Cron => f.write_str("a cron expression"),
             Self::DateTime => f.write_str("a date and time such as `2026-01-01T00:00:00Z`"),
+            Self::DeleteMode => {
+                f.write_str("one of `\"expunge\"`, `\"trash\"`, `\"flag\"`, or `\"move:FOLDER\"`")
+            }
             Self::Duration(least, most) => write!(
                 f,
                 "a duration from {} to {}",

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{account, check, now, printed};
 use crate::config::{
-    Config, DeleteRule, Encryption, Inbound, Loaded, MinRate, OriginKind, Protocol, SafeLogon,
-    Schedule, SecretSpec, WritePart, load_text,
+    Config, DeleteAge, DeleteMode, DeleteRule, Encryption, Inbound, Loaded, MinRate, OriginKind,
+    Protocol, SafeLogon, Schedule, SecretSpec, WritePart, load_text,
 };
 use crate::model::ByteSize;
 
@@ -112,6 +112,20 @@ fn hosts_and_words_are_brought_into_one_form() {
     let loaded = check(&text.replace("\"imap\"", "\"IMAP\""));
     let account = one(&loaded);
     assert_eq!((account.host.as_str(), account.port), ("xn--bcher-kva.example", 143));
+}
+
+#[test]
+fn delete_modes_are_read_in_any_case_and_folders_as_they_are() {
+    for (text, mode) in [
+        ("Trash", DeleteMode::Trash),
+        ("flag", DeleteMode::Flag),
+        ("expunge", DeleteMode::Expunge),
+        ("MOVE: Done/Old", DeleteMode::Move("Done/Old".to_owned())),
+    ] {
+        let loaded = check(&account(&format!("delete_read = true\ndelete_mode = \"{text}\"")));
+        assert_eq!(one(&loaded).delete_mode, mode, "{text}");
+        assert_eq!(one(&loaded).delete_age_from, DeleteAge::Stored);
+    }
 }
 
 #[test]

@@ -17,6 +17,17 @@ const ONE: &[(&str, u32, &[&str])] = &[
     ("port = 65536", 8, &["from 1 to 65535"]),
     ("port = 1.5", 8, &["port = 1.5", "whole number"]),
     ("delete_after_days = 3", 8, &["delete_after_days", "delete_read = true"]),
+    ("delete_mode = \"trash\"", 8, &["`delete_mode` needs `delete_read = true`"]),
+    ("delete_age_from = \"received\"", 8, &["`delete_age_from` needs"]),
+    ("delete_read = true\ndelete_mode = \"shred\"", 9, &["`\"expunge\"`", "`\"move:FOLDER\"`"]),
+    ("delete_read = true\ndelete_mode = \"move:\"", 9, &["names no folder"]),
+    ("delete_read = true\ndelete_mode = \"move:A*\"", 9, &["no single folder"]),
+    ("delete_read = true\ndelete_mode = \"move:inbox\"", 9, &["`inbox` is polled itself"]),
+    (
+        "delete_read = true\nfolders = [\"*\", \"!Junk\"]\ndelete_mode = \"move:Old\"",
+        10,
+        &["`Old` is polled itself", "\"!Old\""],
+    ),
     ("encryption = \"none\"", 8, &["allow_plaintext = true", "imap.example.org"]),
     ("encryption = \"ssl\"", 8, &["did you mean `tls`?", "`starttls`", "`none`"]),
     ("cron = \"*/5 99 * * Mon\"", 8, &["cron", "99"]),
@@ -314,6 +325,19 @@ fn both_halves_of_an_account_may_not_stand_twice() {
     let text = "[account.one]\nuser = \"u\"\npassword = \"p\"\n[account.one.inbound]\nprotocol = \"imap\"\nhost = \"h.example\"\n";
     let error = the_error(&check(&format!("{text}{}", account(""))));
     assert!(error.contains("defined twice") && error.contains("postrider.toml:"), "{error}");
+}
+
+#[test]
+fn maildrop_can_only_be_told_to_remove_mail() {
+    let pop3 = |text: &str| text.replace("\"imap\"", "\"pop3\"");
+    let own = pop3(&account("delete_read = true\ndelete_mode = \"trash\""));
+    let error = the_error(&check(&own));
+    assert!(error.contains("POP3 can only remove") && error.contains(":9:"), "{error}");
+    let defaults = "[defaults.inbound]\ndelete_mode = \"flag\"\n";
+    let deletes = pop3(&account("delete_read = true"));
+    assert!(the_error(&check(&format!("{deletes}{defaults}"))).contains("POP3 can only remove"));
+    let explicit = pop3(&account("delete_read = true\ndelete_mode = \"expunge\""));
+    assert!(check(&format!("{explicit}{defaults}")).problems.is_empty());
 }
 
 #[test]

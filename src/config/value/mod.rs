@@ -83,6 +83,7 @@ pub(super) fn read(kind: Kind, value: &DeValue<'_>, base: &Path) -> Result<Value
         }
         Kind::Cron => cron(value),
         Kind::DateTime => time::read(value),
+        Kind::DeleteMode => text::delete_mode(value).map(Value::Text),
         Kind::Duration(least, most) => duration::read(value, least, most),
         Kind::Folders => text::folders(value),
         Kind::Integer(least, most) => integer(value, least, most),

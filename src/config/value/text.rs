@@ -72,6 +72,25 @@ pub(super) fn folders(value: &DeValue<'_>) -> Result<Value, Fault> {
     }
 }
 
+/// `expunge`, `trash`, `flag`, or `move:` and the name of a mailbox.
+pub(super) fn delete_mode(value: &DeValue<'_>) -> Result<String, Fault> {
+    const WORDS: [&str; 3] = ["expunge", "trash", "flag"];
+    let text = line(value, 260)?;
+    if let Some(word) = WORDS.iter().find(|word| word.eq_ignore_ascii_case(&text)) {
+        return Ok((*word).to_owned());
+    }
+    match text.split_once(':') {
+        Some((verb, folder)) if verb.eq_ignore_ascii_case("move") => match folder.trim() {
+            "" => Err(Fault::new("names no folder").hint("such as `\"move:Archive\"`")),
+            folder if folder.contains(['*', '?']) => {
+                Err(Fault::new("names no single folder").hint("the name as the server lists it"))
+            }
+            folder => Ok(format!("move:{folder}")),
+        },
+        _ => Err(Fault::new("is not allowed")),
+    }
+}
+
 /// What is wrong with a layout; `None`: nothing.
 pub(in crate::config) fn layout_fault(layout: &str) -> Option<String> {
     const KNOWN: [&str; 3] = ["account", "date", "message"];

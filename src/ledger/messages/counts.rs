@@ -17,30 +17,50 @@ pub struct Counts {
     pub today: u64,
     /// Held.
     pub held: u64,
-    /// Archived before a moment and still on the server as far as we know.
+    /// Due to be deleted and still on the server as far as we know.
     pub due: u64,
+    /// Marked `\Deleted` by us, and no more.
+    pub flagged: u64,
+}
+
+/// Which copies are due to be deleted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct DueBefore {
+    /// Those that count from this moment or an earlier one.
+    pub moment: Timestamp,
+    /// They count from their date of receipt, where that is before their storing.
+    pub from_received: bool,
+    /// Those that are marked `\Deleted` are done with.
+    pub flagged_is_done: bool,
 }
 
 impl Tx<'_> {
-    /// Counts an account's messages; `today` and `due` are the moments that bound those counts.
+    /// Counts an account's messages; `today` is midnight.
     pub fn counts(
         &self,
         account: &str,
         today: Timestamp,
-        due: Option<Timestamp>,
+        due: Option<DueBefore>,
     ) -> Result<Counts, LedgerError> {
         let sql = "SELECT
             count(*) FILTER (WHERE state IN ('archived', 'deleting', 'deleted')),
             count(*) FILTER (WHERE archived_at >= ?2
                 AND state IN ('archived', 'deleting', 'deleted')),
             count(*) FILTER (WHERE state = 'held'),
-            count(*) FILTER (WHERE state IN ('archived', 'deleting') AND archived_at <= ?3)
+            count(*) FILTER (WHERE state IN ('archived', 'deleting')
+                AND CASE WHEN ?4 THEN min(coalesce(received, archived_at), archived_at)
+                    ELSE archived_at END <= ?3
+                AND NOT (?5 AND flagged_at IS NOT NULL)),
+            count(*) FILTER (WHERE state IN ('archived', 'deleting') AND flagged_at IS NOT NULL)
             FROM message JOIN mailbox ON mailbox.id = message.mailbox_id
             JOIN account ON account.id = mailbox.account_id WHERE account.name = ?1";
-        let due = due.map_or(i64::MIN, millis);
-        let count = self.db.query_row(sql, params![account, millis(today), due], |row| {
+        let bound = due.map_or(i64::MIN, |due| millis(due.moment));
+        let from_received = due.is_some_and(|due| due.from_received);
+        let flagged_is_done = due.is_some_and(|due| due.flagged_is_done);
+        let row = params![account, millis(today), bound, from_received, flagged_is_done];
+        let count = self.db.query_row(sql, row, |row| {
             let n = |i: usize| row.get::<_, i64>(i).map(|n| u64::try_from(n).unwrap_or(0));
-            Ok(Counts { archived: n(0)?, today: n(1)?, held: n(2)?, due: n(3)? })
+            Ok(Counts { archived: n(0)?, today: n(1)?, held: n(2)?, due: n(3)?, flagged: n(4)? })
         });
         count.map_err(sqlite("count messages"))
     }

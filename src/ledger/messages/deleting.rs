@@ -12,12 +12,17 @@ use crate::model::MessageKey;
 
 impl Tx<'_> {
     /// The intent to delete; used by [`crate::ledger::Ledger::begin_delete`] alone.
-    pub(in crate::ledger) fn begin_delete(&self, rows: &[i64]) -> Result<(), LedgerError> {
-        let sql = "UPDATE message SET state = 'deleting'
+    pub(in crate::ledger) fn begin_delete(
+        &self,
+        rows: &[i64],
+        how: &str,
+    ) -> Result<(), LedgerError> {
+        let sql = "UPDATE message SET state = 'deleting', delete_how = ?2
             WHERE id = ?1 AND state IN ('archived', 'deleting')";
         let mut set = self.db.prepare_cached(sql).map_err(sqlite("commit the intent to delete"))?;
         for row in rows {
-            let changed = set.execute([row]).map_err(sqlite("commit the intent to delete"))?;
+            let changed =
+                set.execute(params![row, how]).map_err(sqlite("commit the intent to delete"))?;
             if changed != 1 {
                 let why = "a message to be deleted is not archived";
                 return Err(LedgerError::Damaged { table: "message", row: *row, why });
@@ -37,11 +42,23 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Records that messages are marked `\Deleted` on the server, where they stay.
+    pub fn flagged(&self, rows: &[i64], now: Timestamp) -> Result<(), LedgerError> {
+        let sql = "UPDATE message SET state = 'archived', flagged_at = ?2
+            WHERE id = ?1 AND state = 'deleting'";
+        let mut set = self.db.prepare_cached(sql).map_err(sqlite("record marks"))?;
+        for row in rows {
+            set.execute(params![row, millis(now)]).map_err(sqlite("record marks"))?;
+        }
+        Ok(())
+    }
+
     /// Takes the intent to delete back: the server refused, the messages are still there.
     pub fn undelete(&self, rows: &[i64]) -> Result<(), LedgerError> {
         self.each(
             rows,
-            "UPDATE message SET state = 'archived' WHERE id = ?1 AND state = 'deleting'",
+            "UPDATE message SET state = 'archived', delete_how = ''
+            WHERE id = ?1 AND state = 'deleting'",
         )
     }
 

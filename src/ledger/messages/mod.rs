@@ -22,7 +22,7 @@ use super::tx::Tx;
 use crate::model::{Known, MessageKey};
 
 pub use attempts::HeldMessage;
-pub use counts::Counts;
+pub use counts::{Counts, DueBefore};
 pub use placing::{Placing, PlacingRow};
 pub use rekey::Rekeyed;
 pub use reuse::Restated;
@@ -30,11 +30,13 @@ use row::{Columns, state};
 
 /// All generations of a UID, the newest first; both statements keep to the columns' index.
 const KNOWN_IMAP: &str = "SELECT id, generation, state, failures, retry_at, path, sha256,
-    json_sha256, size, listed_size, internal_date, archived_at, delete_ok FROM message
+    json_sha256, size, listed_size, internal_date, received, archived_at, delete_ok,
+    flagged_at FROM message
     WHERE mailbox_id = ?1 AND uid_validity = ?2 AND uid = ?3
     AND unique_id = '' AND occurrence = 0 ORDER BY generation DESC";
 const KNOWN_POP3: &str = "SELECT id, generation, state, failures, retry_at, path, sha256,
-    json_sha256, size, listed_size, internal_date, archived_at, delete_ok FROM message
+    json_sha256, size, listed_size, internal_date, received, archived_at, delete_ok,
+    flagged_at FROM message
     WHERE mailbox_id = ?1 AND uid_validity = 0 AND uid = 0 AND generation = 0
     AND unique_id = ?2 AND occurrence = ?3";
 

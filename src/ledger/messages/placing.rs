@@ -123,7 +123,7 @@ impl Tx<'_> {
     pub fn placing_rows(&self, account: &str) -> Result<Vec<PlacingRow>, LedgerError> {
         let sql = "SELECT message.id, message.uid_validity, uid, generation, unique_id,
             occurrence, state, message.failures, message.retry_at, path, sha256, json_sha256, size, listed_size,
-            internal_date, archived_at, delete_ok, mailbox.name AS mailbox
+            internal_date, received, archived_at, delete_ok, flagged_at, mailbox.name AS mailbox
             FROM message JOIN mailbox ON mailbox.id = message.mailbox_id
             JOIN account ON account.id = mailbox.account_id
             WHERE account.name = ?1 AND state = 'placing'";

@@ -49,7 +49,7 @@ impl Tx<'_> {
         self.db.execute(sql, at).map_err(sqlite("re-key a message"))?;
         let sql = "UPDATE message SET uid_validity = ?2, uid = ?3, generation = ?4,
             unique_id = ?5, occurrence = ?6, state = 'archived', listed_size = ?7,
-            internal_date = ?8, deleted_at = NULL WHERE id = ?1";
+            internal_date = ?8, deleted_at = NULL, flagged_at = NULL, delete_how = '' WHERE id = ?1";
         let set = params![
             row,
             k.uid_validity,

@@ -43,7 +43,7 @@ impl Tx<'_> {
         let begun = params![id.0, k.uid_validity, k.uid, k.generation];
         self.db.execute(sql, begun).map_err(act())?;
         let sql = "UPDATE message SET generation = ?2, state = 'archived', listed_size = ?3,
-            internal_date = ?4, deleted_at = NULL WHERE id = ?1";
+            internal_date = ?4, deleted_at = NULL, flagged_at = NULL, delete_how = '' WHERE id = ?1";
         let set = params![
             row,
             if is_newest { generation } else { k.generation },

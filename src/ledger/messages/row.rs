@@ -95,10 +95,12 @@ pub(super) fn copy(row: &Row<'_>, key: MessageKey) -> Result<StoredCopy, LedgerE
         size: unsigned(number("size")?).ok_or_else(|| damaged("the size is missing"))?,
         listed_size: unsigned(number("listed_size")?),
         internal_date: number("internal_date")?.map(timestamp),
+        received: number("received")?.map(timestamp),
         archived_at: number("archived_at")?
             .map(timestamp)
             .ok_or_else(|| damaged("the time of archiving is missing"))?,
         deleting: state == "deleting",
+        flagged: number("flagged_at")?.is_some(),
         delete_ok: delete_ok && state != "placing",
     })
 }

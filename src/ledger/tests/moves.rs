@@ -30,7 +30,7 @@ fn act(tx: &Tx<'_>, act: &str, id: MailboxId, row: i64) -> Result<(), LedgerErro
         }
         "archived" => tx.archived(&rows),
         "unplace" => tx.unplace(&rows),
-        "begin_delete" => tx.begin_delete(&rows),
+        "begin_delete" => tx.begin_delete(&rows, "expunge"),
         "deleted" => tx.deleted(&rows, at(20)),
         "undelete" => tx.undelete(&rows),
         "left_server" => tx.left_server(&rows, at(20)),
@@ -146,8 +146,10 @@ fn delete_of(key: MessageKey, row: i64) -> Delete {
         size: 1,
         listed_size: None,
         internal_date: None,
+        received: None,
         archived_at: at(0),
         deleting: false,
+        flagged: false,
         delete_ok: true,
     };
     Delete { key, number: 3, copy, why: DeleteReason::Begun }
@@ -162,11 +164,14 @@ async fn no_delete_begins_when_one_of_them_is_not_archived() {
         let bad = book.write(|tx| put(tx, id, &imap(7, 2), state)).unwrap();
         let (good, bad) = (delete_of(imap(7, 1), good), delete_of(imap(7, 2), bad));
         let ledger = Ledger::open(book.temp.path()).unwrap();
-        let refused = ledger.begin_delete(vec![good.clone(), bad.clone()]).await.unwrap_err();
+        let refused = ledger
+            .begin_delete(vec![good.clone(), bad.clone()], "expunge".to_owned())
+            .await
+            .unwrap_err();
         assert_eq!(refused.code(), "ledger-damaged", "{state}");
         assert_eq!(book.state(good.copy.row), "archived", "{state}");
         assert_eq!(book.state(bad.copy.row), state);
-        let intent = ledger.begin_delete(vec![good.clone()]).await.unwrap();
+        let intent = ledger.begin_delete(vec![good.clone()], "expunge".to_owned()).await.unwrap();
         let named: Vec<_> = intent.deletes().iter().map(|d| (d.number, d.row)).collect();
         assert_eq!(named, [(3, good.copy.row)]);
         assert_eq!(book.state(good.copy.row), "deleting");

@@ -3,6 +3,10 @@
 use super::*;
 use crate::model::{KnownState, Received, ReceivedBasis};
 
+fn due(moment: Timestamp) -> DueBefore {
+    DueBefore { moment, from_received: false, flagged_is_done: false }
+}
+
 #[test]
 fn messages_are_known_by_their_whole_key() {
     let mut book = Book::new();
@@ -95,10 +99,20 @@ fn counts_tell_what_is_in_the_archive_and_what_is_due() {
     book.db
         .execute("UPDATE message SET archived_at = archived_at - 5000 WHERE uid = 1", [])
         .unwrap();
-    let counts = book.write(|tx| tx.counts("box", at(0), Some(at(-1)))).unwrap();
-    assert_eq!(counts, Counts { archived: 4, today: 3, held: 2, due: 1 });
-    let counts = book.write(|tx| tx.counts("box", at(1), Some(at(0)))).unwrap();
+    let counts = book.write(|tx| tx.counts("box", at(0), Some(due(at(-1))))).unwrap();
+    assert_eq!(counts, Counts { archived: 4, today: 3, held: 2, due: 1, flagged: 0 });
+    let counts = book.write(|tx| tx.counts("box", at(1), Some(due(at(0))))).unwrap();
     assert_eq!((counts.today, counts.due), (0, 3));
+    book.db.execute("UPDATE message SET flagged_at = 1 WHERE uid = 1", []).unwrap();
+    let marked = DueBefore { flagged_is_done: true, ..due(at(0)) };
+    let counts = book.write(|tx| tx.counts("box", at(1), Some(marked))).unwrap();
+    assert_eq!((counts.flagged, counts.due), (1, 2));
+    book.db.execute("UPDATE message SET received = archived_at - 9000 WHERE uid = 2", []).unwrap();
+    book.db.execute("UPDATE message SET received = archived_at + 9000 WHERE uid = 1", []).unwrap();
+    book.db.execute("UPDATE message SET received = NULL WHERE uid = 3", []).unwrap();
+    let received = DueBefore { from_received: true, ..due(at(-6)) };
+    let counts = book.write(|tx| tx.counts("box", at(1), Some(received))).unwrap();
+    assert_eq!(counts.due, 1, "a later date counts as the storing, a missing one too");
     let counts = book.write(|tx| tx.counts("box", at(0), None)).unwrap();
     assert_eq!(counts.due, 0, "without a rule nothing is due");
 }

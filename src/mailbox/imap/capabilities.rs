@@ -33,6 +33,16 @@ impl Capabilities {
         self.has("UIDPLUS") || self.has("IMAP4REV2")
     }
 
+    /// UID MOVE (RFC 6851), which RFC 9051 includes.
+    pub(super) fn has_move(&self) -> bool {
+        self.has("MOVE") || self.has("IMAP4REV2")
+    }
+
+    /// Marks of special mailboxes on request (RFC 6154), by LIST's RETURN (RFC 5258).
+    pub(super) fn has_special_use(&self) -> bool {
+        self.has("SPECIAL-USE") && (self.has("LIST-EXTENDED") || self.has("IMAP4REV2"))
+    }
+
     pub(super) fn has_condstore(&self) -> bool {
         self.has("CONDSTORE") || self.has("QRESYNC")
     }

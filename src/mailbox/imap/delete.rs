@@ -1,17 +1,20 @@
 //! Deleting: proof first, then exactly these UIDs, then proof that they are gone.
 //!
-//! No EXPUNGE without UIDs, no CLOSE, no sequence number: without UIDPLUS nothing is deleted.
+//! No EXPUNGE without UIDs, no CLOSE, no sequence number: where the server lacks what the mode
+//! needs (UIDPLUS, or MOVE), nothing is marked, copied or deleted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_imap::imap_proto::{MailboxDatum, Response};
 
 use super::ImapSession;
+use super::destination;
 use super::dialogue::Caps;
 use super::listed::{Item, merge, read_item};
+use super::remove::{Removed, remove};
 use super::select::{canonical, select};
 use super::uid_set::{uid_sets, uids_of};
-use crate::mailbox::{DeleteOutcome, DeleteRefusal, MailboxError, Recheck, Verdict};
+use crate::mailbox::{DeleteOutcome, DeleteRefusal, MailboxError, ReadMailbox, Recheck, Verdict};
 use crate::model::{Delete, DeleteIntent, Deleting, MessageKey};
 
 /// Selects the mailbox anew and compares each message with what was stored.
@@ -21,12 +24,15 @@ pub(super) async fn recheck(
     uid_validity: Option<u32>,
     deletes: &[Delete],
 ) -> Result<Recheck, MailboxError> {
-    if !session.capabilities.has_uid_plus() {
+    if !session.can_delete() {
         return Ok(Recheck::Refused(DeleteRefusal::NoUidPlus));
     }
     let Some(mailbox) = mailbox else {
         return Err(MailboxError::Unsupported { what: "IMAP deletes need a mailbox".to_owned() });
     };
+    if let Err(refusal) = destination::find(session).await? {
+        return Ok(Recheck::Refused(refusal));
+    }
     let selected = select(session, mailbox).await?;
     if selected.uid_validity.is_none() || selected.uid_validity != uid_validity {
         return Ok(Recheck::Refused(DeleteRefusal::UidValidityChanged));
@@ -86,7 +92,7 @@ pub(super) async fn delete_from_server(
     let mut outcome = DeleteOutcome::default();
     let selected = session.selected.clone().filter(|selected| selected.writable);
     let is_ready = |delete: &&Deleting| {
-        session.capabilities.has_uid_plus()
+        session.can_delete()
             && selected.as_ref().is_some_and(|now| {
                 names(&delete.key, delete.number, &now.mailbox, now.uid_validity)
             })
@@ -97,76 +103,50 @@ pub(super) async fn delete_from_server(
     }
     for set in uid_sets(ready.iter().map(|delete| delete.number)) {
         let uids: BTreeSet<u32> = uids_of(&set).collect();
-        let left = match expunge(session, &set, uids.len()).await? {
-            Ok(()) => what_is_left(session, &set).await?,
-            Err(said) => Left { uids: uids.clone(), said },
-        };
+        let Removed { left, flagged, others_gone } = remove(session, &set).await?;
         for delete in ready.iter().filter(|delete| uids.contains(&delete.number)) {
-            if left.uids.contains(&delete.number) {
-                outcome.refused.push((delete.row, left.said.clone()));
-            } else {
+            if !left.uids.contains(&delete.number) {
                 outcome.gone.push(delete.row);
+            } else if flagged.contains(&delete.number) {
+                outcome.flagged.push(delete.row);
+            } else {
+                outcome.refused.push((delete.row, left.said.clone()));
             }
         }
+        outcome.others_gone = outcome.others_gone.saturating_add(others_gone);
     }
     Ok(outcome)
 }
 
 /// UIDs that are still there, and why.
-struct Left {
-    uids: BTreeSet<u32>,
-    said: String,
+#[derive(Debug)]
+pub(super) struct Left {
+    pub(super) uids: BTreeSet<u32>,
+    pub(super) said: String,
 }
 
-/// Marks and expunges; the inner error is the server's refusal, after which nothing more is
-/// tried.
-async fn expunge(
+/// The UIDs of the selected mailbox that meet a criterion; `None` when the server doesn't say.
+pub(super) async fn search(
     session: &mut ImapSession,
-    set: &str,
-    asked: usize,
-) -> Result<Result<(), String>, MailboxError> {
-    let command = format!("UID STORE {set} +FLAGS.SILENT (\\Deleted)");
-    let done = session.dialogue.run(&command, Caps::SMALL, |_| {}).await?;
-    if !done.ok {
-        return Ok(Err(format!("STORE was refused: \"{}\"", done.said)));
-    }
-    let mut expunged = 0_usize;
-    let count = |response: &Response<'_>| {
-        if matches!(response, Response::Expunge(_)) {
-            expunged = expunged.saturating_add(1);
-        }
-    };
-    let done = session.dialogue.run(&format!("UID EXPUNGE {set}"), Caps::SMALL, count).await?;
-    if !done.ok {
-        return Ok(Err(format!("UID EXPUNGE was refused: \"{}\"", done.said)));
-    }
-    if expunged > asked {
-        tracing::warn!(
-            target: "delete",
-            code = "imap-expunged-more",
-            asked,
-            expunged,
-            "the server reports more expunged messages than were asked for; another client may \
-             have deleted, or the server takes UID EXPUNGE for EXPUNGE"
-        );
-    }
-    Ok(Ok(()))
-}
-
-/// Asks which of the set are still there; by FETCH where SEARCH doesn't say.
-async fn what_is_left(session: &mut ImapSession, set: &str) -> Result<Left, MailboxError> {
-    let said = "still there after UID EXPUNGE".to_owned();
+    criterion: &str,
+) -> Result<Option<BTreeSet<u32>>, MailboxError> {
     let mut found: Option<BTreeSet<u32>> = None;
-    let search = |response: &Response<'_>| {
+    let take = |response: &Response<'_>| {
         if let Response::MailboxData(MailboxDatum::Search(uids)) = response {
             found.get_or_insert_default().extend(uids);
         }
     };
-    let command = format!("UID SEARCH UID {set}");
-    let done = session.dialogue.run(&command, Caps::SMALL, search).await?;
-    if done.ok
-        && let Some(uids) = found
-    {
+    let done = session.dialogue.run(&format!("UID SEARCH {criterion}"), Caps::SMALL, take).await?;
+    Ok(found.filter(|_| done.ok))
+}
+
+/// Asks which of the set are still there; by FETCH where SEARCH doesn't say.
+pub(super) async fn what_is_left(
+    session: &mut ImapSession,
+    set: &str,
+) -> Result<Left, MailboxError> {
+    let said = "still there afterwards".to_owned();
+    if let Some(uids) = search(session, &format!("UID {set}")).await? {
         return Ok(Left { uids, said });
     }
     let mut uids = BTreeSet::new();

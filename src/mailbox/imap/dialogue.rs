@@ -11,6 +11,7 @@ use async_imap::imap_proto::{Outcome, Response, Status};
 use futures_util::FutureExt as _;
 use tokio::io::AsyncWriteExt;
 
+use super::copy_uid::CopyUid;
 use super::said::{bye, shown, throttled};
 use super::sieve::uid_of;
 use super::sieved::Sieved;
@@ -90,6 +91,16 @@ impl Dialogue {
     /// The UID of the message that an error came with, where that is known.
     pub(super) fn blamed_uid(&mut self) -> Option<u32> {
         self.unreadable_uid.or_else(|| self.client.get_mut().sieve().current_uid())
+    }
+
+    /// What the server has said of copies since [`forget_copies`](Self::forget_copies).
+    pub(super) fn copies(&mut self) -> Option<CopyUid> {
+        self.client.get_mut().sieve().copies.clone()
+    }
+
+    /// From here on only what comes counts.
+    pub(super) fn forget_copies(&mut self) {
+        self.client.get_mut().sieve().copies = None;
     }
 
     /// Sets the caps of what is to come.

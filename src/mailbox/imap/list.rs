@@ -21,29 +21,52 @@ const NAME_MAX: usize = 1000;
 
 /// The names of all mailboxes that can be selected.
 pub(super) async fn mailboxes(session: &mut ImapSession) -> Result<Vec<String>, MailboxError> {
+    Ok(list(session, "LIST \"\" \"*\"").await?.all.into_iter().collect())
+}
+
+/// Mailboxes by what they are for.
+#[derive(Debug)]
+pub(super) struct Uses {
+    /// Those that the server marks `\Trash`.
+    pub(super) trash: Vec<String>,
+    /// All.
+    pub(super) names: Vec<String>,
+}
+
+/// The mailboxes that the server marks for a use (RFC 6154). Where marks must be asked for and the
+/// server says that they can be, they are; else a plain LIST may have them.
+pub(super) async fn uses(session: &mut ImapSession) -> Result<Uses, MailboxError> {
+    let asks = session.capabilities.has_special_use();
+    let command = if asks { "LIST \"\" \"*\" RETURN (SPECIAL-USE)" } else { "LIST \"\" \"*\"" };
+    let found = list(session, command).await?;
+    Ok(Uses { trash: found.trash, names: found.all.into_iter().collect() })
+}
+
+async fn list(session: &mut ImapSession, command: &str) -> Result<Names, MailboxError> {
     let mut names = Names::default();
     let caps = Caps { literal: 64 << 10, response: 16 << 20 };
-    let done = session.dialogue.run("LIST \"\" \"*\"", caps, |r| names.take(r)).await?;
+    let done = session.dialogue.run(command, caps, |r| names.take(r)).await?;
     done.or_refused("LIST")?;
-    if names.names.len() > MAILBOXES_MAX {
+    if names.all.len() > MAILBOXES_MAX {
         let what = format!("over {MAILBOXES_MAX} mailboxes");
         return Err(NetError::TooMuch { what }.into());
     }
-    session.odd_names = names.odd;
-    Ok(names.names.into_iter().collect())
+    session.odd_names = std::mem::take(&mut names.odd);
+    Ok(names)
 }
 
 #[derive(Debug, Default)]
 struct Names {
-    names: BTreeSet<String>,
+    all: BTreeSet<String>,
     odd: BTreeMap<String, String>,
+    trash: Vec<String>,
 }
 
 impl Names {
     fn take(&mut self, response: &Response<'_>) {
         let Response::MailboxData(MailboxDatum::List(data)) = response else { return };
         // One more than the limit is kept, to tell that it is passed.
-        if self.names.len() > MAILBOXES_MAX || !is_selectable(data) {
+        if self.all.len() > MAILBOXES_MAX || !is_selectable(data) {
             return;
         }
         let wire = data.name.as_ref();
@@ -57,7 +80,10 @@ impl Names {
         if utf7::encode(&name) != wire && !wire.eq_ignore_ascii_case("INBOX") {
             self.odd.entry(name.clone()).or_insert_with(|| wire.to_owned());
         }
-        self.names.insert(name);
+        if data.name_attributes.iter().any(|use_| matches!(use_, NameAttribute::Trash)) {
+            self.trash.push(name.clone());
+        }
+        self.all.insert(name);
     }
 }
 

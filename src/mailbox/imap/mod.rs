@@ -5,14 +5,17 @@
 //! [`sieve`] (size and shape) and async-imap (grammar).
 
 mod capabilities;
+mod copy_uid;
 mod date;
 mod delete;
+mod destination;
 mod dialogue;
 mod fetch;
 mod headers;
 mod list;
 mod listed;
 mod login;
+mod remove;
 mod said;
 mod select;
 mod sieve;
@@ -30,11 +33,12 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use self::capabilities::Capabilities;
+use self::destination::Destination;
 use self::dialogue::{Caps, Dialogue};
 use self::select::Selected;
 use self::windows::Windows;
 use super::{DeleteMail, DeleteOutcome, MailboxError, Opened, Part, ReadMailbox, Recheck};
-use crate::config::{Inbound, Properties};
+use crate::config::{DeleteMode, Inbound, Properties};
 use crate::model::{Delete, DeleteIntent, Fetch, Listed, Listing};
 use crate::net::NetStream;
 
@@ -52,6 +56,11 @@ pub struct ImapSession {
     max_message_size: Option<u64>,
     /// Names on the wire that modified UTF-7 does not lead back to, by the name that we say.
     odd_names: BTreeMap<String, String>,
+    delete_mode: DeleteMode,
+    /// The account's `folders`: no message is moved into one of these.
+    folders: Vec<String>,
+    /// Where messages are moved to, once it is found.
+    destination: Option<Destination>,
     /// What [`open`](ReadMailbox::open) opened, and how far it has been listed.
     open: Option<(Selected, Windows)>,
     /// What the server has selected now.
@@ -71,6 +80,9 @@ impl ImapSession {
             properties: account.properties.clone(),
             max_message_size: account.max_message_size.map(|size| size.0),
             odd_names: BTreeMap::new(),
+            delete_mode: account.delete_mode.clone(),
+            folders: account.folders.clone(),
+            destination: None,
             open: None,
             selected: None,
         }
@@ -104,6 +116,15 @@ impl ReadMailbox for ImapSession {
         parts: &mpsc::Sender<Part>,
     ) -> Result<(), MailboxError> {
         fetch::fetch(self, wanted, parts).await
+    }
+
+    fn can_delete(&self) -> bool {
+        let moves = self.capabilities.has_move();
+        match self.delete_mode {
+            DeleteMode::Expunge => self.capabilities.has_uid_plus(),
+            DeleteMode::Flag => true,
+            DeleteMode::Move(_) | DeleteMode::Trash => moves || self.capabilities.has_uid_plus(),
+        }
     }
 
     async fn quit(mut self) -> Result<(), MailboxError> {

@@ -137,7 +137,7 @@ async fn run(
 }
 
 /// The mailbox as an argument: quoted, in the server's own spelling where that is known.
-fn on_the_wire(session: &ImapSession, mailbox: &str) -> Result<String, MailboxError> {
+pub(super) fn on_the_wire(session: &ImapSession, mailbox: &str) -> Result<String, MailboxError> {
     let wire = match session.odd_names.get(mailbox) {
         Some(wire) => wire.clone(),
         None => utf7::encode(canonical(mailbox)),

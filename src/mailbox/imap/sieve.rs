@@ -12,6 +12,7 @@
 
 use std::ops::Range;
 
+use super::copy_uid::CopyUid;
 use crate::net::NetError;
 
 /// Octets of a line.
@@ -31,6 +32,8 @@ pub(super) struct Sieve {
     response_cap: u64,
     response_octets: u64,
     current_uid: Option<u32>,
+    /// The last COPYUID: imap-proto reads it, but into a type that it doesn't name.
+    pub(super) copies: Option<CopyUid>,
 }
 
 /// What a response is, as far as the sieve minds.
@@ -59,6 +62,7 @@ impl Sieve {
             response_cap: 64 << 20,
             response_octets: 0,
             current_uid: None,
+            copies: None,
         }
     }
 
@@ -129,7 +133,10 @@ impl Sieve {
         match kind {
             Kind::Dropped => self.begin_literal(line, kind)?,
             Kind::Plain => end_plain(line, out),
-            Kind::Text => end_text(line, out),
+            Kind::Text => {
+                self.copies = CopyUid::of_line(line).or_else(|| self.copies.take());
+                end_text(line, out);
+            }
             Kind::Fetch | Kind::List => {
                 let structure = Structure::scan(line, &mut self.depth)?;
                 self.begin_literal(line, kind)?;

@@ -4,6 +4,7 @@ mod deleting;
 mod fetching;
 mod fuzz;
 mod listing;
+mod modes;
 mod starting;
 
 use std::sync::{Arc, Mutex};
@@ -48,6 +49,8 @@ pub(super) fn account() -> Inbound {
         min_age: None,
         max_message_size: None,
         delete: DeleteRule::Never,
+        delete_age_from: crate::config::DeleteAge::Stored,
+        delete_mode: DeleteMode::Expunge,
         delete_max_per_poll: None,
         pop3_no_uidl_download: false,
         connect_timeout: Duration::from_secs(5),

@@ -15,6 +15,7 @@ mod sieve;
 mod transaction;
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -100,6 +101,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ReadMailbox for Pop3Session<S> {
         parts: &mpsc::Sender<Part>,
     ) -> Result<(), MailboxError> {
         self.transaction.fetch(wanted, parts).await
+    }
+
+    fn login_delay(&self) -> Option<Duration> {
+        self.transaction.login_delay()
     }
 
     /// When no DELE was sent, a failing QUIT is no failure: nothing hangs on it.

@@ -88,6 +88,8 @@ fn account() -> Inbound {
         min_age: None,
         max_message_size: None,
         delete: DeleteRule::Never,
+        delete_age_from: crate::config::DeleteAge::Stored,
+        delete_mode: crate::config::DeleteMode::Expunge,
         delete_max_per_poll: None,
         pop3_no_uidl_download: false,
         connect_timeout: Duration::from_secs(5),

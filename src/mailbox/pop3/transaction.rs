@@ -42,6 +42,7 @@ pub(super) struct Transaction<S> {
     max_message_size: Option<u64>,
     maildrop: Option<Maildrop>,
     dele_sent: bool,
+    login_delay: Option<Duration>,
 }
 
 /// A message whose final dot has come, and whether that was its end nobody knows yet: a server
@@ -62,7 +63,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transaction<S> {
             max_message_size: account.max_message_size.map(|size| size.0),
             maildrop: None,
             dele_sent: false,
+            login_delay: capabilities.login_delay,
         }
+    }
+
+    /// CAPA's LOGIN-DELAY.
+    pub(super) fn login_delay(&self) -> Option<Duration> {
+        self.login_delay
     }
 
     /// The session's listing; read from the server when it is first asked for.

@@ -27,6 +27,12 @@ impl Case {
         plan(&self.listing, &self.known, &self.rules, &self.conditions, budget, now())
     }
 
+    fn plan_later(&self, hours: u32) -> Plan {
+        let later = at(i64::from(hours) * HOUR);
+        let mut budget = Budget::of(&self.rules);
+        plan(&self.listing, &self.known, &self.rules, &self.conditions, &mut budget, later)
+    }
+
     fn unlimited(&self) -> Self {
         let rules = Rules {
             batch_max: None,
@@ -50,8 +56,15 @@ impl Case {
         }
     }
 
-    /// What the ledger says after a delete.
+    /// What the ledger says after a delete, by the mode.
     fn delete(&mut self, key: &MessageKey) {
+        if self.rules.delete_mode == DeleteMode::Flag {
+            let Some(KnownState::Stored(copy)) = self.known.get_mut(&key.as_listed()) else {
+                panic!("a mark on a message that is not stored");
+            };
+            (copy.flagged, copy.deleting) = (true, false);
+            return;
+        }
         let listed = self.listed(key);
         let state = KnownState::Deleted {
             key: key.clone(),
@@ -110,9 +123,11 @@ fn state() -> impl Strategy<Value = Option<KnownState>> {
         internal_date,
     });
     let told = (size(), date());
-    let stored = (moment(-40..2), told, any::<bool>(), proptest::bool::weighted(0.9)).prop_map(
-        |(archived_at, (listed_size, internal_date), deleting, delete_ok)| {
-            let copy = StoredCopy { listed_size, internal_date, ..copy(1, 0) };
+    let marks = (any::<bool>(), proptest::bool::weighted(0.9), proptest::bool::weighted(0.2));
+    let received = option::of(moment(-60..4));
+    let stored = (moment(-40..2), told, marks, received).prop_map(
+        |(archived_at, (listed_size, internal_date), (deleting, delete_ok, flagged), received)| {
+            let copy = StoredCopy { listed_size, internal_date, received, flagged, ..copy(1, 0) };
             KnownState::Stored(StoredCopy { archived_at, deleting, delete_ok, ..copy })
         },
     );
@@ -156,7 +171,17 @@ fn rules() -> impl Strategy<Value = Rules> {
         (0..30_u32).prop_map(DeleteRule::AfterDays),
         Just(DeleteRule::AfterDays(0)),
     ];
-    (ages, limits, delete, option::of(1..6_u32)).prop_map(|(ages, limits, delete, brake)| Rules {
+    let how = (
+        prop_oneof![Just(DeleteAge::Stored), Just(DeleteAge::Received)],
+        prop_oneof![
+            3 => Just(DeleteMode::Expunge),
+            1 => Just(DeleteMode::Flag),
+            1 => Just(DeleteMode::Trash),
+            1 => Just(DeleteMode::Move("Done".to_owned())),
+        ],
+    );
+    let all = (ages, limits, delete, option::of(1..6_u32), how);
+    all.prop_map(|(ages, limits, delete, brake, (delete_age_from, delete_mode))| Rules {
         process_after: ages.0,
         ignore_older_than: ages.1,
         min_age: ages.2,
@@ -164,6 +189,8 @@ fn rules() -> impl Strategy<Value = Rules> {
         batch_max_bytes: limits.1,
         max_message_size: limits.2,
         delete,
+        delete_age_from,
+        delete_mode,
         delete_max_per_poll: brake,
     })
 }
@@ -227,7 +254,12 @@ proptest! {
             prop_assert!(case.listing.complete && case.conditions.held.is_none());
             prop_assert!(case.listing.uid_validity.is_some() || case.listing.mailbox.is_none());
             prop_assert!(copy.delete_ok);
-            let age = now().duration_since(copy.archived_at);
+            prop_assert!(!(copy.flagged && case.rules.delete_mode == DeleteMode::Flag));
+            let since = match case.rules.delete_age_from {
+                DeleteAge::Stored => copy.archived_at,
+                DeleteAge::Received => copy.archived_at.min(copy.received.unwrap_or(Timestamp::MAX)),
+            };
+            let age = now().duration_since(since);
             prop_assert!(age.as_secs() >= i64::from(days) * DAY);
             if let (Some(then), Some(now)) = (copy.listed_size, listed.size) {
                 prop_assert_eq!(then, now);
@@ -337,6 +369,32 @@ proptest! {
             }
         }
         prop_assert_eq!(deleted, all);
+    }
+
+    #[test]
+    fn longer_delay_deletes_no_more_and_time_no_less(
+        case in case(), more in 0..40_u32, hours in 0..1000_u32
+    ) {
+        let case = case.unlimited();
+        let mut longer = case.clone();
+        if let DeleteRule::AfterDays(days) = &mut longer.rules.delete {
+            *days += more;
+        }
+        let set = |plan: Plan| deletes(&plan).into_iter().collect::<BTreeSet<_>>();
+        prop_assert!(set(case.plan()).is_superset(&set(longer.plan())));
+        prop_assert!(set(case.plan_later(hours)).is_superset(&set(case.plan())));
+    }
+
+    #[test]
+    fn date_of_receipt_only_brings_deletes_forward_and_never_before_the_storing(case in case()) {
+        let mut stored = case.unlimited();
+        stored.rules.delete_age_from = DeleteAge::Stored;
+        let mut received = stored.clone();
+        received.rules.delete_age_from = DeleteAge::Received;
+        let (stored, received) = (stored.plan(), received.plan());
+        let set = |plan: &Plan| deletes(plan).into_iter().collect::<BTreeSet<_>>();
+        prop_assert!(set(&received).is_superset(&set(&stored)));
+        prop_assert_eq!(fetches(&received), fetches(&stored));
     }
 
     #[test]

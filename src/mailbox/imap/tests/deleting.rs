@@ -19,8 +19,10 @@ fn delete(uid: u32, listed_size: Option<u64>, date: Option<&str>) -> Delete {
             size: 10,
             listed_size,
             internal_date: date.map(|date| date.parse().unwrap()),
+            received: None,
             archived_at: jiff::Timestamp::UNIX_EPOCH,
             deleting: false,
+            flagged: false,
             delete_ok: true,
         },
         why: DeleteReason::Begun,
@@ -35,7 +37,7 @@ fn facts(n: u32, uid: u32, size: u32) -> String {
     )
 }
 
-fn deletes() -> Vec<Delete> {
+pub(super) fn deletes() -> Vec<Delete> {
     [5, 6, 7].map(|uid| delete(uid, Some(10), Some(DATE))).into()
 }
 
@@ -122,7 +124,7 @@ async fn refusal(select: &'static str) -> DeleteRefusal {
 }
 
 #[tokio::test]
-async fn mailbox_that_is_read_only_or_another_is_refused() {
+async fn i02_i27_mailbox_that_is_read_only_or_another_is_refused() {
     assert_eq!(
         refusal("* OK [UIDVALIDITY 7] x\r\nTAG OK [READ-ONLY] x\r\n").await,
         DeleteRefusal::ReadOnly
@@ -141,7 +143,7 @@ async fn mailbox_that_is_read_only_or_another_is_refused() {
 }
 
 #[tokio::test]
-async fn without_uidplus_nothing_is_even_selected() {
+async fn i24_without_uidplus_nothing_is_even_selected() {
     let (mut session, server) = session(9, |command| {
         if command.starts_with("AUTHENTICATE") {
             "TAG OK [CAPABILITY IMAP4rev1 MOVE] in\r\n".to_owned()
@@ -169,9 +171,15 @@ async fn deleted(
 }
 
 #[tokio::test]
-async fn exactly_the_committed_uids_are_deleted() {
+async fn promise_p4_exactly_the_committed_uids_are_deleted() {
     let (result, commands) = deleted(|command| {
-        if command.starts_with("UID SEARCH") { "* SEARCH 7\r\nTAG OK\r\n" } else { "" }.to_owned()
+        match command {
+            "UID SEARCH DELETED" => "* SEARCH 5 6 7 9 40\r\nTAG OK\r\n",
+            "UID SEARCH UID 40" => "* SEARCH 40\r\nTAG OK\r\n",
+            search if search.starts_with("UID SEARCH") => "* SEARCH 7\r\nTAG OK\r\n",
+            _ => "",
+        }
+        .to_owned()
     })
     .await;
     let outcome = result.unwrap();
@@ -180,13 +188,19 @@ async fn exactly_the_committed_uids_are_deleted() {
     assert_eq!(outcome.refused[0].0, 1007);
     assert_eq!(
         commands,
-        ["UID STORE 5:7,9 +FLAGS.SILENT (\\Deleted)", "UID EXPUNGE 5:7,9", "UID SEARCH UID 5:7,9"]
+        [
+            "UID STORE 5:7,9 +FLAGS.SILENT (\\Deleted)",
+            "UID SEARCH DELETED",
+            "UID EXPUNGE 5:7,9",
+            "UID SEARCH UID 5:7,9",
+            "UID SEARCH UID 40"
+        ]
     );
 }
 
 #[tokio::test]
-async fn refused_store_or_expunge_ends_the_attempt() {
-    for (refused, last) in [("UID STORE", 1), ("UID EXPUNGE", 2)] {
+async fn i25_refused_store_or_expunge_ends_the_attempt() {
+    for (refused, last) in [("UID STORE", 1), ("UID EXPUNGE", 3)] {
         for status in ["NO [READ-ONLY]", "BAD"] {
             let (result, commands) = deleted(move |command| {
                 if command.starts_with(refused) {

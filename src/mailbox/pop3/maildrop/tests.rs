@@ -30,8 +30,10 @@ fn delete(unique_id: &str, occurrence: u32, number: u32, listed_size: Option<u64
         size: 10,
         listed_size,
         internal_date: None,
+        received: None,
         archived_at: Timestamp::UNIX_EPOCH,
         deleting: false,
+        flagged: false,
         delete_ok: true,
     };
     Delete { key: key(unique_id, occurrence), number, copy, why: DeleteReason::Begun }

@@ -40,6 +40,8 @@ fn delete(unique_id: &str, number: u32) -> Delete {
         archived_at: Timestamp::UNIX_EPOCH,
         deleting: true,
         delete_ok: true,
+        received: None,
+        flagged: false,
     };
     Delete { key: key(unique_id), number, copy, why: DeleteReason::Begun }
 }

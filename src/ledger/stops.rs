@@ -1,0 +1,55 @@
+//! What a person must end: an account that rests after refused logins, and stopped deletes.
+
+use jiff::Timestamp;
+use rusqlite::params;
+use serde::Serialize;
+
+use super::error::{LedgerError, sqlite};
+use super::tx::{Tx, millis};
+
+/// Why and since when an account's deletes are stopped.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct DeleteStop {
+    /// The words.
+    pub why: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// What [`Tx::resume`] ended.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Resumed {
+    /// Refused logins that kept it at rest.
+    pub refused_logins: u32,
+    /// Why its deletes were stopped.
+    pub delete_stop: Option<String>,
+}
+
+impl Tx<'_> {
+    /// Stops an account's deletes until [`resume`](Self::resume).
+    pub fn stop_deletes(
+        &self,
+        account: &str,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        self.account_id(account)?;
+        let sql = "UPDATE account SET delete_stop = ?2, delete_stop_at = ?3 WHERE name = ?1";
+        let row = params![account, why, millis(now)];
+        self.db.execute(sql, row).map_err(sqlite("stop deletes"))?;
+        Ok(())
+    }
+
+    /// Ends what keeps an account from being polled or deleted in until a person has looked:
+    /// refused logins, and stopped deletes. Says what there was.
+    pub fn resume(&self, account: &str) -> Result<Resumed, LedgerError> {
+        let Some(before) = self.account(account)? else { return Ok(Resumed::default()) };
+        let sql = "UPDATE account SET auth_failures = 0, auth_mark = '', retry_at = NULL,
+            delete_stop = '', delete_stop_at = NULL WHERE name = ?1";
+        self.db.execute(sql, [account]).map_err(sqlite("resume an account"))?;
+        Ok(Resumed {
+            refused_logins: before.state.auth_failures,
+            delete_stop: before.delete_stop.map(|stop| stop.why),
+        })
+    }
+}

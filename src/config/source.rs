@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_utf8_names_its_line() {
+    fn g07_what_is_not_utf8_names_its_line() {
         let problem =
             Source::from_octets(&Path::new("x").into(), b"a = 1\nb = \"\xe9\"\n".to_vec());
         let problem = problem.unwrap_err();

@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn another_ledger_another_root_or_an_old_copy_does_not_fit() {
+    fn g04_another_ledger_another_root_or_an_old_copy_does_not_fit() {
         let bound = marker(Some(Uuid::from_u128(2)), 4);
         for other in [
             identity(Some(3), Some(1), 9),

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_environment_is_bare_and_stdin_empty() {
+    async fn a11_the_environment_is_bare_and_stdin_empty() {
         let seen =
             shell("env | cut -d= -f1 | grep -v '^PWD$\\|^SHLVL$\\|^_$' | tr '\\n' ' '").await;
         assert_eq!(seen.as_deref(), Ok("PATH "));
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failing_command_shows_nothing_it_printed() {
+    async fn a11_a_failing_command_shows_nothing_it_printed() {
         let fault = shell("echo hunter2; echo hunter2 >&2; exit 3").await.unwrap_err();
         assert_eq!(fault.to_string(), "it ended with exit code 3");
         let missing = run(&["/nonexistent/pass".to_owned()], &[]).await.unwrap_err();
@@ -158,13 +158,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_flood_is_cut() {
+    async fn a11_a_flood_is_cut() {
         let fault = shell("yes hunter2 | head -c 1000000").await.unwrap_err();
         assert_eq!(fault, SecretFault::TooLong);
     }
 
     #[tokio::test]
-    async fn a_command_that_hangs_is_killed_with_its_children() {
+    async fn a11_a_command_that_hangs_is_killed_with_its_children() {
         let dir = tempfile::tempdir().unwrap();
         let mark = dir.path().join("alive");
         let script = format!("(sleep 2.5; touch {}) & sleep 60", mark.display());

@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn exactly_one_newline_is_dropped() {
+    fn a10_exactly_one_newline_is_dropped() {
         assert_eq!(text(b"hunter2").as_deref(), Ok("hunter2"));
         assert_eq!(text(b"hunter2\n").as_deref(), Ok("hunter2"));
         assert_eq!(text(b"hunter2\r\n").as_deref(), Ok("hunter2"));
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_long_and_binary_files_are_no_secrets() {
+    fn a10_empty_long_and_binary_files_are_no_secrets() {
         assert_eq!(text(b""), Err(SecretFault::Empty));
         assert_eq!(text(b"\n"), Err(SecretFault::Empty));
         assert_eq!(text(b"caf\xe9"), Err(SecretFault::NotText));
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_others_can_read_is_refused_with_the_chmod_line() {
+    fn a10_a_file_that_others_can_read_is_refused_with_the_chmod_line() {
         assert!(with(b"p", 0o440).is_ok());
         for mode in [0o644, 0o604, 0o602] {
             let Err(SecretFault::Unsafe { hint, .. }) = with(b"p", mode) else {
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_and_fifos_are_refused_without_waiting() {
+    fn a10_folders_and_fifos_are_refused_without_waiting() {
         let dir = tempfile::tempdir().unwrap();
         assert!(matches!(read(dir.path()), Err(SecretFault::Unsafe { .. })));
         let fifo = dir.path().join("fifo");

@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_would_end_a_command_is_refused_unseen() {
+    async fn a09_what_would_end_a_command_is_refused_unseen() {
         for text in ["a\rDELE 1", "hunter2\n", "a\0"] {
             let error = resolve_text(&SecretSpec::Text(text.into())).await.unwrap_err();
             assert_eq!(error.fault, SecretFault::ControlCharacter);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::support::{Delivery, Dovecot, Site, as_sent, crlf, messages, sample, stored_octets};
 
 #[test]
-fn renamed_account_keeps_its_copies_and_fetches_only_what_is_new() {
+fn g03_renamed_account_keeps_its_copies_and_fetches_only_what_is_new() {
     let dovecot = Dovecot::start();
     let first = messages(4);
     for message in &first {

@@ -29,7 +29,7 @@ fn wait_for_record(site: &Site, config: &Path, code: &str, count: usize) -> Valu
 }
 
 #[test]
-fn second_instance_is_refused_by_state_folder_and_by_archive_root() {
+fn d16_second_instance_is_refused_by_state_folder_and_by_archive_root() {
     let dovecot = Dovecot::start();
     dovecot.deliver("u1", &sample("one", 100));
     let account = every_second(&dovecot.account("imap", "tls", "u1"));
@@ -55,7 +55,7 @@ fn second_instance_is_refused_by_state_folder_and_by_archive_root() {
 }
 
 #[test]
-fn reload_takes_a_good_config_whole_and_refuses_a_bad_one() {
+fn g08_g09_reload_takes_a_good_config_whole_and_refuses_a_bad_one() {
     let dovecot = Dovecot::start();
     let account = |user: &str| every_second(&dovecot.account("imap", "tls", user));
     let mut site = Site::new(&[("a", account("u1"))]);
@@ -109,7 +109,7 @@ fn reload_takes_a_good_config_whole_and_refuses_a_bad_one() {
 }
 
 #[test]
-fn daemon_that_is_told_to_stop_in_the_middle_of_a_poll_leaves_nothing_half_done() {
+fn d18_daemon_that_is_told_to_stop_in_the_middle_of_a_poll_leaves_nothing_half_done() {
     let dovecot = Dovecot::start();
     let messages = messages(250);
     for user in ["u1", "u2"] {
@@ -142,7 +142,7 @@ fn daemon_that_is_told_to_stop_in_the_middle_of_a_poll_leaves_nothing_half_done(
 }
 
 #[test]
-fn daemon_that_waits_for_a_silent_server_stops_when_told_to() {
+fn d18_daemon_that_waits_for_a_silent_server_stops_when_told_to() {
     let dovecot = Dovecot::start();
     dovecot.deliver("u1", &sample("one", 100));
     for (protocol, port, words) in [
@@ -182,4 +182,27 @@ fn account_that_fails_delays_no_other() {
         });
     }
     assert_eq!(daemon.stop(Duration::from_secs(8)).code, 0);
+}
+
+#[test]
+fn d19_every_way_to_end_it_ends_it_and_a_pause_costs_nothing() {
+    let dovecot = Dovecot::start();
+    let site = Site::new(&[("a", every_second(&dovecot.account("imap", "tls", "u1")))]);
+    for signals in [&[Signal::INT][..], &[Signal::TERM, Signal::TERM], &[Signal::TERM]] {
+        let daemon = site.spawn(&["run"]);
+        std::thread::sleep(Duration::from_millis(1_500));
+        for signal in signals {
+            daemon.signal(*signal);
+        }
+        assert_eq!(daemon.wait(SOON).code, 0, "{signals:?}");
+    }
+    let daemon = site.spawn(&["run"]);
+    std::thread::sleep(Duration::from_millis(1_500));
+    daemon.signal(Signal::STOP);
+    dovecot.deliver("u1", &sample("while it slept", 100));
+    std::thread::sleep(Duration::from_secs(3));
+    daemon.signal(Signal::PIPE);
+    daemon.signal(Signal::CONT);
+    wait_for_stored(&site, 1);
+    assert_eq!(daemon.stop(SOON).code, 0);
 }

@@ -41,7 +41,7 @@ fn numbered(n: usize) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_due_goes_on_its_day_and_nothing_else_does() {
+fn d17_promise_p3_what_is_due_goes_on_its_day_and_nothing_else_does() {
     let dovecot = Dovecot::start();
     let users = [("imap", "u1"), ("pop3", "u2")];
     // Numbers from 90 on are skipped by age and never stored.
@@ -93,7 +93,7 @@ fn what_is_due_goes_on_its_day_and_nothing_else_does() {
 }
 
 #[test]
-fn deletes_without_uidplus_wait_and_are_counted() {
+fn i24_deletes_without_uidplus_wait_and_are_counted() {
     let options = Options { imap_capability: Some("IMAP4rev1"), ..Options::default() };
     let dovecot = Dovecot::start_with(&options);
     for message in messages(4) {
@@ -121,7 +121,7 @@ fn deletes_without_uidplus_wait_and_are_counted() {
 }
 
 #[test]
-fn new_uid_validity_deletes_nothing_at_first_and_everything_due_later() {
+fn i01_new_uid_validity_deletes_nothing_at_first_and_everything_due_later() {
     let messages = messages(10);
     let dovecot = Dovecot::start();
     for message in &messages {
@@ -146,7 +146,7 @@ fn new_uid_validity_deletes_nothing_at_first_and_everything_due_later() {
 }
 
 #[test]
-fn altered_copies_keep_their_mail_on_the_server_and_hold_up_no_other() {
+fn d11_promise_p3_altered_copies_keep_their_mail_on_the_server_and_hold_up_no_other() {
     let dovecot = Dovecot::start();
     for user in ["u1", "u2"] {
         for n in 0..4 {
@@ -265,4 +265,34 @@ fn without_a_delete_rule_a_maildrop_is_never_told_to_delete() {
         assert!(!said.iter().any(|line| line.to_uppercase().starts_with("DELE")), "{said:?}");
         assert_eq!(dovecot.pop3_client("u1").uidl().len(), 7);
     }
+}
+
+/// Years ahead, then back again, then a machine without a clock: nothing goes, mail still comes.
+#[test]
+fn d17_clock_that_jumps_by_years_deletes_nothing() {
+    let dovecot = Dovecot::start();
+    let relay = Relay::to(dovecot.imap);
+    let account = loopback_account("imap", "none", relay.port, "u1");
+    let site = Site::new(&[("a", account + "delete_read = true\ndelete_after_days = 14\n")]);
+    let poll_at = |time: &str| {
+        let variables = ["env", "FAKETIME_DONT_FAKE_MONOTONIC=1", "NO_FAKE_STAT=1"];
+        let output =
+            site.cli_below(&[&variables[..], &["faketime", "-f", time]].concat(), &["poll"]);
+        assert_eq!(output.code, 0, "{time}: {output:?}");
+    };
+    let mut n = 0;
+    dovecot.deliver("u1", &numbered(n));
+    site.poll();
+    for time in ["+3650d", "+3650d", "+3650d", "-3650d", "-3650d", "-3650d", "@1970-01-02 00:00:00"]
+    {
+        n += 1;
+        dovecot.deliver("u1", &numbered(n));
+        poll_at(time);
+        assert_eq!(site.stored().len(), n + 1, "{time}: mail still comes");
+    }
+    assert_eq!(on_server(&dovecot, "u1").len(), n + 1);
+    let said = relay.commands().join("\n");
+    assert!(!said.contains("STORE") && !said.contains("EXPUNGE"), "{said}");
+    let doubts = site.log().iter().filter(|r| r["code"] == "clock-doubt").count();
+    assert!(doubts >= 3, "{doubts}");
 }

@@ -239,7 +239,8 @@ fn message_that_breaks_off_in_its_middle_is_not_stored_and_comes_whole_later() {
 }
 
 #[test]
-fn refused_login_is_not_repeated_before_its_time_unless_a_person_asks_or_the_secret_changes() {
+fn a08_i29_refused_login_is_not_repeated_before_its_time_unless_a_person_asks_or_the_secret_changes()
+ {
     let dovecot = good_server();
     for (protocol, port, word) in
         [("imap", dovecot.imap, "AUTHENTICATE "), ("pop3", dovecot.pop3, "PASS ")]

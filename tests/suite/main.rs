@@ -34,5 +34,6 @@ mod layers;
 mod log_codes;
 mod poll;
 mod readme;
+mod resting;
 mod samples;
 mod support;

@@ -51,7 +51,7 @@ fn plan_shows_what_a_poll_would_do_and_changes_nothing() {
 }
 
 #[test]
-fn only_what_is_stored_is_deleted_and_others_deleted_mail_stays() {
+fn promise_p4_only_what_is_stored_is_deleted_and_others_deleted_mail_stays() {
     let dovecot = dovecot_with(&messages(5));
     dovecot.deliver_as("u1", &sample("old", 100), &Delivery::default().aged(DAY * 30));
     let young = Delivery::default().aged(Duration::from_mins(1));
@@ -73,7 +73,7 @@ fn only_what_is_stored_is_deleted_and_others_deleted_mail_stays() {
 }
 
 #[test]
-fn server_without_uidplus_is_never_told_to_delete() {
+fn i24_server_without_uidplus_is_never_told_to_delete() {
     let options = Options { imap_capability: Some("IMAP4rev1"), ..Options::default() };
     let dovecot = Dovecot::start_with(&options);
     dovecot.deliver("u1", &sample("stays", 100));
@@ -191,7 +191,7 @@ fn connection_lost_anywhere_loses_nothing() {
 }
 
 #[test]
-fn lost_answer_to_quit_neither_loses_nor_doubles() {
+fn pop08_lost_answer_to_quit_neither_loses_nor_doubles() {
     let messages = messages(4);
     let dovecot = dovecot_with(&messages);
     let relay = Relay::to(dovecot.pop3);

@@ -138,7 +138,7 @@ fn plaintext_that_is_meant_is_taken() {
 }
 
 #[test]
-fn a_byte_order_mark_and_crlf_are_no_obstacle() {
+fn g07_a_byte_order_mark_and_crlf_are_no_obstacle() {
     let text =
         format!("[archive]\nroot = \"/\"\n{}", account("debug = true")).replace('\n', "\r\n");
     let loaded = load_text(&format!("\u{feff}{text}"), Path::new("/x.toml"), now());

@@ -17,6 +17,11 @@ const ONE: &[(&str, u32, &[&str])] = &[
     ("port = 65536", 8, &["from 1 to 65535"]),
     ("port = 1.5", 8, &["port = 1.5", "whole number"]),
     ("delete_after_days = 3", 8, &["delete_after_days", "delete_read = true"]),
+    ("delete_read = true\ndelete_after_days = -1", 9, &["from 0 to 36500"]),
+    ("delete_read = true\ndelete_after_days = 9999999", 9, &["from 0 to 36500"]),
+    ("delete_read = true\ndelete_max_per_poll = 0", 9, &["let nothing through"]),
+    ("batch_max = 18446744073709551616", 8, &["out of range"]),
+    ("poll_interval = \"0s\"", 8, &["too short"]),
     ("delete_mode = \"trash\"", 8, &["`delete_mode` needs `delete_read = true`"]),
     ("delete_age_from = \"received\"", 8, &["`delete_age_from` needs"]),
     ("delete_read = true\ndelete_mode = \"shred\"", 9, &["`\"expunge\"`", "`\"move:FOLDER\"`"]),
@@ -62,7 +67,7 @@ const ONE: &[(&str, u32, &[&str])] = &[
 ];
 
 #[test]
-fn each_mistake_in_an_account_has_one_error_at_its_line() {
+fn g01_g05_each_mistake_in_an_account_has_one_error_at_its_line() {
     for (lines, line, words) in ONE {
         let loaded = check(&account(lines));
         let error = the_error(&loaded);
@@ -243,7 +248,7 @@ const WARNINGS: &[(&str, &[&str])] = &[
 ];
 
 #[test]
-fn what_is_odd_but_possible_is_warned_of() {
+fn g05_what_is_odd_but_possible_is_warned_of() {
     for (lines, words) in WARNINGS {
         let warning = the_warning(&check(&account(lines)));
         for word in *words {
@@ -253,7 +258,7 @@ fn what_is_odd_but_possible_is_warned_of() {
 }
 
 #[test]
-fn all_mistakes_of_a_file_are_told_at_once_in_order() {
+fn g01_all_mistakes_of_a_file_are_told_at_once_in_order() {
     let mut text = String::new();
     for (n, (lines, _, _)) in ONE.iter().enumerate() {
         text.push_str(
@@ -269,7 +274,7 @@ fn all_mistakes_of_a_file_are_told_at_once_in_order() {
 }
 
 #[test]
-fn a_syntax_error_hides_nothing_else() {
+fn g10_a_syntax_error_hides_nothing_else() {
     let text = format!("{}[inbound.two]\nhost = = \"x\"\nbatch_maks = 1\n", account("enabled = 1"));
     let loaded = check(&text);
     let out = printed(&loaded);
@@ -279,7 +284,7 @@ fn a_syntax_error_hides_nothing_else() {
 }
 
 #[test]
-fn a_syntax_error_quotes_no_password() {
+fn g10_a_syntax_error_quotes_no_password() {
     for line in [
         "password = \"hunter2",
         "password = hunter2",
@@ -314,14 +319,14 @@ fn a_broken_header_shows_no_password_behind_it() {
 }
 
 #[test]
-fn an_account_twice_in_a_file_is_one_error_at_the_second_header() {
+fn g01_an_account_twice_in_a_file_is_one_error_at_the_second_header() {
     let loaded = check(&format!("{}{}", account(""), account("")));
     let error = the_error(&loaded);
     assert!(error.contains("`one` is defined twice") && error.contains(":9:10"), "{error}");
 }
 
 #[test]
-fn both_halves_of_an_account_may_not_stand_twice() {
+fn g01_both_halves_of_an_account_may_not_stand_twice() {
     let text = "[account.one]\nuser = \"u\"\npassword = \"p\"\n[account.one.inbound]\nprotocol = \"imap\"\nhost = \"h.example\"\n";
     let error = the_error(&check(&format!("{text}{}", account(""))));
     assert!(error.contains("defined twice") && error.contains("postrider.toml:"), "{error}");
@@ -341,7 +346,7 @@ fn maildrop_can_only_be_told_to_remove_mail() {
 }
 
 #[test]
-fn two_accounts_on_one_mailbox_are_refused_when_one_deletes() {
+fn g02_two_accounts_on_one_mailbox_are_refused_when_one_deletes() {
     let two = |lines: &str| account(lines).replace("inbound.one", "inbound.two");
     let text = format!("{}{}", account("port = 143\nencryption = \"starttls\""), two(""));
     assert!(the_warning(&check(&text)).contains("stored twice"));

@@ -51,7 +51,7 @@ fn other(name: &str) -> String {
 }
 
 #[test]
-fn globs_are_read_sorted_and_only_with_their_suffix() {
+fn g07_globs_are_read_sorted_and_only_with_their_suffix() {
     let site = Site::new("[\"conf.d/*.toml\", \"none.d/*.toml\"]", "");
     for name in ["b", "a"] {
         site.file(&format!("conf.d/{name}.toml"), other(name));
@@ -66,7 +66,7 @@ fn globs_are_read_sorted_and_only_with_their_suffix() {
 }
 
 #[test]
-fn a_literal_include_must_be_there() {
+fn g07_a_literal_include_must_be_there() {
     let site = Site::new("[\"missing.toml\"]", "");
     let error = the_error(&site.load());
     assert!(error.contains("missing.toml") && error.contains("postrider.toml:1:12"), "{error}");
@@ -95,7 +95,7 @@ fn included_files_hold_accounts_only_and_include_nothing() {
 }
 
 #[test]
-fn include_loops_end() {
+fn g07_include_loops_end() {
     let site = Site::new("[\"postrider.toml\"]", "");
     assert!(the_error(&site.load()).contains("can't include itself"));
     let site = Site::new("[\"*.toml\"]", "");
@@ -128,14 +128,14 @@ fn a_bad_file_hides_no_problem_of_the_others() {
 }
 
 #[test]
-fn a_main_file_that_cannot_be_read_is_one_error() {
+fn g07_a_main_file_that_cannot_be_read_is_one_error() {
     let loaded = load(Path::new("/nonexistent/postrider.toml"), now());
     assert!(the_error(&loaded).contains("/nonexistent/postrider.toml"));
     assert_eq!(loaded.count(Severity::Error), 1);
 }
 
 #[test]
-fn a_config_with_a_password_is_for_its_owner_alone() {
+fn g06_a_config_with_a_password_is_for_its_owner_alone() {
     let site = Site::new("[]", "");
     site.mode("postrider.toml", 0o644);
     let error = the_error(&site.load());
@@ -156,7 +156,7 @@ fn a_config_with_a_password_is_for_its_owner_alone() {
 }
 
 #[test]
-fn a_foreign_group_may_not_read_inline_passwords() {
+fn g06_a_foreign_group_may_not_read_inline_passwords() {
     let site = Site::new("[]", "");
     let file = site.path("postrider.toml");
     if std::os::unix::fs::chown(&file, None, Some(12_345)).is_err() {
@@ -168,7 +168,7 @@ fn a_foreign_group_may_not_read_inline_passwords() {
 }
 
 #[test]
-fn secret_files_are_checked_relative_to_their_config() {
+fn a10_secret_files_are_checked_relative_to_their_config() {
     let secret = "password = { file = \"secret\" }";
     let tables = other("two").replace("password = \"hunter2\"", secret);
     let site = Site::new("[]", &tables);

@@ -13,7 +13,7 @@ fn is_known(name: &str) -> bool {
 
 proptest! {
     #[test]
-    fn unknown_keys_are_never_accepted(name in "[a-zA-Z0-9_-]{1,24}") {
+    fn g01_unknown_keys_are_never_accepted(name in "[a-zA-Z0-9_-]{1,24}") {
         prop_assume!(!is_known(&name));
         let loaded = check(&account(&format!("{name} = 1")));
         prop_assert!(loaded.config.is_none());
@@ -22,20 +22,20 @@ proptest! {
     }
 
     #[test]
-    fn unknown_tables_are_never_accepted(name in "[a-z_]{1,24}") {
+    fn g01_unknown_tables_are_never_accepted(name in "[a-z_]{1,24}") {
         prop_assume!(!["daemon", "log", "notices", "archive", "defaults", "inbound", "outbound", "oauth", "account"].contains(&name.as_str()));
         let loaded = check(&format!("[{name}]\n{}", account("")));
         prop_assert!(loaded.config.is_none());
     }
 
     #[test]
-    fn no_text_causes_a_panic(text in "(?s).{0,400}") {
+    fn g10_no_text_causes_a_panic(text in "(?s).{0,400}") {
         let loaded = load_text(&text, Path::new("/x.toml"), now());
         prop_assert!(loaded.count(Severity::Error) > 0 || loaded.config.is_some());
     }
 
     #[test]
-    fn no_damage_to_a_config_causes_a_panic(at in 0_usize..600, with in "[\\[\\]{}=\"'.,#\n\\\\a-c0-9]{0,6}", cut in 0_usize..20) {
+    fn g10_no_damage_to_a_config_causes_a_panic(at in 0_usize..600, with in "[\\[\\]{}=\"'.,#\n\\\\a-c0-9]{0,6}", cut in 0_usize..20) {
         let text = format!("[archive]\nroot = \"/\"\n{}{}", account("properties.imap.fetch_chunk = \"1MiB\""), account("process_after = 2026-01-01").replace("one", "two"));
         let at = at.min(text.len());
         let end = at.saturating_add(cut).min(text.len());

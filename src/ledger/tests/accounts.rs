@@ -11,7 +11,7 @@ const MINUTE: i64 = 60;
 const HOUR: i64 = 3600;
 
 #[test]
-fn clock_is_doubted_after_a_jump_and_not_after_a_reboot_or_a_nap() {
+fn d17_clock_is_doubted_after_a_jump_and_not_after_a_reboot_or_a_nap() {
     let before = mark(0, 1000, "a");
     for (name, now, doubt) in [
         ("an hour passed", mark(HOUR, 1000 + HOUR, "a"), false),
@@ -31,7 +31,7 @@ fn clock_is_doubted_after_a_jump_and_not_after_a_reboot_or_a_nap() {
 }
 
 #[test]
-fn three_polls_of_each_account_are_held_after_a_jump() {
+fn d17_three_polls_of_each_account_are_held_after_a_jump() {
     let mut book = Book::new();
     for name in ["one", "two"] {
         assert!(!book.write(|tx| tx.take_clock_hold(name)).unwrap());
@@ -52,7 +52,7 @@ fn three_polls_of_each_account_are_held_after_a_jump() {
 }
 
 #[test]
-fn looks_at_the_clock_outlive_the_process() {
+fn d17_looks_at_the_clock_outlive_the_process() {
     let temp = tempfile::tempdir().unwrap();
     for (look, doubt) in [(mark(0, 1000, "a"), false), (mark(9 * HOUR, 1001, "a"), true)] {
         let mut db = open::open(temp.path()).unwrap();

@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn words_that_ask_for_patience_are_known() {
+    fn i30_words_that_ask_for_patience_are_known() {
         for text in [
             "[UNAVAILABLE] Temporary authentication failure",
             "[LIMIT] too many connections",
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn time_of_a_suggested_backoff_is_read() {
+    fn i30_time_of_a_suggested_backoff_is_read() {
         let text = "Request is throttled. Suggested Backoff Time: 299962 milliseconds";
         let Some(MailboxError::Throttled { after, .. }) = throttled(text) else { panic!() };
         assert_eq!(after, Some(Duration::from_millis(299_962)));

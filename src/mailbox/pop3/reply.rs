@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_of_a_login_are_told_apart() {
+    fn pop17_refusals_of_a_login_are_told_apart() {
         for line in ["-ERR [AUTH] invalid", "-ERR no", "-ERR", "-ERR [AUTH] locked", "-ERR [X] no"]
         {
             assert!(matches!(refused(line), MailboxError::Credentials { .. }), "{line}");

@@ -239,7 +239,7 @@ proptest! {
     }
 
     #[test]
-    fn every_delete_has_all_its_proofs(case in case()) {
+    fn promise_p3_every_delete_has_all_its_proofs(case in case()) {
         let DeleteRule::AfterDays(days) = case.rules.delete else {
             prop_assert!(case.plan().delete.is_empty());
             return Ok(());

@@ -109,7 +109,7 @@ fn sasl_response() -> String {
 }
 
 #[tokio::test]
-async fn login_quotes_what_it_sends() {
+async fn a09_login_quotes_what_it_sends() {
     let mut account = account();
     account.user = "a \"b\" c\\d".to_owned();
     let (wire, server) = Server::start("* OK [CAPABILITY IMAP4rev1] hi\r\n", |command| {
@@ -121,7 +121,7 @@ async fn login_quotes_what_it_sends() {
 }
 
 #[tokio::test]
-async fn refused_credentials_are_tried_once() {
+async fn a08_refused_credentials_are_tried_once() {
     for said in ["[AUTHENTICATIONFAILED] no", "[AUTHORIZATIONFAILED] no", "[EXPIRED] no", "no"] {
         let greeting = format!("* OK [CAPABILITY {CAPABILITIES}] hello\r\n");
         let (result, commands) =
@@ -136,7 +136,7 @@ async fn refused_credentials_are_tried_once() {
 }
 
 #[tokio::test]
-async fn busy_server_is_not_the_credentials_fault() {
+async fn i30_busy_server_is_not_the_credentials_fault() {
     for said in ["[UNAVAILABLE] x", "[LIMIT] too many connections", "[INUSE] x", "[OVERQUOTA] x"] {
         let greeting = format!("* OK [CAPABILITY {CAPABILITIES}] hello\r\n");
         let (result, _) = start(&account(), &greeting, move |_| format!("TAG NO {said}\r\n")).await;

@@ -70,7 +70,7 @@ async fn sasl_plain_goes_in_two_steps_when_the_server_wants_it_or_it_is_long() {
 }
 
 #[tokio::test]
-async fn blanks_and_utf8_go_as_they_are() {
+async fn a09_blanks_and_utf8_go_as_they_are() {
     let account = Inbound { user: "d\u{f6} e".to_owned(), ..account() };
     let steps: [Step<'_>; 3] =
         [CAPA, ("USER d\u{f6} e", b"+OK\r\n"), ("PASS p \u{e9} ", b"+OK\r\n")];
@@ -78,7 +78,7 @@ async fn blanks_and_utf8_go_as_they_are() {
 }
 
 #[tokio::test]
-async fn what_ends_a_line_is_never_sent() {
+async fn a09_what_ends_a_line_is_never_sent() {
     for password in ["a\r\nDELE 1", "a\nb", "a\0b"] {
         let result = login_as(&account(), password, b"", &[]).await;
         assert_eq!(code(result), "auth-no-mechanism");

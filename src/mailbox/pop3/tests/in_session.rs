@@ -338,7 +338,7 @@ async fn without_uidl_messages_may_be_named_by_their_hash() {
 }
 
 #[tokio::test]
-async fn only_proven_messages_are_deleted_and_only_by_quit() {
+async fn pop10_pop11_only_proven_messages_are_deleted_and_only_by_quit() {
     let steps: [Step<'_>; 5] = [
         UIDL,
         LIST,
@@ -363,7 +363,7 @@ async fn only_proven_messages_are_deleted_and_only_by_quit() {
 }
 
 #[tokio::test]
-async fn failing_quit_matters_only_behind_a_dele() {
+async fn pop08_pop09_failing_quit_matters_only_behind_a_dele() {
     for reply in [b"-ERR some deleted messages not removed\r\n".as_slice(), b"", b"+O"] {
         session_with(&account(), &[("QUIT", reply)], async |session| {
             session.quit().await.unwrap();

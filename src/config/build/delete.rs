@@ -44,6 +44,7 @@ impl Builder<'_> {
                 None => DeleteMode::Expunge,
             },
         };
+        self.gmail(view, &mode, rule);
         if mode == DeleteMode::Expunge || rule == DeleteRule::Never {
             return mode;
         }
@@ -61,7 +62,32 @@ impl Builder<'_> {
         }
         mode
     }
+
+    /// Gmail's folders are labels: one message is in several, and who removes it from a folder
+    /// takes that label off, by Gmail's default.
+    fn gmail(&mut self, view: &View<'_>, mode: &DeleteMode, rule: DeleteRule) {
+        let host = view.text("host").unwrap_or_default();
+        if !matches!(host.as_str(), "imap.gmail.com" | "imap.googlemail.com") {
+            return;
+        }
+        let folders = view.list("folders");
+        let all = GMAIL_ALL.iter().find(|name| polled(&folders, name));
+        if let Some(all) = all.filter(|_| polled(&folders, "INBOX")) {
+            let what = format!("`INBOX` and `{all}` hold the same mail: it is stored twice");
+            let problem = Problem::warning(what).hint(format!("add `\"!{all}\"` to `folders`"));
+            self.report_at(view, "folders", problem);
+        }
+        if *mode == DeleteMode::Expunge && rule != DeleteRule::Never {
+            let what =
+                "Gmail takes the removal from a folder for archiving: the mail stays in All Mail";
+            let hint = "write `delete_mode = \"trash\"`, unless that is meant";
+            self.report_at(view, "delete_read", Problem::warning(what).hint(hint));
+        }
+    }
 }
+
+/// Gmail's folder with every message.
+const GMAIL_ALL: [&str; 2] = ["[Gmail]/All Mail", "[Google Mail]/All Mail"];
 
 /// What the age of a stored message is counted from.
 pub(super) fn delete_age(view: &View<'_>) -> DeleteAge {

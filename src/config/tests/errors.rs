@@ -333,6 +333,19 @@ fn g01_both_halves_of_an_account_may_not_stand_twice() {
 }
 
 #[test]
+fn i41_labels_of_gmail_are_warned_of() {
+    let gmail = |lines: &str| account(lines).replace("imap.example.org", "imap.gmail.com");
+    assert!(check(&gmail("folders = [\"INBOX\", \"Work\"]")).problems.is_empty());
+    for folders in ["folders = [\"*\"]", "folders = [\"INBOX\", \"[Gmail]/All Mail\"]"] {
+        assert!(the_warning(&check(&gmail(folders))).contains("the same mail"), "{folders}");
+    }
+    let warning = the_warning(&check(&gmail("delete_read = true")));
+    assert!(warning.contains("archiving") && warning.contains("\"trash\""), "{warning}");
+    let trash = gmail("delete_read = true\ndelete_mode = \"trash\"");
+    assert!(check(&trash).problems.is_empty());
+}
+
+#[test]
 fn maildrop_can_only_be_told_to_remove_mail() {
     let pop3 = |text: &str| text.replace("\"imap\"", "\"pop3\"");
     let own = pop3(&account("delete_read = true\ndelete_mode = \"trash\""));

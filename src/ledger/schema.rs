@@ -141,3 +141,24 @@ pub(super) fn version(db: &Connection) -> Result<i64, LedgerError> {
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     if found > known { Err(LedgerError::Newer { found, known }) } else { Ok(found) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d15_ledger_of_the_first_version_keeps_its_rows_and_gets_the_new_columns() {
+        let mut db = Connection::open_in_memory().unwrap();
+        db.execute_batch(MIGRATIONS[0]).unwrap();
+        db.pragma_update(None, "user_version", 1).unwrap();
+        db.execute("INSERT INTO account (name, auth_failures) VALUES ('a', 3)", []).unwrap();
+        migrate(&mut db).unwrap();
+        assert_eq!(usize::try_from(version(&db).unwrap()).unwrap(), MIGRATIONS.len());
+        let sql = "SELECT auth_failures, delete_stop, delete_stop_at FROM account";
+        let row: (u32, String, Option<i64>) =
+            db.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+        assert_eq!(row, (3, String::new(), None));
+        db.prepare("SELECT delete_how, flagged_at FROM message").unwrap();
+        migrate(&mut db).unwrap();
+    }
+}

@@ -195,6 +195,31 @@ fn cut_at_any_command_mail_is_moved_or_marked_once() {
     }
 }
 
+/// Without MOVE the copy comes first: cut behind it, the destination may have mail twice, never
+/// not at all, and the archive has it once.
+#[test]
+fn i24_copy_that_is_cut_before_its_expunge_loses_nothing() {
+    for word in ["UID COPY", "UID STORE", "UID EXPUNGE"] {
+        for act in [Act::Cut, Act::CutAnswer] {
+            let dovecot = server(Some("IMAP4rev1 UIDPLUS"));
+            let relay = Relay::to(dovecot.imap);
+            let site = site(&relay, "delete_mode = \"move:Done\"\n");
+            relay.set_fault(When::ClientSays(word), act);
+            site.cli(&["poll", "a"]);
+            relay.heal();
+            for _ in 0..2 {
+                site.cli(&["poll", "a"]);
+            }
+            let when = format!("{act:?} at {word}");
+            let moved = dovecot.imap_client("u1").list("Done");
+            let distinct: BTreeSet<Vec<u8>> = moved.into_iter().map(|m| m.body).collect();
+            assert_eq!(distinct, all(), "{when}");
+            assert!(bodies(&dovecot, "INBOX").is_empty(), "{when}");
+            assert_eq!(stored_octets(&site), as_sent(&messages(5)), "{when}");
+        }
+    }
+}
+
 /// Killed at each step that touches the disk, the intent and the fact of a delete among them.
 #[test]
 fn d01_killed_at_any_step_mail_is_moved_or_marked_once() {

@@ -101,6 +101,8 @@ fn placing((key, staged): (MessageKey, Staged)) -> Placing {
         sha256: staged.sha256,
         json_sha256: staged.json_sha256,
         size: staged.size,
+        header: None,
+        alone: true,
         listed_size: Some(staged.size),
         internal_date: None,
         received: Timestamp::UNIX_EPOCH,

@@ -4,6 +4,7 @@
 //! `POSTRIDER_STEP` says what happens where: `kill@17` kills the process before its 17th step,
 //! `eio@17` and `enospc@17` fail that step once, `enospc@17+` that step and all later ones.
 //! `POSTRIDER_BATCH` bounds the messages of one commit, so that a small mailbox has several.
+//! `POSTRIDER_PARSE_ABORT` is a text: a message that holds it aborts the process when it is parsed.
 
 /// Passes one step of the durable sequence.
 #[cfg(not(debug_assertions))]
@@ -19,8 +20,13 @@ pub fn batch(wanted: usize) -> usize {
     wanted
 }
 
+/// Passes the moment before a message is parsed.
+#[cfg(not(debug_assertions))]
+#[inline]
+pub fn parse(_octets: &[u8]) {}
+
 #[cfg(debug_assertions)]
-pub use debug::{batch, pass, passed};
+pub use debug::{batch, parse, pass, passed};
 
 #[cfg(debug_assertions)]
 mod debug {
@@ -78,6 +84,19 @@ mod debug {
         static LIMIT: OnceLock<Option<usize>> = OnceLock::new();
         let read = || std::env::var("POSTRIDER_BATCH").ok().and_then(|text| text.parse().ok());
         LIMIT.get_or_init(read).map_or(wanted, |limit| wanted.min(limit))
+    }
+
+    /// Passes the moment before a message is parsed: one that holds the text of
+    /// `POSTRIDER_PARSE_ABORT` ends the process.
+    #[expect(clippy::disallowed_methods, reason = "tests steer a debug build by its environment")]
+    pub fn parse(octets: &[u8]) {
+        static POISON: OnceLock<Option<String>> = OnceLock::new();
+        let poison = POISON.get_or_init(|| std::env::var("POSTRIDER_PARSE_ABORT").ok());
+        if let Some(poison) = poison
+            && memchr::memmem::find(octets, poison.as_bytes()).is_some()
+        {
+            std::process::abort();
+        }
     }
 
     fn read(text: &str) -> Option<Order> {

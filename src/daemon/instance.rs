@@ -5,7 +5,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rustix::fs::FlockOperation;
 
@@ -121,6 +121,7 @@ impl Instance {
             ledger,
             clock: Clock,
             redactor,
+            configured: Arc::new(Mutex::new(config.inbound.keys().cloned().collect())),
             allow_network_root: config.archive.allow_network_root,
         };
         Ok(Self { tools, _lock: lock })

@@ -5,7 +5,7 @@
 //! the next message border, and new ones begin.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -62,6 +62,8 @@ impl Scheduler {
 
     /// Starts and ends tasks so that they are those of the config; others go on undisturbed.
     pub(super) fn apply(&mut self, config: &Config) {
+        let names = config.inbound.keys().cloned().collect();
+        *self.tools.configured.lock().unwrap_or_else(PoisonError::into_inner) = names;
         let enabled =
             |name: &AccountName| config.inbound.get(name).is_some_and(|inbound| inbound.enabled);
         let gone: Vec<AccountName> =

@@ -17,6 +17,10 @@ pub struct MailboxRow {
     pub id: MailboxId,
     /// Decoded name; empty for a maildrop.
     pub name: String,
+    /// Whose mailbox its messages are keyed by: protocol, user and host; empty if not known.
+    pub origin: String,
+    /// Messages were being parsed when the process died.
+    pub crashed: bool,
     /// UIDVALIDITY that its messages are keyed by.
     pub uid_validity: Option<u32>,
     /// The last complete listing.
@@ -61,7 +65,7 @@ impl Tx<'_> {
         name: &str,
     ) -> Result<Option<MailboxRow>, LedgerError> {
         let sql = "SELECT mailbox.id, mailbox.name, uid_validity, uid_next, message_count,
-            highest_modseq, rules, listed_at, wake_at
+            highest_modseq, rules, listed_at, wake_at, origin, parsing
             FROM mailbox JOIN account ON account.id = mailbox.account_id
             WHERE account.name = ?1 AND mailbox.name = ?2";
         self.db.query_row(sql, [account, name], read).optional().map_err(sqlite("read a mailbox"))
@@ -72,6 +76,63 @@ impl Tx<'_> {
         let sql = "UPDATE mailbox SET uid_validity = ?2, listed_at = NULL WHERE id = ?1";
         self.db.execute(sql, params![id.0, value]).map_err(sqlite("set UIDVALIDITY"))?;
         Ok(())
+    }
+
+    /// Sets whose mailbox the messages are keyed by from now on.
+    pub fn set_origin(&self, id: MailboxId, origin: &str) -> Result<(), LedgerError> {
+        let sql = "UPDATE mailbox SET origin = ?2 WHERE id = ?1";
+        self.db.execute(sql, params![id.0, origin]).map_err(sqlite("set whose mailbox it is"))?;
+        Ok(())
+    }
+
+    /// Records whether the server has a mailbox, if the ledger knows it.
+    pub fn set_missing(&self, account: &str, name: &str, is: bool) -> Result<(), LedgerError> {
+        let sql = "UPDATE mailbox SET missing = ?3 WHERE name = ?2 AND missing <> ?3
+            AND account_id = (SELECT id FROM account WHERE name = ?1)";
+        let set = self.db.execute(sql, params![account, name, is]);
+        set.map_err(sqlite("record a missing mailbox"))?;
+        Ok(())
+    }
+
+    /// The account's mailboxes that are not polled any more, or that the server has no more: one
+    /// that is new may be such a one under another name.
+    pub fn former_mailboxes(
+        &self,
+        account: &str,
+        polled: &[String],
+    ) -> Result<Vec<MailboxId>, LedgerError> {
+        let act = || sqlite("read mailboxes");
+        let sql = "SELECT mailbox.id, mailbox.name, missing FROM mailbox
+            JOIN account ON account.id = mailbox.account_id WHERE account.name = ?1
+            ORDER BY mailbox.id";
+        let mut get = self.db.prepare_cached(sql).map_err(act())?;
+        let mut rows = get.query([account]).map_err(act())?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().map_err(act())? {
+            let (name, missing): (String, bool) =
+                (row.get(1).map_err(act())?, row.get(2).map_err(act())?);
+            if missing || !polled.contains(&name) {
+                found.push(MailboxId(row.get(0).map_err(act())?));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Accounts under other names that have stored mail of the same server and user, the latest
+    /// first; empty when the account has mailboxes of its own.
+    pub fn namesakes(&self, account: &str, origin: &str) -> Result<Vec<String>, LedgerError> {
+        let act = || sqlite("look for the account's mail");
+        let sql = "SELECT DISTINCT account.name FROM mailbox
+            JOIN account ON account.id = mailbox.account_id
+            WHERE origin = ?2 AND account.name <> ?1
+            AND NOT EXISTS (SELECT 1 FROM mailbox AS own JOIN account AS self
+                ON self.id = own.account_id WHERE self.name = ?1)
+            AND EXISTS (SELECT 1 FROM message WHERE message.mailbox_id = mailbox.id
+                AND state IN ('archived', 'deleting', 'deleted'))
+            ORDER BY account.id DESC";
+        let mut get = self.db.prepare_cached(sql).map_err(act())?;
+        let rows = get.query_map([account, origin], |row| row.get(0)).map_err(act())?;
+        rows.collect::<Result<_, _>>().map_err(act())
     }
 
     /// Records a complete listing.
@@ -118,6 +179,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<MailboxRow> {
     Ok(MailboxRow {
         id: MailboxId(row.get("id")?),
         name: row.get("name")?,
+        origin: row.get("origin")?,
+        crashed: row.get("parsing")?,
         uid_validity: row.get("uid_validity")?,
         facts,
     })

@@ -27,7 +27,7 @@ use crate::model::{Delete, DeleteIntent};
 pub use accounts::{AccountRow, AccountState, ClockMark, LastError};
 pub use error::LedgerError;
 pub use mailboxes::{MailboxFacts, MailboxId, MailboxRow};
-pub use messages::{Counts, DueBefore, HeldMessage, Placing, PlacingRow, Rekeyed, Restated};
+pub use messages::{Begun, Counts, DueBefore, HeldMessage, Placing, PlacingRow, Rekeyed, Restated};
 pub use open::{Identity, LEDGER_FILE};
 pub use stops::{DeleteStop, Resumed};
 pub use tx::Tx;
@@ -82,15 +82,22 @@ impl Ledger {
         T: Send + 'static,
         F: FnOnce(&Tx<'_>) -> Result<T, LedgerError> + Send + 'static,
     {
-        self.call(move |db| {
-            let tx = db
-                .transaction_with_behavior(TransactionBehavior::Immediate)
-                .map_err(error::sqlite(act))?;
-            let done = job(&Tx::new(&tx))?;
-            tx.commit().map_err(error::sqlite(act))?;
-            Ok(done)
-        })
-        .await
+        self.call(move |db| in_transaction(db, act, job)).await
+    }
+
+    /// The same from a thread of its own, outside the runtime: waits for the commit.
+    pub fn write_blocking<T, F>(&self, act: &'static str, job: F) -> Result<T, LedgerError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Tx<'_>) -> Result<T, LedgerError> + Send + 'static,
+    {
+        let (done, result) = oneshot::channel();
+        let job: Job = Box::new(move |db| {
+            // A caller that is gone has no use for the result.
+            drop(done.send(in_transaction(db, act, job)));
+        });
+        self.jobs.blocking_send(job).map_err(|_| LedgerError::Gone)?;
+        result.blocking_recv().map_err(|_| LedgerError::Gone)?
     }
 
     /// Reads in one snapshot.
@@ -145,6 +152,18 @@ impl Ledger {
         self.jobs.send(job).await.map_err(|_| LedgerError::Gone)?;
         result.await.map_err(|_| LedgerError::Gone)?
     }
+}
+
+fn in_transaction<T>(
+    db: &mut Connection,
+    act: &'static str,
+    job: impl FnOnce(&Tx<'_>) -> Result<T, LedgerError>,
+) -> Result<T, LedgerError> {
+    let tx =
+        db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(error::sqlite(act))?;
+    let done = job(&Tx::new(&tx))?;
+    tx.commit().map_err(error::sqlite(act))?;
+    Ok(done)
 }
 
 #[cfg(test)]

@@ -112,6 +112,22 @@ ALTER TABLE message ADD COLUMN flagged_at INTEGER;
 -- deletes of the account are off until a person resumes them, and why
 ALTER TABLE account ADD COLUMN delete_stop TEXT NOT NULL DEFAULT '';
 ALTER TABLE account ADD COLUMN delete_stop_at INTEGER;
+-- whose mailbox its messages are keyed by: protocol, user and host; empty before version 2
+ALTER TABLE mailbox ADD COLUMN origin TEXT NOT NULL DEFAULT '';
+-- the server had no such mailbox when it was last asked for
+ALTER TABLE mailbox ADD COLUMN missing INTEGER NOT NULL DEFAULT 0;
+-- fetching was begun and has not come to its end: after a crash its messages are suspects
+ALTER TABLE mailbox ADD COLUMN parsing INTEGER NOT NULL DEFAULT 0;
+-- of the header section, where it has a Message-ID: finds the copy again without its content
+ALTER TABLE message ADD COLUMN header_sha256 BLOB;
+-- the key may mean another message by now: server, user or unique-ids have changed
+ALTER TABLE message ADD COLUMN doubtful INTEGER NOT NULL DEFAULT 0;
+-- left the server without us
+ALTER TABLE message ADD COLUMN left_server INTEGER NOT NULL DEFAULT 0;
+-- parses of this message alone that the process did not survive
+ALTER TABLE message ADD COLUMN parse_marks INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX message_facts ON message (mailbox_id, listed_size) WHERE header_sha256 IS NOT NULL;
+CREATE INDEX message_doubtful ON message (mailbox_id) WHERE doubtful = 1;
 ",
 ];
 

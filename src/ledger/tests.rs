@@ -71,6 +71,8 @@ fn copy_of(key: &MessageKey, content: u8) -> Placing {
         sha256: Sha256([content; 32]),
         json_sha256: Sha256([200; 32]),
         size: 900,
+        header: None,
+        alone: true,
         listed_size: Some(901),
         internal_date: Some(at(-60)),
         received: at(-60),
@@ -80,7 +82,7 @@ fn copy_of(key: &MessageKey, content: u8) -> Placing {
 
 /// Brings a message into a state, the way that polls do; its row.
 fn put(tx: &Tx<'_>, id: MailboxId, key: &MessageKey, state: &str) -> Result<i64, LedgerError> {
-    tx.begin_fetch(id, std::slice::from_ref(key), at(0))?;
+    tx.begin_fetch(id, std::slice::from_ref(key), false, at(0))?;
     let open = tx.open_messages(id)?;
     let (row, _) = open.into_iter().find(|(_, open)| open == key).unwrap();
     let rows = [row];
@@ -182,10 +184,10 @@ async fn reader_sees_what_was_committed_and_never_half_of_it() {
         let writer = writer.clone();
         async move {
             let done = writer.write("fetch", move |tx| {
-                tx.begin_fetch(id, &[imap(7, 1)], at(0))?;
+                tx.begin_fetch(id, &[imap(7, 1)], false, at(0))?;
                 begun.send(()).unwrap();
                 looked.recv().unwrap();
-                tx.begin_fetch(id, &[imap(7, 2)], at(0))
+                tx.begin_fetch(id, &[imap(7, 2)], false, at(0))
             });
             done.await.unwrap();
         }
@@ -212,10 +214,11 @@ async fn two_writers_wait_for_each_other() {
     assert_eq!(one.identity(), two.identity());
     let id = one.write("add", |tx| tx.mailbox("box", "INBOX")).await.unwrap().id;
     for n in 0..40 {
-        let fetch = move |uid| move |tx: &Tx<'_>| tx.begin_fetch(id, &[imap(7, uid)], at(0));
+        let fetch = move |uid| move |tx: &Tx<'_>| tx.begin_fetch(id, &[imap(7, uid)], false, at(0));
         let both = (one.write("fetch", fetch(n)), two.write("fetch", fetch(n)));
         let (a, b) = tokio::join!(both.0, both.1);
-        assert_eq!((a.unwrap(), b.unwrap()), (vec![at(0)], vec![at(0)]));
+        let begun = Begun { first_seen: at(0), suspect: false, deaths: 0 };
+        assert_eq!((a.unwrap(), b.unwrap()), (vec![begun], vec![begun]));
     }
     let failures = one.write("hold", move |tx| tx.hold(id, &imap(7, 39), "c", "why")).await;
     assert_eq!(failures.unwrap(), 1);

@@ -33,10 +33,25 @@ pub const CODES: &[Code] = &[
         remedy: "See the error before it. A changed secret or config ends the rest.",
     },
     Code {
+        code: "account-moved",
+        level: Level::Warning,
+        cause: "The account's `protocol`, `host` or `user` changed. Stored messages are matched by \
+                facts and content; nothing is deleted in this poll, and later only what its \
+                content has proven.",
+        remedy: "Nothing, if the change was meant.",
+    },
+    Code {
         code: "account-recovered",
         level: Level::Info,
         cause: "The account works again after failed polls.",
         remedy: "Nothing.",
+    },
+    Code {
+        code: "account-renamed",
+        level: Level::Error,
+        cause: "A new account polls the server and user of one that the config doesn't have any \
+                more: all its mail would be stored again.",
+        remedy: "Add the line of the hint (`renamed_from`), or give the old account its name back.",
     },
     Code {
         code: "account-resumed",
@@ -308,8 +323,8 @@ pub const CODES: &[Code] = &[
     Code {
         code: "message-changed",
         level: Level::Warning,
-        cause: "Messages of a maildrop are listed with another size than when they were stored: the \
-                server may have given their unique-ids to others. They are neither fetched nor \
+        cause: "Messages that share a unique-id are listed with another size than when they were \
+                stored: the server may have given it to others. They are neither fetched nor \
                 deleted.",
         remedy: "Look at them with a mail program; a server that reuses unique-ids (RFC 1939) needs a fix.",
     },
@@ -322,7 +337,8 @@ pub const CODES: &[Code] = &[
     Code {
         code: "message-restated",
         level: Level::Debug,
-        cause: "The server tells another size or date of a stored message; its content is the same.",
+        cause: "A message that could be another one was fetched, and its content is that of the \
+                stored copy.",
         remedy: "Nothing.",
     },
     Code {
@@ -330,6 +346,13 @@ pub const CODES: &[Code] = &[
         level: Level::Warning,
         cause: "The server gave a message no body, or another than asked for. It is tried again.",
         remedy: "Look at the message with a mail program, if it stays so.",
+    },
+    Code {
+        code: "parse-skipped",
+        level: Level::Warning,
+        cause: "The program died twice while it parsed this message. It is stored as `message.eml`, \
+                without being taken apart.",
+        remedy: "Report it, with the message if that may be shown.",
     },
     Code {
         code: "poll-deadline",
@@ -364,8 +387,8 @@ pub const CODES: &[Code] = &[
     Code {
         code: "rekeyed",
         level: Level::Debug,
-        cause: "Messages got new UIDs on the server; the stored ones were recognised by their \
-                content.",
+        cause: "Messages got new identities on the server; the stored ones were recognised by \
+                facts or content.",
         remedy: "Nothing.",
     },
     Code {
@@ -499,16 +522,23 @@ pub const CODES: &[Code] = &[
     Code {
         code: "uid-reused",
         level: Level::Warning,
-        cause: "The server gave the UID of a stored message to another one under the same UIDVALIDITY. \
-                The new one is archived beside the old.",
-        remedy: "Nothing at once; the server breaks IMAP (RFC 9051), its index may have been lost.",
+        cause: "The server gave the UID or unique-id of a stored message to another one. The new one \
+                is archived beside the old.",
+        remedy: "Nothing at once; on IMAP the server breaks RFC 9051, its index may have been lost.",
     },
     Code {
         code: "uidvalidity-changed",
         level: Level::Warning,
         cause: "The mailbox was made anew on the server: all UIDs changed. Nothing is deleted in \
                 this poll.",
-        remedy: "Nothing; messages that are stored already are recognised by their content.",
+        remedy: "Nothing; messages that are stored already are recognised by facts and content.",
+    },
+    Code {
+        code: "unique-ids-changed",
+        level: Level::Warning,
+        cause: "Most unique-ids of a maildrop are new, though there are as many messages as before: \
+                the server was moved or restored. Nothing is deleted in this poll.",
+        remedy: "Nothing; messages that are stored already are recognised by facts and content.",
     },
 ];
 

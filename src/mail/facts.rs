@@ -100,6 +100,8 @@ pub enum WarningCode {
     CharsetUnknown,
     /// More decoded octets than allowed; the rest is only in `message.eml`.
     DecodedTruncated,
+    /// The message has no octets at all.
+    Empty,
     /// The transfer encoding is not known: kept as sent.
     EncodingUnknown,
     /// A header field holds 8-bit octets that are not UTF-8; they were replaced.
@@ -110,6 +112,8 @@ pub enum WarningCode {
     NestingTooDeep,
     /// The parser failed: only header facts are known.
     ParseFailed,
+    /// The program died while it parsed the message: nothing was taken out of it.
+    ParseSkipped,
     /// More parts or files than allowed; the rest is only in `message.eml`.
     PartsTruncated,
     /// Quoted-printable with an `=` that encodes nothing.

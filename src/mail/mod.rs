@@ -20,6 +20,9 @@ mod tests;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use jiff::Timestamp;
+use sha2::Digest;
+
+use crate::model::Sha256;
 
 pub use self::facts::{Attachment, Facts, Limits, Mailbox, Warning, WarningCode};
 
@@ -64,6 +67,39 @@ pub fn received_date(octets: &[u8]) -> Option<Timestamp> {
         let header = header::header_of(octets, Limits::default().header, &mut warnings);
         header::received_date(header)
     })?
+}
+
+/// Octets of a header section that its fingerprint is made of.
+const FINGERPRINTED: usize = 64 << 10;
+
+/// A digest that tells a message from others without its content: of its header section, as far
+/// as it goes into 64 KiB. `None` where there is no Message-ID: too much would look alike.
+///
+/// `octets` may hold more than the header section.
+pub fn fingerprint(octets: &[u8]) -> Option<Sha256> {
+    let octets = octets.get(..FINGERPRINTED).unwrap_or(octets);
+    let blank = |text: &[u8]| memchr::memmem::find(octets, text);
+    let end = [blank(b"\r\n\r\n"), blank(b"\n\n")].into_iter().flatten().min();
+    let header = octets.get(..end.unwrap_or(octets.len()))?.trim_ascii_end();
+    let named = fields::fields(header)
+        .any(|field| field.is("Message-ID") && !field.body.trim_ascii().is_empty());
+    named.then(|| Sha256(sha2::Sha256::digest(header).into()))
+}
+
+/// The facts of a message that is not parsed, as the program has died of it.
+pub fn unparsed() -> Facts<'static> {
+    let detail = "the program died while it parsed this message; it is stored as it came";
+    warned(WarningCode::ParseSkipped, detail)
+}
+
+/// The facts of a message without an octet.
+pub fn empty() -> Facts<'static> {
+    warned(WarningCode::Empty, "the server announced and sent no octet")
+}
+
+fn warned(code: WarningCode, detail: &str) -> Facts<'static> {
+    let warnings = vec![Warning { code, detail: detail.to_owned() }];
+    Facts { warnings, ..Facts::default() }
 }
 
 /// Runs a parser that must not take the process with it; `None` when it panicked.

@@ -24,7 +24,12 @@ pub(crate) struct FakeServer {
 
 #[derive(Debug, Default)]
 pub(crate) struct State {
+    /// 0: the server gives none.
     pub(crate) uid_validity: u32,
+    /// A POP3 maildrop: messages are named by their unique-ids, and have no dates.
+    pub(crate) maildrop: bool,
+    /// Name of the only mailbox; empty is INBOX.
+    pub(crate) mailbox: String,
     pub(crate) messages: BTreeMap<u32, FakeMessage>,
     pub(crate) commands: Vec<String>,
     pub(crate) no_uid_plus: bool,
@@ -42,11 +47,13 @@ pub(crate) struct FakeMessage {
     pub(crate) internal_date: Timestamp,
     /// The size that the server states, if not the real one.
     pub(crate) told_size: Option<u64>,
+    /// Of a maildrop's message; empty: its number stands for it.
+    pub(crate) unique_id: String,
 }
 
 impl FakeMessage {
     fn new(octets: &[u8], internal_date: Timestamp) -> Self {
-        Self { octets: octets.to_vec(), internal_date, told_size: None }
+        Self { octets: octets.to_vec(), internal_date, told_size: None, unique_id: String::new() }
     }
 
     fn size(&self) -> u64 {
@@ -111,17 +118,24 @@ impl FakeServer {
 
 impl ReadMailbox for FakeSession {
     async fn mailboxes(&mut self) -> Result<Vec<String>, MailboxError> {
-        Ok(vec!["INBOX".to_owned()])
+        Ok(vec![self.server.with(|state| state.mailbox().to_owned())])
     }
 
     async fn open(&mut self, mailbox: &str) -> Result<Opened, MailboxError> {
         self.next = 1;
-        self.opened = self.server.with(|state| {
+        let exists = self.server.with(|state| {
             state.commands.push(format!("open {mailbox}"));
+            state.mailbox() == mailbox
+        });
+        if !exists {
+            let (mailbox, said) = (mailbox.to_owned(), "NONEXISTENT".to_owned());
+            return Err(MailboxError::NoMailbox { mailbox, said });
+        }
+        self.opened = self.server.with(|state| {
             let last = state.messages.last_key_value().map_or(0, |(uid, _)| *uid);
             Opened {
-                uid_validity: Some(state.uid_validity),
-                uid_next: Some(last.saturating_add(1)),
+                uid_validity: state.uid_validity(),
+                uid_next: (!state.maildrop).then(|| last.saturating_add(1)),
                 exists: u32::try_from(state.messages.len()).unwrap_or(u32::MAX),
                 highest_modseq: state.modseq,
             }
@@ -131,7 +145,8 @@ impl ReadMailbox for FakeSession {
 
     async fn next_window(&mut self) -> Result<Option<Listing>, MailboxError> {
         let first = self.next;
-        if first > 1 && first >= self.opened.uid_next.unwrap_or(0) {
+        let last = self.server.with(|s| s.messages.last_key_value().map_or(0, |(uid, _)| *uid));
+        if first > 1 && first > last {
             return Ok(None);
         }
         Ok(Some(self.server.with(|state| {
@@ -139,19 +154,20 @@ impl ReadMailbox for FakeSession {
             let last = first.saturating_add(state.window.saturating_sub(1));
             self.next = last.saturating_add(1);
             let listed = state.messages.range(first..=last).map(|(uid, message)| Listed {
-                key: key(state.uid_validity, *uid),
+                key: state.key(*uid),
                 number: *uid,
+                alone: state.is_alone(message),
                 size: Some(message.size()),
-                internal_date: Some(message.internal_date),
-                received: Some(Received {
+                internal_date: (!state.maildrop).then_some(message.internal_date),
+                received: (!state.maildrop).then_some(Received {
                     at: message.internal_date,
                     basis: ReceivedBasis::InternalDate,
                 }),
                 flags: Vec::new(),
             });
             Listing {
-                mailbox: Some("INBOX".to_owned()),
-                uid_validity: Some(state.uid_validity),
+                mailbox: (!state.maildrop).then(|| state.mailbox().to_owned()),
+                uid_validity: state.uid_validity(),
                 range: (first, last),
                 messages: listed.collect(),
                 complete: true,
@@ -160,7 +176,16 @@ impl ReadMailbox for FakeSession {
     }
 
     async fn headers(&mut self, wanted: &[Listed]) -> Result<Vec<Option<Bytes>>, MailboxError> {
-        Ok(wanted.iter().map(|_| None).collect())
+        Ok(self.server.with(|state| {
+            state.commands.push(format!("headers {}", wanted.len()));
+            let header = |listed: &Listed| {
+                let octets = &state.messages.get(&listed.number)?.octets;
+                let end =
+                    memchr::memmem::find(octets, b"\r\n\r\n").map_or(0, |at| at.saturating_add(4));
+                Some(Bytes::copy_from_slice(octets.get(..end)?))
+            };
+            wanted.iter().map(header).collect()
+        }))
     }
 
     async fn fetch(
@@ -207,14 +232,15 @@ impl DeleteMail for FakeSession {
             if state.no_uid_plus {
                 return Recheck::Refused(DeleteRefusal::NoUidPlus);
             }
-            if uid_validity != Some(state.uid_validity) {
+            if uid_validity != state.uid_validity() {
                 return Recheck::Refused(DeleteRefusal::UidValidityChanged);
             }
             let verdict = |delete: &Delete| match state.messages.get(&delete.number) {
                 None => Verdict::Gone,
                 Some(found)
                     if Some(found.size()) != delete.copy.listed_size
-                        || Some(found.internal_date) != delete.copy.internal_date =>
+                        || (!state.maildrop
+                            && Some(found.internal_date) != delete.copy.internal_date) =>
                 {
                     Verdict::Changed
                 }
@@ -240,6 +266,38 @@ impl DeleteMail for FakeSession {
     }
 }
 
-fn key(uid_validity: u32, uid: u32) -> MessageKey {
-    MessageKey::Imap { mailbox: "INBOX".to_owned(), uid_validity, uid, generation: 0 }
+impl State {
+    fn mailbox(&self) -> &str {
+        match self.mailbox.as_str() {
+            _ if self.maildrop => "",
+            "" => "INBOX",
+            name => name,
+        }
+    }
+
+    fn uid_validity(&self) -> Option<u32> {
+        Some(self.uid_validity).filter(|value| *value > 0 && !self.maildrop)
+    }
+
+    /// The key that is listed for a message.
+    fn key(&self, number: u32) -> MessageKey {
+        let (mailbox, uid_validity) = (self.mailbox().to_owned(), self.uid_validity);
+        if !self.maildrop {
+            return MessageKey::Imap { mailbox, uid_validity, uid: number, generation: 0 };
+        }
+        let unique_id = |number: u32, message: &FakeMessage| match message.unique_id.as_str() {
+            "" => number.to_string(),
+            name => name.to_owned(),
+        };
+        let own = self.messages.get(&number).map(|message| unique_id(number, message));
+        let own = own.unwrap_or_default();
+        let before = self.messages.range(..number).filter(|(n, m)| unique_id(**n, m) == own);
+        let occurrence = u32::try_from(before.count()).unwrap_or(0);
+        MessageKey::Pop3 { unique_id: own, occurrence }
+    }
+
+    fn is_alone(&self, message: &FakeMessage) -> bool {
+        let same = |other: &&FakeMessage| other.unique_id == message.unique_id;
+        message.unique_id.is_empty() || self.messages.values().filter(same).count() == 1
+    }
 }

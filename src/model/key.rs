@@ -35,7 +35,8 @@ pub enum MessageKey {
     Pop3 {
         /// UIDL's unique-id, verbatim.
         unique_id: String,
-        /// The n-th message with this unique-id in one listing; counts from 0.
+        /// The n-th message with this unique-id, in one listing or one after the other; counts
+        /// from 0.
         occurrence: u32,
     },
 }
@@ -108,6 +109,29 @@ impl MessageKey {
             *old = generation;
         }
         key
+    }
+
+    /// How many messages had this identity from the server before, as far as the key tells.
+    pub fn turn(&self) -> u32 {
+        match self {
+            Self::Imap { generation, .. } => *generation,
+            Self::Pop3 { occurrence, .. } => *occurrence,
+        }
+    }
+
+    /// The key with another [`turn`](Self::turn).
+    #[must_use]
+    pub fn with_turn(&self, to: u32) -> Self {
+        let mut key = self.clone();
+        let (Self::Imap { generation: turn, .. } | Self::Pop3 { occurrence: turn, .. }) = &mut key;
+        *turn = to;
+        key
+    }
+
+    /// The key of the next message that the server gives the same identity.
+    #[must_use]
+    pub fn next(&self) -> Self {
+        self.with_turn(self.turn().saturating_add(1))
     }
 
     /// The UID, for IMAP.

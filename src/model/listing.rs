@@ -28,6 +28,9 @@ pub struct Listed {
     pub key: MessageKey,
     /// POP3 message number in this session (RFC 1939 §4), never stored; the UID for IMAP.
     pub number: u32,
+    /// No other message of the mailbox is listed under the same identity: false for a unique-id
+    /// that several messages share.
+    pub alone: bool,
     /// Octets as the server states them: RFC822.SIZE or LIST. A hint: Exchange is known to lie.
     pub size: Option<u64>,
     /// IMAP's INTERNALDATE, UTC; `None` for POP3 or when it can't be read.

@@ -4,6 +4,7 @@
 
 mod delete;
 mod harmless;
+mod identity;
 mod key;
 mod listing;
 mod plan;
@@ -13,6 +14,7 @@ mod stored;
 
 pub use delete::{DeleteIntent, Deleting};
 pub use harmless::{harmless_json, is_harmful};
+pub use identity::{Former, Sighting};
 pub use key::{FOLDER_SUFFIX_LEN, ID_LEN, MessageId, MessageKey};
 pub use listing::{Listed, Listing, Received, ReceivedBasis};
 pub use plan::{

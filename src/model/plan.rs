@@ -31,6 +31,9 @@ pub struct Fetch {
     /// POP3 message number or IMAP UID.
     #[serde(skip)]
     pub number: u32,
+    /// No other message of the mailbox is listed under the same identity.
+    #[serde(skip)]
+    pub alone: bool,
     /// Listed octets; a hint.
     pub size: Option<u64>,
     /// The server's INTERNALDATE.
@@ -45,20 +48,30 @@ pub struct Fetch {
     pub why: FetchReason,
 }
 
+impl Fetch {
+    /// Whether other messages had its identity before, whose copies may have its content.
+    pub fn is_beside(&self) -> bool {
+        self.alone && self.key.turn() > 0
+    }
+}
+
 /// Why a message is fetched.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(tag = "code", rename_all = "kebab-case")]
 pub enum FetchReason {
     /// The ledger doesn't know it.
     New,
+    /// Its delete is due, and only its content can prove that it is the message that was stored.
+    Proof,
     /// An earlier attempt failed and its time has come again.
     Retry {
         /// Attempts so far.
         attempts: u32,
     },
-    /// The server gave the UID of a stored message to another one, under the same UIDVALIDITY.
+    /// The server gave the UID or unique-id of a stored message to another one, as far as can be
+    /// told.
     Reused {
-        /// Of the new message; counts from 1.
+        /// Of the new message (the occurrence of a unique-id); counts from 1.
         generation: u32,
     },
 }
@@ -195,8 +208,12 @@ pub enum KeepReason {
 pub enum DeletesHeld {
     /// The wall clock disagrees with the boot clock.
     ClockDoubt,
+    /// Its copy is empty: the server may never have shown the message.
+    Empty,
     /// The identity must be proven first (after a re-key or a rebuild).
     Identity,
+    /// Server, user or unique-ids of the account changed in this poll.
+    IdentityChanged,
     /// The listing is not complete.
     IncompleteListing,
     /// The root is on a network file system and `allow_network_root` is off.
@@ -216,6 +233,8 @@ impl DeletesHeld {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ClockDoubt => "the clock jumped",
+            Self::Empty => "the copy is empty",
+            Self::IdentityChanged => "the account's server, user or unique-ids changed",
             Self::Identity => "its identity must be proven first",
             Self::IncompleteListing => "the listing is not complete",
             Self::NetworkRoot => "the archive root is on a network file system",
@@ -233,6 +252,9 @@ pub struct LeftOver {
     /// Identity.
     #[serde(flatten)]
     pub key: MessageKey,
+    /// POP3 message number or IMAP UID.
+    #[serde(skip)]
+    pub number: u32,
     /// Why.
     #[serde(rename = "reason")]
     pub why: LeftOverReason,

@@ -33,6 +33,17 @@ pub enum KnownState {
         /// Not before this moment.
         retry_at: Timestamp,
     },
+    /// The key was a message's before the account's server, user or unique-ids changed: what it
+    /// means now is not known.
+    Other {
+        /// Identity, with its generation.
+        key: MessageKey,
+    },
+    /// Its copy is about to be placed; what became of it is settled at the next poll.
+    Placing {
+        /// Identity, with its generation.
+        key: MessageKey,
+    },
     /// Its copy is in the archive, committed.
     Stored(StoredCopy),
 }

@@ -24,6 +24,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod budget;
+mod identity;
 mod retain;
 mod reuse;
 mod rules;
@@ -31,13 +32,17 @@ mod select;
 
 use jiff::Timestamp;
 
-use crate::model::{Keep, Known, KnownState, Listed, Listing, Plan};
+use crate::model::{
+    DeletesHeld, FetchReason, Keep, KeepReason, Known, KnownState, Listed, Listing, Plan,
+};
 
 use reuse::{Before, Sight};
 
 pub use budget::Budget;
+pub use identity::{is_renumbered, pair};
 pub use retain::{Fate, counted_from};
 pub use rules::{Conditions, Rules};
+pub use select::is_truly_empty;
 pub use select::{Choice, next_bound, retry_at};
 
 /// Puts each listed message into exactly one list of a [`Plan`], each with its reason.
@@ -90,27 +95,45 @@ pub fn plan(
                     }
                 }
             }
+            KnownState::Placing { key } => {
+                let why = KeepReason::DeletesHeld { cause: DeletesHeld::Identity };
+                plan.keep.push(Keep { key: key.clone(), why });
+            }
             KnownState::Stored(copy) => match retain::retain(listed, copy, rules, held, now) {
+                Fate::Prove(key) => {
+                    let listed = Listed { key, ..listed.clone() };
+                    Choice::Fetch(FetchReason::Proof).file(&listed, budget, &mut plan);
+                }
                 Fate::Delete(delete) => match budget.take_delete() {
                     Ok(()) => plan.delete.push(*delete),
                     Err(limit) => plan.keep.push(retain::braked(delete.key, limit)),
                 },
                 Fate::Keep(keep) => plan.keep.push(keep),
             },
-            KnownState::Deleted { key, .. } => plan.keep.push(retain::returned(key.clone())),
+            // `Other` never comes so far: `sight` has called it another message.
+            KnownState::Deleted { key, .. } | KnownState::Other { key } => {
+                plan.keep.push(retain::returned(key.clone()));
+            }
         }
     }
     plan
 }
 
+/// Whether a listed message is the one that the ledger knows under its key, as far as the server
+/// tells.
+pub fn is_same(listed: &Listed, state: &KnownState) -> bool {
+    matches!(sight(listed, state), Sight::Same)
+}
+
 /// What a listed message is to the one that the ledger knows under its key.
 fn sight(listed: &Listed, state: &KnownState) -> Sight {
     match state {
-        KnownState::Held { .. } => Sight::Same,
+        KnownState::Held { .. } | KnownState::Placing { .. } => Sight::Same,
+        KnownState::Other { key } => Before::other(key, listed),
         KnownState::Stored(copy) => Before::of(copy).sight(listed),
         KnownState::Deleted { key, listed_size, internal_date } => {
             let (listed_size, internal_date) = (*listed_size, *internal_date);
-            Before { key, listed_size, internal_date }.sight(listed)
+            Before { key, listed_size, internal_date }.sight_of_return(listed)
         }
     }
 }

@@ -17,6 +17,8 @@ pub enum Fate {
     Delete(Box<Delete>),
     /// It stays.
     Keep(Keep),
+    /// It would go if its content were proven: it is fetched under this key and compared.
+    Prove(MessageKey),
 }
 
 /// Decides the fate of one message that is stored, and of which the server lists what it listed
@@ -47,6 +49,12 @@ pub(super) fn retain(
     }
     if let Some(cause) = held {
         return keep(KeepReason::DeletesHeld { cause });
+    }
+    if copy.size == 0 {
+        return keep(KeepReason::DeletesHeld { cause: DeletesHeld::Empty });
+    }
+    if !copy.delete_ok && listed.alone {
+        return Fate::Prove(copy.key.next());
     }
     if !copy.delete_ok {
         return keep(KeepReason::DeletesHeld { cause: DeletesHeld::Identity });

@@ -1,6 +1,6 @@
 //! Whether the message that is listed under a known key is the one that is known.
 //!
-//! A UID must never be given twice under one UIDVALIDITY (RFC 9051 §2.3.1.1), yet servers that
+//! A UID or unique-id must never be given twice under one UIDVALIDITY (RFC 9051 §2.3.1.1), yet servers that
 //! lost their index do it, and bridges renumber. Size and INTERNALDATE tell.
 
 use jiff::Timestamp;
@@ -20,7 +20,7 @@ pub(super) enum Sight {
     Same,
     /// Another message, under the next generation of the UID.
     Other(Listed),
-    /// Another message, perhaps; POP3 has no second identity for it.
+    /// Another message, perhaps, where several share its unique-id.
     Doubtful(KeepReason),
 }
 
@@ -34,19 +34,28 @@ impl<'a> Before<'a> {
     /// servers list a size that the message does not have.
     pub(super) fn sight(&self, listed: &Listed) -> Sight {
         let size = differ(self.listed_size, listed.size);
-        match (self.key, size) {
-            (MessageKey::Imap { generation, .. }, size) => {
-                if size.is_none() && differ(self.internal_date, listed.internal_date).is_none() {
-                    return Sight::Same;
-                }
-                let key = self.key.with_generation(generation.saturating_add(1));
-                Sight::Other(Listed { key, ..listed.clone() })
-            }
-            (MessageKey::Pop3 { .. }, Some((then, now))) => {
+        match size {
+            Some((then, now)) if !listed.alone => {
                 Sight::Doubtful(KeepReason::SizeChanged { then, now })
             }
-            (MessageKey::Pop3 { .. }, None) => Sight::Same,
+            Some(_) => Self::other(self.key, listed),
+            None if differ(self.internal_date, listed.internal_date).is_some() => {
+                Self::other(self.key, listed)
+            }
+            None => Sight::Same,
         }
+    }
+
+    /// The listed message, under the identity that follows a known one.
+    pub(super) fn other(key: &MessageKey, listed: &Listed) -> Sight {
+        Sight::Other(Listed { key: key.next(), ..listed.clone() })
+    }
+
+    /// Compares with a message that had left. A unique-id that comes back may be another
+    /// message's (RFC 1939 §7 allows it): its content decides.
+    pub(super) fn sight_of_return(&self, listed: &Listed) -> Sight {
+        let pop3 = matches!(self.key, MessageKey::Pop3 { .. });
+        if pop3 && listed.alone { Self::other(self.key, listed) } else { self.sight(listed) }
     }
 }
 

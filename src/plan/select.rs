@@ -46,7 +46,8 @@ pub(super) fn select(listed: &Listed, attempts: u32, rules: &Rules, now: Timesta
     {
         return Choice::Hold(KeepReason::TooLarge { size, limit });
     }
-    match (attempts, listed.key.generation()) {
+    let turn = if listed.alone { listed.key.turn() } else { 0 };
+    match (attempts, turn) {
         (0, 0) => Choice::Fetch(FetchReason::New),
         (0, generation) => Choice::Fetch(FetchReason::Reused { generation }),
         (attempts, _) => Choice::Fetch(FetchReason::Retry { attempts }),
@@ -110,18 +111,31 @@ impl Choice {
             Self::Fetch(why) if budget.take(listed.size.unwrap_or(0)) => plan.fetch.push(Fetch {
                 key,
                 number: listed.number,
+                alone: listed.alone,
                 size: listed.size,
                 internal_date: listed.internal_date,
                 received: listed.received,
                 flags: listed.flags.clone(),
                 why,
             }),
-            Self::Fetch(_) => plan.left_over.push(LeftOver { key, why: LeftOverReason::BatchFull }),
+            Self::Fetch(_) => {
+                let (number, why) = (listed.number, LeftOverReason::BatchFull);
+                plan.left_over.push(LeftOver { key, number, why });
+            }
             Self::Hold(why) => plan.keep.push(Keep { key, why }),
             Self::Skip(why) => plan.skip.push(Skip { key, why }),
-            Self::Wait(why) => plan.left_over.push(LeftOver { key, why }),
+            Self::Wait(why) => plan.left_over.push(LeftOver { key, number: listed.number, why }),
         }
     }
+}
+
+/// Whether a message that came without an octet is taken for one that has none: the server
+/// announced none, at each of five attempts within an hour and more. Some servers list messages
+/// before their bodies are there.
+pub fn is_truly_empty(fetch: &Fetch, first_seen: Timestamp, now: Timestamp) -> bool {
+    let FetchReason::Retry { attempts } = fetch.why else { return false };
+    let waited = now.duration_since(first_seen) >= SignedDuration::from_hours(1);
+    fetch.size == Some(0) && attempts >= 5 && waited
 }
 
 /// The longest pause between two attempts at one message.

@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use super::*;
 use crate::config::{DeleteAge, DeleteMode, DeleteRule};
 use crate::model::{
-    DeleteReason, DeletesHeld, FetchReason, KeepReason, LeftOverReason, Listed, MessageKey,
+    DeleteReason, DeletesHeld, Fetch, FetchReason, KeepReason, LeftOverReason, Listed, MessageKey,
     Received, ReceivedBasis, Sha256, SkipReason, StoredCopy,
 };
 
@@ -41,6 +41,7 @@ fn listed(uid: u32, received: Option<i64>) -> Listed {
     Listed {
         key: key(uid),
         number: uid,
+        alone: true,
         size: Some(900),
         internal_date: received.map(|received| received.at),
         received,
@@ -255,9 +256,52 @@ fn every_doubt_holds_deletes_and_says_which() {
     assert_eq!(cause(&incomplete, &known, None), DeletesHeld::IncompleteListing);
     let nameless = Listing { uid_validity: None, ..whole.clone() };
     assert_eq!(cause(&nameless, &known, None), DeletesHeld::NoUidValidity);
-    let doubtful = StoredCopy { delete_ok: false, ..copy(1, -DAY) };
-    let doubtful = Known::from([(key(1), KnownState::Stored(doubtful))]);
-    assert_eq!(cause(&whole, &doubtful, None), DeletesHeld::Identity);
+    let empty = StoredCopy { size: 0, ..copy(1, -DAY) };
+    let empty = Known::from([(key(1), KnownState::Stored(empty))]);
+    assert_eq!(cause(&whole, &empty, None), DeletesHeld::Empty);
+}
+
+#[test]
+fn delete_that_is_due_asks_for_the_content_where_the_identity_is_not_proven() {
+    let rules = Rules { delete: DeleteRule::AfterDays(2), ..Rules::default() };
+    let doubtful = |days: i64| {
+        let copy = StoredCopy { delete_ok: false, ..copy(1, -days * DAY) };
+        Known::from([(key(1), KnownState::Stored(copy))])
+    };
+    let whole = listing(vec![listed(1, Some(-HOUR))]);
+    let due = plan_all(&whole, &doubtful(3), &rules);
+    assert_eq!((due.delete.len(), due.fetch.len()), (0, 1));
+    assert_eq!((&due.fetch[0].key, &due.fetch[0].why), (&key(1).next(), &FetchReason::Proof));
+    assert!(plan_all(&whole, &doubtful(1), &rules).fetch.is_empty(), "not due yet");
+    // Of messages that share a unique-id none can be proven.
+    let shared = listing(vec![Listed { alone: false, ..listed(1, Some(-HOUR)) }]);
+    let kept = plan_all(&shared, &doubtful(3), &rules);
+    assert_eq!(kept.keep[0].why, KeepReason::DeletesHeld { cause: DeletesHeld::Identity });
+}
+
+#[test]
+fn i09_message_without_an_octet_is_empty_after_five_attempts_in_an_hour() {
+    for (size, attempts, waited, want) in [
+        (Some(0), 5, HOUR, true),
+        (Some(0), 5, HOUR - 1, false),
+        (Some(0), 4, DAY, false),
+        (Some(1), 99, DAY, false),
+        (None, 99, DAY, false),
+    ] {
+        let fetch = Fetch {
+            key: key(1),
+            number: 1,
+            alone: true,
+            size,
+            internal_date: None,
+            received: None,
+            flags: Vec::new(),
+            why: FetchReason::Retry { attempts },
+        };
+        assert_eq!(is_truly_empty(&fetch, at(-waited), now()), want, "{size:?} {attempts}");
+        let new = Fetch { why: FetchReason::New, ..fetch };
+        assert!(!is_truly_empty(&new, at(-waited), now()));
+    }
 }
 
 #[test]

@@ -71,6 +71,6 @@ fn asks(state: Option<&KnownState>) -> bool {
     match state {
         None => true,
         Some(KnownState::Held { key, .. }) => key.generation() == 0,
-        Some(KnownState::Stored(_) | KnownState::Deleted { .. }) => false,
+        Some(_) => false,
     }
 }

@@ -31,8 +31,8 @@ pub(super) struct Committer {
     pub(super) clock: Clock,
     pub(super) redactor: Redactor,
     pub(super) mailbox: MailboxId,
-    /// Copies under an older UIDVALIDITY are looked for by their content.
-    pub(super) rekey: bool,
+    /// Copies with out-of-date keys are looked for by their content, in these other mailboxes too.
+    pub(super) formers: Option<Vec<MailboxId>>,
 }
 
 /// What was committed.
@@ -41,6 +41,8 @@ pub(super) struct Committed {
     pub(super) archived: u32,
     pub(super) octets: u64,
     pub(super) rekeyed: u32,
+    /// Rows of copies that were found to be those of fetched messages.
+    pub(super) found: Vec<i64>,
     pub(super) held: Vec<HeldEntry>,
     pub(super) folders: BTreeMap<String, u32>,
 }
@@ -66,8 +68,8 @@ impl Committer {
         for (key, error) in failed {
             self.hold(key, &error, done).await?;
         }
-        let staged = self.restate(staged).await?;
-        let staged = if self.rekey { self.rekey(staged, done).await? } else { staged };
+        let staged = self.restate(staged, done).await?;
+        let staged = self.rekey(staged, done).await?;
         if staged.is_empty() {
             return Ok(());
         }
@@ -117,15 +119,18 @@ impl Committer {
                 Placed::Moved => {
                     archived.push(*row);
                     message.in_stage.placed();
-                    moved.push((message.staged, message.fetch.key));
+                    let beside = message.fetch.is_beside();
+                    moved.push((message.staged, message.fetch.key, beside));
                 }
                 Placed::Occupied => occupied.push((message, *row)),
             }
         }
         self.ledger.write("commit what was archived", move |tx| tx.archived(&archived)).await?;
-        for (staged, key) in moved {
+        for (staged, key, beside) in moved {
             done.count(&staged);
-            self.warn_of_reuse(&key, &staged.path);
+            if beside {
+                self.warn_of_reuse(&key, &staged.path);
+            }
             tracing::debug!(
                 target: "archive",
                 code = "message-archived",
@@ -168,28 +173,31 @@ impl Committer {
             })
             .await?;
         done.count(&found);
-        self.warn_of_reuse(&message.fetch.key, &found.path);
+        if message.fetch.is_beside() {
+            self.warn_of_reuse(&message.fetch.key, &found.path);
+        }
         Ok(())
     }
 
     fn warn_of_reuse(&self, key: &MessageKey, path: &str) {
-        if key.generation() > 0 {
-            tracing::warn!(
-                target: "incoming",
-                code = "uid-reused",
-                account = &*self.account,
-                message_key = %key,
-                path,
-                "The server gave a UID to another message under the same UIDVALIDITY: archived \
-                 beside the older one"
-            );
-        }
+        tracing::warn!(
+            target: "incoming",
+            code = "uid-reused",
+            account = &*self.account,
+            message_key = %key,
+            path,
+            "The server gave a UID or unique-id to another message: archived beside the older one"
+        );
     }
 
     /// Drops messages that were taken for others than the stored ones under their UIDs, and whose
     /// content shows that the server only tells another size or date of them.
-    async fn restate(&self, staged: Vec<StagedMessage>) -> Result<Vec<StagedMessage>, PollError> {
-        let is_reused = |message: &StagedMessage| message.fetch.key.generation() > 0;
+    async fn restate(
+        &self,
+        staged: Vec<StagedMessage>,
+        done: &mut Committed,
+    ) -> Result<Vec<StagedMessage>, PollError> {
+        let is_reused = |message: &StagedMessage| message.fetch.is_beside();
         let (reused, mut rest): (Vec<_>, Vec<_>) = staged.into_iter().partition(is_reused);
         if reused.is_empty() {
             return Ok(rest);
@@ -209,26 +217,25 @@ impl Committer {
                 code = "message-restated",
                 message_key = %message.fetch.key,
                 path = found.path,
-                "The server tells another size or date of a stored message"
+                "The message is the one that was stored, by its content"
             );
+            done.found.push(found.row);
         }
         Ok(rest)
     }
 
-    /// Gives copies that were made under an older UIDVALIDITY their new key; the rest is new.
+    /// Gives copies whose keys are out of date their new ones; the rest is new.
     async fn rekey(
         &self,
         staged: Vec<StagedMessage>,
         done: &mut Committed,
     ) -> Result<Vec<StagedMessage>, PollError> {
-        let copies: Vec<Placing> = staged.iter().map(placing).collect();
-        let mailbox = self.mailbox;
-        let found = self
-            .ledger
-            .write("re-key messages", move |tx| {
-                copies.iter().map(|copy| tx.rekey(mailbox, copy)).collect::<Result<Vec<_>, _>>()
-            })
-            .await?;
+        let Some(formers) = self.formers.clone() else { return Ok(staged) };
+        let (copies, mailbox): (Vec<_>, _) = (staged.iter().map(placing).collect(), self.mailbox);
+        let rekey = move |tx: &Tx<'_>| -> Result<Vec<_>, LedgerError> {
+            copies.iter().map(|copy| tx.rekey(mailbox, &formers, copy)).collect()
+        };
+        let found = self.ledger.write("re-key messages", rekey).await?;
         let mut new = Vec::with_capacity(staged.len());
         for (message, found) in staged.into_iter().zip(found) {
             let Some(found) = found else {
@@ -240,8 +247,9 @@ impl Committer {
                 code = "rekeyed",
                 message_key = %message.fetch.key,
                 path = found.path,
-                "Found again under a new UIDVALIDITY"
+                "Found again under a new identity"
             );
+            done.found.push(found.row);
             done.rekeyed = done.rekeyed.saturating_add(1);
         }
         Ok(new)
@@ -291,6 +299,8 @@ fn placing(message: &StagedMessage) -> Placing {
         sha256: message.staged.sha256,
         json_sha256: message.staged.json_sha256,
         size: message.staged.size,
+        header: message.header,
+        alone: message.fetch.alone,
         listed_size: message.fetch.size,
         internal_date: message.fetch.internal_date,
         received: message.received.at,

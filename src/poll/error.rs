@@ -4,7 +4,7 @@ use crate::archive::ArchiveError;
 use crate::ledger::LedgerError;
 use crate::log::codes;
 use crate::mailbox::{ErrorScope, MailboxError, Retry};
-use crate::model::Source;
+use crate::model::{AccountName, Source};
 use crate::schedule::Failure;
 use crate::secret::SecretError;
 
@@ -23,6 +23,17 @@ pub enum PollError {
     /// The server or the way to it.
     #[error(transparent)]
     Mailbox(#[from] MailboxError),
+    /// The account seems to be one that had another name.
+    #[error(
+        "the mail of this server and user is stored under `{before}`, which the config doesn't \
+         have any more"
+    )]
+    Renamed {
+        /// The account.
+        name: AccountName,
+        /// Its other name.
+        before: String,
+    },
     /// The account's secret.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -39,6 +50,7 @@ impl PollError {
             Self::Cancelled => "poll-stopped",
             Self::Ledger(error) => error.code(),
             Self::Mailbox(error) => error.code(),
+            Self::Renamed { .. } => "account-renamed",
             Self::Secret(_) => "secret-failed",
             Self::Task(_) => "internal-error",
         }
@@ -50,6 +62,9 @@ impl PollError {
             Self::Archive(error) => error.hint(),
             Self::Mailbox(error) => error.hint(),
             Self::Secret(error) => Some(error.hint()),
+            Self::Renamed { name, before } => {
+                Some(format!("add `renamed_from = \"{before}\"` to `[inbound.{name}]`"))
+            }
             Self::Cancelled | Self::Ledger(_) | Self::Task(_) => None,
         };
         hint.or_else(|| codes::find(self.code()).map(|code| code.remedy.to_owned()))
@@ -74,6 +89,7 @@ impl PollError {
     pub fn source(&self, auth: Source) -> Source {
         match self {
             Self::Archive(_) => Source::Archive,
+            Self::Renamed { .. } => Source::Config,
             Self::Cancelled | Self::Ledger(_) | Self::Task(_) => Source::Daemon,
             Self::Mailbox(
                 MailboxError::Credentials { .. }

@@ -1,27 +1,26 @@
 //! One mailbox of one poll: is there anything to do, and then window by window.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::Account;
 use super::ages;
 use super::delete::{Deleter, Ended, OnQuit};
 use super::error::PollError;
-use super::pipeline::Pipeline;
+use super::facts::{close, is_unchanged, open};
+use super::identity::{Epoch, Formers, Survey};
+use super::pipeline::{Pipeline, Target};
+use super::presence::Presence;
 use super::report::PollReport;
 use crate::config::DeleteRule;
-use crate::ledger::{ClockMark, MailboxFacts, MailboxId, MailboxRow, Tx};
+use crate::ledger::{ClockMark, MailboxId, Tx};
 use crate::mailbox::{DeleteMail, Opened};
 use crate::model::{
     ByteSize, Delete, DeletesHeld, Keep, KeepReason, Known, LeftOverReason, Listing, MessageKey,
     Plan,
 };
 use crate::plan::{Budget, Conditions, next_bound, plan};
-
-/// A mailbox is listed whole at least this often, whatever it says of itself.
-const LIST_EVERY: SignedDuration = SignedDuration::from_hours(24);
 
 /// What one poll carries from window to window and from mailbox to mailbox.
 #[derive(Debug)]
@@ -36,6 +35,8 @@ pub(super) struct Walk {
     pub(super) began: ClockMark,
     /// Deletes are held for the whole poll; why.
     pub(super) held: Option<DeletesHeld>,
+    /// The mailboxes of this poll.
+    pub(super) names: Vec<String>,
 }
 
 /// One visit to one mailbox in an open session.
@@ -43,8 +44,12 @@ struct Visit<'a, M> {
     account: &'a Account,
     session: &'a mut M,
     mailbox: MailboxId,
-    /// Copies under an older UIDVALIDITY are looked for by their content.
-    rekey: bool,
+    /// Where copies with older keys are.
+    formers: Formers,
+    /// Which copies the mailbox still shows.
+    presence: Presence,
+    /// The process died while it parsed messages of this mailbox.
+    crashed: bool,
     /// Runs from the first fetch on.
     pipeline: Option<Pipeline>,
     walk: &'a mut Walk,
@@ -72,28 +77,20 @@ pub(super) async fn poll<M: DeleteMail>(
     walk: &mut Walk,
     report: &mut PollReport,
 ) -> Result<(), PollError> {
-    let opened = account.unless_stopped(session.open(name)).await?;
-    let (account_name, mailbox) = (Arc::clone(&account.config.name), name.to_owned());
-    let ledger = &account.tools.ledger;
-    let row = ledger.write("find a mailbox", move |tx| tx.mailbox(&account_name, &mailbox)).await?;
-    if is_unchanged(account, &row, &opened) {
+    let (row, opened) = open(account, session, name).await?;
+    let epoch = Epoch::of(account, &row, &opened);
+    if epoch != Epoch::Moved && is_unchanged(account, &row, &opened) {
         report.unchanged = report.unchanged.saturating_add(1);
         return Ok(());
     }
-    let epoch = Epoch::of(&row, &opened);
     epoch.enter(account, &row, &opened).await?;
     let held = walk.held;
-    if epoch == Epoch::Changed {
-        walk.held = walk.held.or(Some(DeletesHeld::UidValidityChanged));
-    }
-    let (id, uid_validity) = (row.id, opened.uid_validity);
-    let is_imap = !name.is_empty();
-    let (rekey, open) = ledger
-        .read("read open messages", move |tx| {
-            let rekey = is_imap && tx.has_other_epoch(id, uid_validity.unwrap_or(0))?;
-            Ok((rekey, tx.open_messages(id)?))
-        })
-        .await?;
+    walk.held = walk.held.or(epoch.holds());
+    let id = row.id;
+    let mut formers = Formers::find(account, &row, &opened, &walk.names).await?;
+    formers.by_facts = epoch != Epoch::Same || row.facts.is_none();
+    let read_open = move |tx: &Tx<'_>| tx.open_messages(id);
+    let open = account.tools.ledger.read("read open messages", read_open).await?;
     let mut unlisted: BTreeMap<MessageKey, Vec<i64>> = BTreeMap::new();
     for (row, key) in open {
         unlisted.entry(key.as_listed()).or_default().push(row);
@@ -102,7 +99,9 @@ pub(super) async fn poll<M: DeleteMail>(
         account,
         session,
         mailbox: id,
-        rekey,
+        formers,
+        presence: Presence::begin(account, id).await?,
+        crashed: row.crashed,
         pipeline: None,
         walk,
         report,
@@ -113,81 +112,43 @@ pub(super) async fn poll<M: DeleteMail>(
         wake_at: None,
         deletes: Ended::Done,
     };
-    let walked = visit.windows().await;
-    let Visit { walk, unlisted, complete, quiet, changed, wake_at, deletes, .. } = visit;
+    let walked = match visit.survey(name, &opened).await {
+        Ok(()) => visit.windows().await,
+        Err(error) => Err(error),
+    };
+    let Visit { walk, presence, unlisted, complete, quiet, changed, wake_at, deletes, .. } = visit;
     walk.held = if deletes == Ended::Stopped { Some(DeletesHeld::Stopped) } else { held };
     warn_of_changed(name, changed);
     walked?;
     if complete {
         let wake_at = if quiet { wake_at } else { Some(account.tools.clock.now()) };
+        presence.end(account, id, name, account.tools.clock.now()).await?;
         close(account, id, &opened, unlisted, wake_at).await?;
     }
     Ok(())
 }
 
-/// How the mailbox's UIDVALIDITY relates to what the ledger keyed its messages by.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Epoch {
-    Changed,
-    First,
-    Same,
-}
-
-impl Epoch {
-    fn of(row: &MailboxRow, opened: &Opened) -> Self {
-        match (row.uid_validity, opened.uid_validity) {
-            (before, now) if before == now => Self::Same,
-            (Some(_), _) => Self::Changed,
-            (None, _) => Self::First,
-        }
-    }
-
-    async fn enter(
-        self,
-        account: &Account,
-        row: &MailboxRow,
-        opened: &Opened,
-    ) -> Result<(), PollError> {
-        if self == Self::Same {
+impl<M: DeleteMail> Visit<'_, M> {
+    /// Finds out whether the keys of the mailbox still mean the same messages, where nothing that
+    /// the server says of it as a whole does: in a maildrop, and without UIDVALIDITY.
+    async fn survey(&mut self, name: &str, opened: &Opened) -> Result<(), PollError> {
+        let is_maildrop = name.is_empty();
+        if self.presence.len() == 0 || (!is_maildrop && opened.uid_validity.is_some()) {
             return Ok(());
         }
-        if self == Self::Changed {
-            tracing::warn!(
-                target: "incoming",
-                code = "uidvalidity-changed",
-                mailbox = row.name,
-                before = row.uid_validity,
-                now = opened.uid_validity,
-                "UIDVALIDITY changed: messages are matched by their content, nothing is deleted \
-                 in this poll"
-            );
+        let mut survey = Survey::default();
+        while let Some(listing) = self.account.unless_stopped(self.session.next_window()).await? {
+            let known = known(self.account, self.mailbox, &listing).await?;
+            survey.add(&listing, &known);
         }
-        let (id, now) = (row.id, opened.uid_validity);
-        let set = move |tx: &Tx<'_>| tx.set_uid_validity(id, now);
-        account.tools.ledger.write("set UIDVALIDITY", set).await?;
+        self.account.unless_stopped(self.session.open(name)).await?;
+        if survey.doubt(self.account, &self.presence, is_maildrop).await? {
+            (self.formers.any, self.formers.by_facts) = (true, true);
+            self.walk.held = self.walk.held.or(Some(DeletesHeld::IdentityChanged));
+        }
         Ok(())
     }
-}
 
-/// Whether the last complete listing still stands, so that none is needed (RFC 7162 tells of
-/// flags too, where the server offers HIGHESTMODSEQ). A maildrop proves nothing about itself.
-fn is_unchanged(account: &Account, row: &MailboxRow, opened: &Opened) -> bool {
-    let Some(facts) = &row.facts else { return false };
-    let now = account.tools.clock.now();
-    let age = now.duration_since(facts.listed_at);
-    opened.uid_validity.is_some()
-        && row.uid_validity == opened.uid_validity
-        && facts.uid_next.is_some()
-        && facts.uid_next == opened.uid_next
-        && facts.exists == opened.exists
-        && facts.highest_modseq == opened.highest_modseq
-        && facts.rules == account.rules.fingerprint()
-        && facts.wake_at.is_none_or(|wake_at| now < wake_at)
-        && age < LIST_EVERY
-        && age >= SignedDuration::ZERO
-}
-
-impl<M: DeleteMail> Visit<'_, M> {
     /// Goes through all windows: fetches what is wanted, then deletes what is due.
     async fn windows(&mut self) -> Result<(), PollError> {
         let outcome = loop {
@@ -209,6 +170,10 @@ impl<M: DeleteMail> Visit<'_, M> {
         self.complete &= listing.complete;
         for listed in &listing.messages {
             self.unlisted.remove(&listed.key);
+            if let (MessageKey::Pop3 { .. }, true) = (&listed.key, listed.alone) {
+                let all = listed.key.clone()..=listed.key.with_turn(u32::MAX);
+                self.unlisted.extract_if(all, |_, _| true).for_each(drop);
+            }
         }
         self.fetch(&mut listing).await?;
         if self.account.rules.delete != DeleteRule::Never {
@@ -235,7 +200,14 @@ impl<M: DeleteMail> Visit<'_, M> {
     /// batch is used up.
     async fn fetch(&mut self, listing: &mut Listing) -> Result<(), PollError> {
         let account = self.account;
-        let known = self.known(listing).await?;
+        let mut known = self.known(listing).await?;
+        let formers = self.formers.clone();
+        let found = formers.rekey(account, self.session, listing, &known).await?;
+        if found > 0 {
+            self.report.rekeyed = self.report.rekeyed.saturating_add(found);
+            known = self.known(listing).await?;
+        }
+        self.presence.see(listing, &known);
         ages::date(account, self.session, self.mailbox, listing, &known).await?;
         let mut rest = listing.clone();
         let mut noted = account.rules.delete != DeleteRule::Never;
@@ -247,6 +219,7 @@ impl<M: DeleteMail> Visit<'_, M> {
             let mut plan = self.plan(&rest, &known, &mut budget);
             self.walk.budget.adopt_fetches(&budget);
             self.hold_too_large(&plan).await?;
+            self.note_returned(&plan).await?;
             if !std::mem::replace(&mut noted, true) {
                 self.note(&plan);
             }
@@ -254,7 +227,9 @@ impl<M: DeleteMail> Visit<'_, M> {
             let stuck = fetches.is_empty();
             if !stuck {
                 if self.pipeline.is_none() {
-                    let started = Pipeline::start(account, self.mailbox, self.rekey)?;
+                    let formers = self.formers.any.then(|| self.formers.others.clone());
+                    let (mailbox, crashed) = (self.mailbox, self.crashed);
+                    let started = Pipeline::start(account, Target { mailbox, formers, crashed })?;
                     self.pipeline = Some(started);
                 }
                 if let Some(pipeline) = &self.pipeline {
@@ -274,9 +249,9 @@ impl<M: DeleteMail> Visit<'_, M> {
                 self.wake(&plan);
                 return Ok(());
             }
-            let waiting: BTreeSet<MessageKey> =
-                plan.left_over.into_iter().map(|left| left.key.as_listed()).collect();
-            rest.messages.retain(|listed| waiting.contains(&listed.key));
+            let waiting: BTreeSet<u32> =
+                plan.left_over.into_iter().map(|left| left.number).collect();
+            rest.messages.retain(|listed| waiting.contains(&listed.number));
             self.walk.budget.next_batch(&account.rules);
         }
     }
@@ -299,6 +274,18 @@ impl<M: DeleteMail> Visit<'_, M> {
         let hold = move |tx: &Tx<'_>| tx.hold_by_rule(id, &too_large, "message-too-large", now);
         self.account.tools.ledger.write("hold messages", hold).await?;
         Ok(())
+    }
+
+    /// Messages that had left the server by themselves and are listed again are archived ones.
+    async fn note_returned(&self, plan: &Plan) -> Result<(), PollError> {
+        let returned = plan.keep.iter().filter(|keep| keep.why == KeepReason::Returned);
+        let keys: Vec<MessageKey> = returned.map(|keep| keep.key.clone()).collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let id = self.mailbox;
+        let set = move |tx: &Tx<'_>| tx.returned(id, &keys);
+        Ok(self.account.tools.ledger.write("record returns", set).await?)
     }
 
     /// Plans the window once more, now that what it brought is durable: what may be deleted.
@@ -343,9 +330,7 @@ impl<M: DeleteMail> Visit<'_, M> {
     }
 
     async fn known(&self, listing: &Listing) -> Result<Known, PollError> {
-        let keys: Vec<MessageKey> = listing.messages.iter().map(|l| l.key.clone()).collect();
-        let (ledger, id) = (&self.account.tools.ledger, self.mailbox);
-        Ok(ledger.read("read messages", move |tx| tx.known(id, &keys)).await?)
+        known(self.account, self.mailbox, listing).await
     }
 
     /// Waits until all that was fetched so far is durable and recorded.
@@ -353,9 +338,16 @@ impl<M: DeleteMail> Visit<'_, M> {
         let Some(pipeline) = self.pipeline.take() else { return Ok(()) };
         let (done, outcome) = pipeline.finish().await;
         self.quiet &= done.held.is_empty();
+        done.found.iter().for_each(|row| self.presence.see_row(*row));
         self.report.add(done);
         outcome
     }
+}
+
+async fn known(account: &Account, id: MailboxId, listing: &Listing) -> Result<Known, PollError> {
+    let listed = listing.messages.clone();
+    let read = move |tx: &Tx<'_>| tx.known_listed(id, &listed);
+    Ok(account.tools.ledger.read("read messages", read).await?)
 }
 
 /// A unique-id must never be given twice in a maildrop (RFC 1939 §7), so nothing is known about
@@ -371,33 +363,4 @@ fn warn_of_changed(mailbox: &str, n: usize) {
              the server and are not fetched again"
         );
     }
-}
-
-/// After a whole walk: closes what is no longer listed, and keeps what the mailbox looked like.
-async fn close(
-    account: &Account,
-    mailbox: MailboxId,
-    opened: &Opened,
-    unlisted: BTreeMap<MessageKey, Vec<i64>>,
-    wake_at: Option<Timestamp>,
-) -> Result<(), PollError> {
-    let now = account.tools.clock.now();
-    let facts = MailboxFacts {
-        uid_next: opened.uid_next,
-        exists: opened.exists,
-        highest_modseq: opened.highest_modseq,
-        rules: account.rules.fingerprint(),
-        listed_at: now,
-        wake_at,
-    };
-    let absent: Vec<i64> = unlisted.into_values().flatten().collect();
-    account
-        .tools
-        .ledger
-        .write("record a listing", move |tx| {
-            tx.close(&absent, now)?;
-            tx.set_facts(mailbox, &facts)
-        })
-        .await?;
-    Ok(())
 }

@@ -7,9 +7,12 @@ mod clock;
 mod commit;
 mod delete;
 mod error;
+mod facts;
 mod folders;
+mod identity;
 mod mailbox;
 mod pipeline;
+mod presence;
 mod preview;
 mod progress;
 mod report;
@@ -18,8 +21,9 @@ mod stager;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +33,7 @@ use crate::config::{Inbound, Protocol};
 use crate::ledger::Ledger;
 use crate::log::Redactor;
 use crate::mailbox::{DeleteMail, MailboxError, imap, pop3};
-use crate::model::{DeletesHeld, Source};
+use crate::model::{AccountName, DeletesHeld, Source};
 use crate::net::{NetError, NetStream};
 use crate::plan::{Budget, Rules};
 use crate::secret::{self, Secret, Surroundings};
@@ -39,6 +43,9 @@ pub use error::PollError;
 pub use preview::{MailboxPlan, Preview, Previewer};
 pub use progress::Progress;
 pub use report::{HeldEntry, PollReport, ReportedError, keep_word, left_word, skip_word};
+
+/// The names of all inbound accounts in the config, which a reload changes.
+pub type Configured = Arc<Mutex<BTreeSet<AccountName>>>;
 
 /// What all polls share.
 #[derive(Clone, Debug)]
@@ -51,6 +58,8 @@ pub struct Tools {
     pub clock: Clock,
     /// Told of each secret before it is used.
     pub redactor: Redactor,
+    /// The names of all inbound accounts in the config, enabled or not.
+    pub configured: Configured,
     /// Deletes are allowed although the root is on a network file system.
     pub allow_network_root: bool,
 }
@@ -118,6 +127,7 @@ async fn whole(account: &Account, report: &mut PollReport) -> Result<(), PollErr
     let archive = Arc::clone(&account.tools.archive);
     commit::blocking(move || archive.check()).await?;
     rename(account).await?;
+    refuse_namesake(account).await?;
     settle::settle(account).await?;
     let redactor = &account.tools.redactor;
     match account.config.protocol {
@@ -139,6 +149,22 @@ async fn rename(account: &Account) -> Result<(), PollError> {
     let rename = move |tx: &crate::ledger::Tx<'_>| tx.rename_account(&before, &name);
     account.tools.ledger.write("rename an account", rename).await?;
     Ok(())
+}
+
+/// Refuses an account that has no mail yet, when another one, which the config has no more, polled
+/// the same server and user: all mail would be stored again under the new name.
+async fn refuse_namesake(account: &Account) -> Result<(), PollError> {
+    let (name, origin) = (Arc::clone(&account.config.name), identity::origin(&account.config));
+    let find = move |tx: &crate::ledger::Tx<'_>| tx.namesakes(&name, &origin);
+    let found = account.tools.ledger.read("look for the account's mail", find).await?;
+    let configured = account.tools.configured.lock().unwrap_or_else(PoisonError::into_inner);
+    match found.into_iter().find(|name| !configured.contains(name.as_str())) {
+        None => Ok(()),
+        Some(before) => {
+            let name = Arc::clone(&account.config.name);
+            Err(PollError::Renamed { name, before })
+        }
+    }
 }
 
 /// Why no delete may happen in this poll, whatever its mailboxes say.
@@ -183,9 +209,11 @@ async fn session<M: DeleteMail>(
         on_quit: Vec::new(),
         began: account.tools.clock.mark(),
         held: deletes_held(account).await?,
+        names: Vec::new(),
     };
     report.login_delay = session.login_delay();
     let names = account.unless_stopped(folders::choose(&account.config, &mut session)).await?;
+    walk.names.clone_from(&names);
     for name in names {
         match mailbox::poll(account, &mut session, &name, &mut walk, report).await {
             Ok(()) => {}

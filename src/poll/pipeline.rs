@@ -11,12 +11,23 @@ use super::error::PollError;
 use super::progress::Progress;
 use super::stager::{Stager, Wanted};
 use super::{Account, Tools};
-use crate::ledger::MailboxId;
+use crate::ledger::{MailboxId, Tx};
 use crate::mailbox::{Part, ReadMailbox};
 use crate::model::Fetch;
 
 /// Parts of 256 KiB at most that may wait for the disk: 16 MiB.
 const PARTS: usize = 64;
+
+/// Which mailbox is fetched from, and what has gone before.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    /// Its row.
+    pub(super) mailbox: MailboxId,
+    /// Other mailboxes whose copies may be of its messages; `None` if no key is out of date.
+    pub(super) formers: Option<Vec<MailboxId>>,
+    /// The process died while it parsed its messages.
+    pub(super) crashed: bool,
+}
 
 /// The three stages of one mailbox's fetching, joined by bounded queues.
 ///
@@ -29,17 +40,13 @@ pub(super) struct Pipeline {
     staging: oneshot::Receiver<Result<(), PollError>>,
     committing: JoinSet<(Committed, Result<(), PollError>)>,
     tools: Tools,
-    mailbox: MailboxId,
+    target: Target,
     progress: Arc<Progress>,
 }
 
 impl Pipeline {
-    /// Starts the stages for one mailbox; `rekey` looks for copies under an older UIDVALIDITY.
-    pub(super) fn start(
-        account: &Account,
-        mailbox: MailboxId,
-        rekey: bool,
-    ) -> Result<Self, PollError> {
+    /// Starts the stages for one mailbox.
+    pub(super) fn start(account: &Account, target: Target) -> Result<Self, PollError> {
         let tools = account.tools.clone();
         let (wanted, wanted_rx) = mpsc::channel(4);
         let (parts, parts_rx) = mpsc::channel(PARTS);
@@ -50,6 +57,8 @@ impl Pipeline {
             clock: tools.clock,
             progress: Arc::clone(&account.progress),
             cancel: account.cancel.clone(),
+            ledger: tools.ledger.clone(),
+            mailbox: target.mailbox,
             wanted: wanted_rx,
             parts: parts_rx,
             ready,
@@ -60,8 +69,8 @@ impl Pipeline {
             ledger: tools.ledger.clone(),
             clock: tools.clock,
             redactor: tools.redactor.clone(),
-            mailbox,
-            rekey,
+            mailbox: target.mailbox,
+            formers: target.formers.clone(),
         };
         let (ended, staging) = oneshot::channel();
         let span = tracing::Span::current();
@@ -72,7 +81,7 @@ impl Pipeline {
         let span = tracing::Span::current();
         committing.spawn(tracing::Instrument::instrument(committer.run(ready_rx), span));
         let progress = Arc::clone(&account.progress);
-        Ok(Self { wanted, parts, staging, committing, tools, mailbox, progress })
+        Ok(Self { wanted, parts, staging, committing, tools, target, progress })
     }
 
     /// Fetches messages into the pipeline. On return they are on their way, not yet durable.
@@ -86,15 +95,16 @@ impl Pipeline {
         fetches: Vec<Fetch>,
     ) -> Result<(), PollError> {
         let keys: Vec<_> = fetches.iter().map(|fetch| fetch.key.clone()).collect();
-        let (mailbox, now) = (self.mailbox, self.tools.clock.now());
-        let first_seen = self
+        let (mailbox, crashed) = (self.target.mailbox, self.target.crashed);
+        let now = self.tools.clock.now();
+        let begun = self
             .tools
             .ledger
-            .write("count attempts", move |tx| tx.begin_fetch(mailbox, &keys, now))
+            .write("count attempts", move |tx| tx.begin_fetch(mailbox, &keys, crashed, now))
             .await?;
         self.progress.add_wanted(fetches.len() as u64);
-        let wanted = fetches.iter().cloned().zip(first_seen);
-        let wanted = wanted.map(|(fetch, first_seen)| Wanted { fetch, first_seen }).collect();
+        let wanted = fetches.iter().cloned().zip(begun);
+        let wanted = wanted.map(|(fetch, begun)| Wanted { fetch, begun }).collect();
         // A stage that is gone has an error of its own, which `finish` returns.
         self.wanted.send(wanted).await.map_err(|_| PollError::Cancelled)?;
         account.unless_stopped(session.fetch(&fetches, &self.parts)).await
@@ -104,7 +114,7 @@ impl Pipeline {
     ///
     /// The committer's error comes first: the stager's is its consequence.
     pub(super) async fn finish(self) -> (Committed, Result<(), PollError>) {
-        let Self { wanted, parts, staging, mut committing, .. } = self;
+        let Self { wanted, parts, staging, mut committing, tools, target, .. } = self;
         drop((wanted, parts));
         let staged = staging.await;
         let committed = committing.join_next().await;
@@ -114,8 +124,13 @@ impl Pipeline {
             None => (Committed::default(), Ok(())),
         };
         // A thread that panics drops its end of the channel.
-        let died = |_| Err(PollError::Task("the thread that stages mail died".to_owned()));
-        let staged = staged.unwrap_or_else(died);
-        (done, outcome.and(staged))
+        let Ok(staged) = staged else {
+            let died = PollError::Task("the thread that stages mail died".to_owned());
+            return (done, outcome.and(Err(died)));
+        };
+        // From here on a crash is no message's fault.
+        let ended = move |tx: &Tx<'_>| tx.parsed(target.mailbox);
+        let ended = tools.ledger.write("end a fetch", ended).await.map_err(PollError::from);
+        (done, outcome.and(staged).and(ended))
     }
 }

@@ -140,8 +140,8 @@ impl Previewer {
 
     async fn known(&self, row: Option<MailboxId>, listing: &Listing) -> Result<Known, PollError> {
         let Some(id) = row else { return Ok(Known::new()) };
-        let keys: Vec<MessageKey> = listing.messages.iter().map(|l| l.key.clone()).collect();
-        Ok(self.ledger.read("read messages", move |tx| tx.known(id, &keys)).await?)
+        let listed = listing.messages.clone();
+        Ok(self.ledger.read("read messages", move |tx| tx.known_listed(id, &listed)).await?)
     }
 
     /// As `poll::ages` does, without keeping what is learnt.

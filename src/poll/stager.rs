@@ -17,10 +17,12 @@ use crate::archive::document::{Origin, complete, conclude};
 use crate::archive::parts::PartsWriter;
 use crate::archive::{Archive, ArchiveError, Batch, InStage, Raw, Staged, Staging, steps};
 use crate::config::Inbound;
+use crate::ledger::{Begun, Ledger, MailboxId, Tx};
 use crate::mail::stream::{Failure, extract};
 use crate::mail::{self, Facts, Limits};
 use crate::mailbox::{MailboxError, Part};
-use crate::model::{Fetch, MessageKey, Received, ReceivedBasis};
+use crate::model::{Fetch, MessageKey, Received, ReceivedBasis, Sha256};
+use crate::plan::is_truly_empty;
 
 /// Largest message that is parsed in memory; a larger one is taken apart from its file.
 const PARSE_MAX: u64 = 8 << 20;
@@ -35,13 +37,28 @@ const BATCH_OCTETS: u64 = 64 << 20;
 /// or what came in this time.
 const BATCH_TIME: SignedDuration = SignedDuration::from_secs(2);
 
+/// Octets of a large message's header section that tell it from others.
+const HEADER: u64 = 64 << 10;
+/// A message is not parsed any more after the process died so often while it parsed this one.
+const DEATHS: u32 = 2;
+
 static PARSING_LARGE: Mutex<()> = Mutex::new(());
+/// One suspect at a time in the whole process, else one would take the blame for another.
+static PARSING_SUSPECT: Mutex<()> = Mutex::new(());
+
+/// A message folder that is written, and what was learnt of the message on the way.
+struct Complete {
+    staged: Staged,
+    in_stage: InStage,
+    received: Received,
+    header: Option<Sha256>,
+}
 
 /// A message that the ledger has begun to fetch.
 #[derive(Debug)]
 pub(super) struct Wanted {
     pub(super) fetch: Fetch,
-    pub(super) first_seen: Timestamp,
+    pub(super) begun: Begun,
 }
 
 /// A batch of complete folders, and of messages that failed on the way.
@@ -58,6 +75,7 @@ pub(super) struct StagedMessage {
     pub(super) fetch: Fetch,
     pub(super) staged: Staged,
     pub(super) in_stage: InStage,
+    pub(super) header: Option<Sha256>,
     pub(super) received: Received,
     pub(super) archived_at: Timestamp,
 }
@@ -70,6 +88,8 @@ pub(super) struct Stager {
     pub(super) clock: Clock,
     pub(super) progress: Arc<Progress>,
     pub(super) cancel: CancellationToken,
+    pub(super) ledger: Ledger,
+    pub(super) mailbox: MailboxId,
     pub(super) wanted: mpsc::Receiver<Vec<Wanted>>,
     pub(super) parts: mpsc::Receiver<Part>,
     pub(super) ready: mpsc::Sender<Ready>,
@@ -165,8 +185,11 @@ impl Stager {
         gathering: &mut Gathering,
     ) -> Result<(), PollError> {
         let raw = staging.end()?;
+        let archived_at = self.clock.now();
         let fault = match raw.size {
-            0 => Some("the server sent an empty message".to_owned()),
+            0 if !is_truly_empty(&wanted.fetch, wanted.begun.first_seen, archived_at) => {
+                Some("the server sent an empty message".to_owned())
+            }
             size if size != octets => {
                 Some(format!("{size} octets were written of the {octets} that came"))
             }
@@ -176,28 +199,79 @@ impl Stager {
             gathering.ready.failed.push((wanted.fetch.key, MailboxError::Message { what }));
             return Ok(());
         }
-        let archived_at = self.clock.now();
-        let (received, (staged, in_stage)) = if raw.size > PARSE_MAX {
-            self.extract(&wanted, staging, &raw, archived_at)?
-        } else {
-            let large = raw.size > PARSE_ALONE;
-            let _one = large.then(|| PARSING_LARGE.lock().unwrap_or_else(PoisonError::into_inner));
-            let octets = staging.read_back(PARSE_MAX)?;
-            let facts = mail::parse(&octets, &Limits::default());
-            let (received, origin) = self.origin(&wanted, archived_at, &facts);
-            (received, complete(&self.archive, staging, &raw, &origin, &facts)?)
-        };
+        let complete = self.take_apart(&wanted, staging, &raw, archived_at)?;
         gathering.octets = gathering.octets.saturating_add(raw.size);
         gathering.since.get_or_insert(archived_at);
         self.progress.add_message();
-        gathering.ready.staged.push(StagedMessage {
-            fetch: wanted.fetch,
-            staged,
-            in_stage,
-            received,
-            archived_at,
-        });
+        let Complete { staged, in_stage, received, header } = complete;
+        let fetch = wanted.fetch;
+        let message = StagedMessage { fetch, staged, in_stage, header, received, archived_at };
+        gathering.ready.staged.push(message);
         Ok(())
+    }
+
+    /// Parses a message, or leaves it whole: one that the process died of before is parsed under a
+    /// mark in the ledger, and not at all when it has died twice under that.
+    fn take_apart(
+        &self,
+        wanted: &Wanted,
+        mut staging: Staging,
+        raw: &Raw,
+        archived_at: Timestamp,
+    ) -> Result<Complete, PollError> {
+        let Wanted { fetch: Fetch { key, .. }, begun } = wanted;
+        if begun.deaths >= DEATHS || raw.size == 0 {
+            let skipped = raw.size > 0;
+            if skipped {
+                tracing::warn!(
+                    target: "archive",
+                    code = "parse-skipped",
+                    message_key = %key,
+                    "The program has died of this message: it is stored without being taken apart"
+                );
+            }
+            let header = mail::fingerprint(&staging.read_back(HEADER.max(PARSE_ALONE))?);
+            let facts = if skipped { mail::unparsed() } else { mail::empty() };
+            let (received, origin) = self.origin(wanted, archived_at, &facts);
+            let (staged, in_stage) = complete(&self.archive, staging, raw, &origin, &facts)?;
+            return Ok(Complete { staged, in_stage, received, header });
+        }
+        if !begun.suspect {
+            return self.parse(wanted, staging, raw, archived_at);
+        }
+        let _one = PARSING_SUSPECT.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mailbox, marked) = (self.mailbox, key.clone());
+        let mark = move |tx: &Tx<'_>| tx.mark_parse(mailbox, &marked);
+        self.ledger.write_blocking("mark a message", mark)?;
+        let parsed = self.parse(wanted, staging, raw, archived_at);
+        let marked = key.clone();
+        let unmark = move |tx: &Tx<'_>| tx.unmark_parse(mailbox, &marked);
+        self.ledger.write_blocking("take a mark back", unmark)?;
+        parsed
+    }
+
+    fn parse(
+        &self,
+        wanted: &Wanted,
+        mut staging: Staging,
+        raw: &Raw,
+        archived_at: Timestamp,
+    ) -> Result<Complete, PollError> {
+        if raw.size > PARSE_MAX {
+            let octets = staging.read_back(HEADER)?;
+            steps::parse(&octets);
+            let header = mail::fingerprint(&octets);
+            let (received, (staged, in_stage)) = self.extract(wanted, staging, raw, archived_at)?;
+            return Ok(Complete { staged, in_stage, received, header });
+        }
+        let large = raw.size > PARSE_ALONE;
+        let _one = large.then(|| PARSING_LARGE.lock().unwrap_or_else(PoisonError::into_inner));
+        let octets = staging.read_back(PARSE_MAX)?;
+        steps::parse(&octets);
+        let facts = mail::parse(&octets, &Limits::default());
+        let (received, origin) = self.origin(wanted, archived_at, &facts);
+        let (staged, in_stage) = complete(&self.archive, staging, raw, &origin, &facts)?;
+        Ok(Complete { staged, in_stage, received, header: mail::fingerprint(&octets) })
     }
 
     /// Takes a message apart that is too large for memory.
@@ -266,6 +340,6 @@ fn received(wanted: &Wanted, facts: &Facts<'_>) -> Received {
     }
     match facts.received_field {
         Some(at) => Received { at, basis: ReceivedBasis::ReceivedField },
-        None => Received { at: wanted.first_seen, basis: ReceivedBasis::FirstSeen },
+        None => Received { at: wanted.begun.first_seen, basis: ReceivedBasis::FirstSeen },
     }
 }

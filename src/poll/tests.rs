@@ -1,5 +1,8 @@
 //! Whole polls against a mailbox in memory, with a real archive and a real ledger.
 
+mod identity;
+mod renamed;
+mod returned;
 mod reuse;
 
 use std::path::Path;
@@ -14,7 +17,7 @@ use crate::config::{
     ArchiveConfig, DeleteRule, Encryption, MinRate, Properties, SafeLogon, Schedule, WritePart,
 };
 use crate::mailbox::fake::FakeServer;
-use crate::model::ByteSize;
+use crate::model::{ByteSize, MessageKey};
 
 struct Site {
     temp: TempDir,
@@ -54,11 +57,14 @@ impl Site {
             ledger,
             clock: Clock,
             redactor: Redactor::default(),
+            configured: Arc::default(),
             allow_network_root: true,
         };
         let account = Account::new(Arc::new(self.config.clone()), tools, CancellationToken::new());
-        let mut report = PollReport::new("box", "run", Clock.now());
+        let mut report = PollReport::new(&self.config.name, "run", Clock.now());
         let work = async {
+            rename(&account).await?;
+            refuse_namesake(&account).await?;
             settle::settle(&account).await?;
             session(&account, self.server.session(), &mut report).await
         };
@@ -71,7 +77,7 @@ impl Site {
     /// Each message folder's `message.eml`, by path.
     fn stored(&self) -> Vec<(String, String)> {
         let mut found = Vec::new();
-        walk(&self.temp.path().join("mail/box"), &mut found);
+        walk(&self.temp.path().join("mail"), &mut found);
         found.sort();
         found
     }
@@ -226,7 +232,7 @@ async fn a_lost_connection_keeps_what_came_and_the_next_poll_gets_the_rest() {
 }
 
 #[tokio::test]
-async fn an_empty_body_is_held_and_neither_stored_nor_deleted() {
+async fn i09_an_empty_body_is_held_and_neither_stored_nor_deleted() {
     let mut site = Site::new();
     site.config.delete = DeleteRule::AfterDays(0);
     site.deliver(2);
@@ -240,7 +246,7 @@ async fn an_empty_body_is_held_and_neither_stored_nor_deleted() {
 }
 
 #[tokio::test]
-async fn a_held_message_is_tried_again_though_the_mailbox_does_not_change() {
+async fn i09_a_held_message_is_tried_again_though_the_mailbox_does_not_change() {
     let site = Site::new();
     site.deliver(2);
     let empty = site.server.deliver(b"", Timestamp::UNIX_EPOCH);
@@ -281,7 +287,7 @@ async fn stored_mail_is_deleted_in_the_same_poll_when_the_rule_has_no_days() {
 }
 
 #[tokio::test]
-async fn a_copy_that_was_touched_keeps_its_mail_and_no_other() {
+async fn d11_a_copy_that_was_touched_keeps_its_mail_and_no_other() {
     let mut site = Site::new();
     site.deliver(3);
     ok(&site.poll().await);
@@ -311,7 +317,7 @@ async fn without_uidplus_nothing_is_deleted_and_the_number_that_waits_is_told() 
 }
 
 #[tokio::test]
-async fn a_new_uidvalidity_finds_the_copies_again_and_deletes_nothing_in_that_poll() {
+async fn i01_a_new_uidvalidity_finds_the_copies_again_and_deletes_nothing_in_that_poll() {
     let mut site = Site::new();
     site.deliver(20);
     ok(&site.poll().await);
@@ -330,7 +336,7 @@ async fn a_new_uidvalidity_finds_the_copies_again_and_deletes_nothing_in_that_po
 }
 
 #[tokio::test]
-async fn equal_messages_keep_a_copy_each() {
+async fn promise_p2_equal_messages_keep_a_copy_each() {
     let site = Site::new();
     for _ in 0..3 {
         site.server.deliver(message(1).as_bytes(), Timestamp::UNIX_EPOCH);

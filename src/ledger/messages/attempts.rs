@@ -1,7 +1,7 @@
 //! Attempts to fetch a message: counted before its first octet, held after a failure.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, params};
 use serde::Serialize;
 
 use super::row::{Columns, key};
@@ -10,6 +10,17 @@ use crate::ledger::error::sqlite;
 use crate::ledger::mailboxes::MailboxId;
 use crate::ledger::tx::{Tx, millis, timestamp};
 use crate::model::MessageKey;
+
+/// A message whose fetch was begun.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Begun {
+    /// When it was first seen.
+    pub first_seen: Timestamp,
+    /// It may be what the process died of: it is parsed under a mark of its own.
+    pub suspect: bool,
+    /// Parses under its own mark that the process did not survive.
+    pub deaths: u32,
+}
 
 /// A message that is held.
 #[derive(Clone, Debug, Serialize)]
@@ -28,23 +39,27 @@ pub struct HeldMessage {
 }
 
 impl Tx<'_> {
-    /// Counts an attempt for each message, before the first octet is asked for; says when each
-    /// was first seen.
+    /// Counts an attempt for each message, before the first octet is asked for, and that messages
+    /// of this mailbox are being parsed. After a crash (`crashed`) those are suspects whose
+    /// attempt had been begun before.
     pub fn begin_fetch(
         &self,
         id: MailboxId,
         keys: &[MessageKey],
+        crashed: bool,
         now: Timestamp,
-    ) -> Result<Vec<Timestamp>, LedgerError> {
+    ) -> Result<Vec<Begun>, LedgerError> {
+        let parsing = "UPDATE mailbox SET parsing = 1 WHERE id = ?1 AND parsing = 0";
+        self.db.execute(parsing, [id.0]).map_err(sqlite("count attempts"))?;
         let sql = "INSERT INTO message (mailbox_id, uid_validity, uid, generation,
             unique_id, occurrence, state, attempts, first_seen)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'fetching', 1, ?7)
             ON CONFLICT (mailbox_id, uid_validity, uid, generation, unique_id, occurrence)
             DO UPDATE SET attempts = attempts + 1,
             state = CASE WHEN state IN ('held', 'gone') THEN 'fetching' ELSE state END
-            RETURNING first_seen";
+            RETURNING first_seen, attempts, parse_marks";
         let mut put = self.db.prepare_cached(sql).map_err(sqlite("count attempts"))?;
-        let mut first_seen = Vec::with_capacity(keys.len());
+        let mut begun = Vec::with_capacity(keys.len());
         for key in keys {
             let k = Columns::of(key);
             let row = params![
@@ -56,10 +71,14 @@ impl Tx<'_> {
                 k.occurrence,
                 millis(now)
             ];
-            let at = put.query_row(row, |row| row.get(0)).map_err(sqlite("count attempts"))?;
-            first_seen.push(timestamp(at));
+            let read = |row: &Row<'_>| {
+                let (attempts, deaths): (u32, u32) = (row.get(1)?, row.get(2)?);
+                let suspect = deaths > 0 || (crashed && attempts > 1);
+                Ok(Begun { first_seen: timestamp(row.get(0)?), suspect, deaths })
+            };
+            begun.push(put.query_row(row, read).map_err(sqlite("count attempts"))?);
         }
-        Ok(first_seen)
+        Ok(begun)
     }
 
     /// Holds a message whose fetch failed; how often it has failed by now.

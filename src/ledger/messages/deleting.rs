@@ -62,17 +62,6 @@ impl Tx<'_> {
         )
     }
 
-    /// Records that archived messages have left the server without us.
-    pub fn left_server(&self, rows: &[i64], now: Timestamp) -> Result<(), LedgerError> {
-        let sql = "UPDATE message SET state = 'deleted', deleted_at = ?2
-            WHERE id = ?1 AND state IN ('archived', 'deleting')";
-        let mut set = self.db.prepare_cached(sql).map_err(sqlite("record departures"))?;
-        for row in rows {
-            set.execute(params![row, millis(now)]).map_err(sqlite("record departures"))?;
-        }
-        Ok(())
-    }
-
     /// Messages whose fate on the server is open: being fetched, held, or being deleted.
     pub fn open_messages(&self, id: MailboxId) -> Result<Vec<(i64, MessageKey)>, LedgerError> {
         let sql = "SELECT message.id, message.uid_validity, uid, generation, unique_id,

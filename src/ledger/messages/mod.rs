@@ -8,7 +8,10 @@
 mod attempts;
 mod counts;
 mod deleting;
+mod departed;
+mod formers;
 mod placing;
+mod poison;
 mod rekey;
 mod reuse;
 mod row;
@@ -19,50 +22,82 @@ use rusqlite::params;
 use super::error::{LedgerError, sqlite};
 use super::mailboxes::MailboxId;
 use super::tx::Tx;
-use crate::model::{Known, MessageKey};
+use crate::model::{Known, KnownState, Listed, MessageKey};
 
-pub use attempts::HeldMessage;
+pub use attempts::{Begun, HeldMessage};
 pub use counts::{Counts, DueBefore};
 pub use placing::{Placing, PlacingRow};
 pub use rekey::Rekeyed;
 pub use reuse::Restated;
 use row::{Columns, state};
 
-/// All generations of a UID, the newest first; both statements keep to the columns' index.
-const KNOWN_IMAP: &str = "SELECT id, generation, state, failures, retry_at, path, sha256,
+/// All generations of a UID, the newest first; all statements keep to the columns' index.
+const KNOWN_IMAP: &str = "SELECT id, generation AS turn, state, failures, retry_at, path, sha256,
     json_sha256, size, listed_size, internal_date, received, archived_at, delete_ok,
-    flagged_at FROM message
+    flagged_at, doubtful FROM message
     WHERE mailbox_id = ?1 AND uid_validity = ?2 AND uid = ?3
     AND unique_id = '' AND occurrence = 0 ORDER BY generation DESC";
-const KNOWN_POP3: &str = "SELECT id, generation, state, failures, retry_at, path, sha256,
+/// One of several messages that share a unique-id.
+const KNOWN_SHARED: &str = "SELECT id, occurrence AS turn, state, failures, retry_at, path, sha256,
     json_sha256, size, listed_size, internal_date, received, archived_at, delete_ok,
-    flagged_at FROM message
+    flagged_at, doubtful FROM message
     WHERE mailbox_id = ?1 AND uid_validity = 0 AND uid = 0 AND generation = 0
     AND unique_id = ?2 AND occurrence = ?3";
+/// All that had a unique-id which is listed once, the newest first.
+const KNOWN_ALONE: &str = "SELECT id, occurrence AS turn, state, failures, retry_at, path, sha256,
+    json_sha256, size, listed_size, internal_date, received, archived_at, delete_ok,
+    flagged_at, doubtful FROM message
+    WHERE mailbox_id = ?1 AND uid_validity = 0 AND uid = 0 AND generation = 0
+    AND unique_id = ?2 ORDER BY occurrence DESC";
 
 impl Tx<'_> {
-    /// What is known of the messages that a server lists under these keys, all of one mailbox.
-    ///
-    /// Of a UID that was used again: what is known of its newest generation. An attempt at that
-    /// one which came to nothing says nothing, so what it was begun beside still counts.
+    /// What is known of messages by their keys, all of one mailbox; those of POP3 as of messages
+    /// that may share their unique-ids.
     pub fn known(&self, id: MailboxId, keys: &[MessageKey]) -> Result<Known, LedgerError> {
+        let listed = |key: &MessageKey| Listed {
+            key: key.clone(),
+            number: 0,
+            alone: key.mailbox().is_some(),
+            size: None,
+            internal_date: None,
+            received: None,
+            flags: Vec::new(),
+        };
+        self.known_listed(id, &keys.iter().map(listed).collect::<Vec<_>>())
+    }
+
+    /// What is known of the messages that a server lists, all of one mailbox.
+    ///
+    /// Of an identity that was used again: what is known of its newest message. An attempt at that
+    /// one which came to nothing says nothing, so what it was begun beside still counts. Where
+    /// several copies stand under one unique-id, none may be deleted before its content is proven.
+    pub fn known_listed(&self, id: MailboxId, listed: &[Listed]) -> Result<Known, LedgerError> {
         let act = || sqlite("read messages");
         let mut imap = self.db.prepare_cached(KNOWN_IMAP).map_err(act())?;
-        let mut pop3 = self.db.prepare_cached(KNOWN_POP3).map_err(act())?;
+        let mut shared = self.db.prepare_cached(KNOWN_SHARED).map_err(act())?;
+        let mut alone = self.db.prepare_cached(KNOWN_ALONE).map_err(act())?;
         let mut known = Known::new();
-        for key in keys {
+        for Listed { key, alone: is_alone, .. } in listed {
             let k = Columns::of(key);
             let found = match key {
                 MessageKey::Imap { .. } => imap.query(params![id.0, k.uid_validity, k.uid]),
-                MessageKey::Pop3 { .. } => pop3.query(params![id.0, k.unique_id, k.occurrence]),
+                MessageKey::Pop3 { .. } if *is_alone => alone.query(params![id.0, k.unique_id]),
+                MessageKey::Pop3 { .. } => shared.query(params![id.0, k.unique_id, k.occurrence]),
             };
             let mut rows = found.map_err(act())?;
+            let mut newest = None;
             while let Some(row) = rows.next().map_err(act())? {
-                let generation = row.get("generation").map_err(act())?;
-                if let Some(state) = state(row, key.with_generation(generation))? {
-                    known.insert(key.clone(), state);
-                    break;
+                let of = key.with_turn(row.get("turn").map_err(act())?);
+                match (&mut newest, state(row, of)?) {
+                    (None, state) => newest = state,
+                    (Some(KnownState::Stored(copy)), Some(KnownState::Stored(_))) => {
+                        copy.delete_ok &= key.mailbox().is_some();
+                    }
+                    _ => {}
                 }
+            }
+            if let Some(state) = newest {
+                known.insert(key.clone(), state);
             }
         }
         Ok(known)

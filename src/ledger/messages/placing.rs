@@ -23,6 +23,10 @@ pub struct Placing {
     pub json_sha256: Sha256,
     /// Octets of `message.eml`.
     pub size: u64,
+    /// Of its header section, where that tells it from other messages.
+    pub header: Option<Sha256>,
+    /// No other message was listed under its identity: it may be deleted by that.
+    pub alone: bool,
     /// As the server listed it.
     pub listed_size: Option<u64>,
     /// The server's INTERNALDATE.
@@ -49,12 +53,14 @@ impl Tx<'_> {
     pub fn placing(&self, id: MailboxId, copies: &[Placing]) -> Result<Vec<i64>, LedgerError> {
         let sql = "INSERT INTO message (mailbox_id, uid_validity, uid, generation,
             unique_id, occurrence, state, attempts, first_seen, path, sha256, json_sha256, size,
-            listed_size, internal_date, received, archived_at)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'placing', 1, ?15, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+            listed_size, internal_date, received, archived_at, header_sha256, delete_ok)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'placing', 1, ?14, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
+            ?15, ?16)
             ON CONFLICT (mailbox_id, uid_validity, uid, generation, unique_id, occurrence)
             DO UPDATE SET state = 'placing', path = ?7, sha256 = ?8, json_sha256 = ?9, size = ?10,
             listed_size = ?11, internal_date = ?12, received = ?13, archived_at = ?14,
-            retry_at = NULL, reason_code = '', reason = ''
+            header_sha256 = ?15, delete_ok = ?16, parse_marks = 0, retry_at = NULL,
+            reason_code = '', reason = ''
             WHERE state IN ('fetching', 'held', 'placing', 'gone')
             RETURNING id";
         let mut put = self.db.prepare_cached(sql).map_err(sqlite("commit the intent to place"))?;
@@ -76,7 +82,8 @@ impl Tx<'_> {
                 copy.internal_date.map(millis),
                 millis(copy.received),
                 millis(copy.archived_at),
-                millis(copy.archived_at),
+                copy.header.map(|digest| digest.0),
+                copy.alone,
             ];
             let row = put.query_row(row, |row| row.get(0)).optional();
             let row = row.map_err(sqlite("commit the intent to place"))?;

@@ -56,7 +56,9 @@ pub(super) fn state(row: &Row<'_>, key: MessageKey) -> Result<Option<KnownState>
         row.get(column).map_err(sqlite("read a message"))
     };
     let attempts: u32 = row.get("failures").map_err(sqlite("read a message"))?;
+    let doubtful: bool = row.get("doubtful").map_err(sqlite("read a message"))?;
     Ok(match text("state")?.as_str() {
+        "archived" | "deleting" | "deleted" if doubtful => Some(KnownState::Other { key }),
         // One whose retry was begun and not reached has failed before all the same.
         "fetching" if attempts == 0 => None,
         "held" | "fetching" => {
@@ -64,7 +66,8 @@ pub(super) fn state(row: &Row<'_>, key: MessageKey) -> Result<Option<KnownState>
             let retry_at = at.map_or(Timestamp::MIN, timestamp);
             Some(KnownState::Held { key, attempts, retry_at })
         }
-        "archived" | "deleting" | "placing" => Some(KnownState::Stored(copy(row, key)?)),
+        "placing" => Some(KnownState::Placing { key }),
+        "archived" | "deleting" => Some(KnownState::Stored(copy(row, key)?)),
         "deleted" => Some(KnownState::Deleted {
             key,
             listed_size: number(row, "listed_size")?.and_then(|size| u64::try_from(size).ok()),

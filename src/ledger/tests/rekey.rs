@@ -18,8 +18,8 @@ fn archive(book: &mut Book, id: MailboxId, uid: u32, content: u8) -> i64 {
 fn rekey(book: &mut Book, id: MailboxId, uid: u32, content: u8) -> Option<String> {
     let to = Placing { path: "unused".to_owned(), ..copy_of(&imap(8, uid), content) };
     book.write(|tx| {
-        tx.begin_fetch(id, &[imap(8, uid)], at(5))?;
-        tx.rekey(id, &to)
+        tx.begin_fetch(id, &[imap(8, uid)], false, at(5))?;
+        tx.rekey(id, &[], &to)
     })
     .unwrap()
     .map(|found| found.path)
@@ -55,7 +55,7 @@ fn row_that_was_begun_for_the_new_key_gives_way() {
         let old = archive(&mut book, id, 11, 1);
         let begun = book.write(|tx| put(tx, id, &imap(8, 1), state)).unwrap();
         let to = copy_of(&imap(8, 1), 1);
-        assert!(book.write(|tx| tx.rekey(id, &to)).unwrap().is_some());
+        assert!(book.write(|tx| tx.rekey(id, &[], &to)).unwrap().is_some());
         assert_eq!(book.state(old), "archived");
         let sql = "SELECT count(*) FROM message WHERE id = ?1";
         let left: i64 = book.db.query_row(sql, [begun], |row| row.get(0)).unwrap();
@@ -70,7 +70,7 @@ fn stored_copy_of_the_new_key_is_not_replaced() {
         let id = book.inbox();
         let old = archive(&mut book, id, 11, 1);
         let stored = book.write(|tx| put(tx, id, &imap(8, 1), state)).unwrap();
-        book.write(|tx| tx.rekey(id, &copy_of(&imap(8, 1), 1))).unwrap_err();
+        book.write(|tx| tx.rekey(id, &[], &copy_of(&imap(8, 1), 1))).unwrap_err();
         assert_eq!((book.state(old), book.state(stored)), ("archived".into(), state.into()));
     }
 }
@@ -91,12 +91,12 @@ fn only_durable_copies_of_an_older_uid_validity_in_the_same_mailbox_are_taken() 
         book.write(|tx| put(tx, id, &imap(7, 5), state)).unwrap();
         let other = book.write(|tx| tx.mailbox("box", "Other")).unwrap().id;
         let (same, new) = (copy_of(&imap(7, 9), 1), copy_of(&imap(8, 9), 1));
-        assert!(book.write(|tx| tx.rekey(other, &new)).unwrap().is_none(), "{state}");
-        assert!(book.write(|tx| tx.rekey(id, &same)).unwrap().is_none(), "{state}");
-        assert_eq!(book.write(|tx| tx.has_other_epoch(id, 8)).unwrap(), taken, "{state}");
-        assert!(!book.write(|tx| tx.has_other_epoch(id, 7)).unwrap(), "{state}");
-        assert!(!book.write(|tx| tx.has_other_epoch(other, 8)).unwrap(), "{state}");
-        assert_eq!(book.write(|tx| tx.rekey(id, &new)).unwrap().is_some(), taken, "{state}");
+        assert!(book.write(|tx| tx.rekey(other, &[], &new)).unwrap().is_none(), "{state}");
+        assert!(book.write(|tx| tx.rekey(id, &[], &same)).unwrap().is_none(), "{state}");
+        assert_eq!(book.write(|tx| tx.has_former(id, 8, &[])).unwrap(), taken, "{state}");
+        assert!(!book.write(|tx| tx.has_former(id, 7, &[])).unwrap(), "{state}");
+        assert!(!book.write(|tx| tx.has_former(other, 8, &[])).unwrap(), "{state}");
+        assert_eq!(book.write(|tx| tx.rekey(id, &[], &new)).unwrap().is_some(), taken, "{state}");
     }
 }
 
@@ -105,7 +105,7 @@ fn copy_that_is_found_again_counts_as_on_the_server() {
     let mut book = Book::new();
     let id = book.inbox();
     let row = book.write(|tx| put(tx, id, &imap(7, 5), "deleted")).unwrap();
-    book.write(|tx| tx.rekey(id, &copy_of(&imap(8, 9), 1))).unwrap().unwrap();
+    book.write(|tx| tx.rekey(id, &[], &copy_of(&imap(8, 9), 1))).unwrap().unwrap();
     assert_eq!(book.state(row), "archived");
     let sql = "SELECT deleted_at FROM message WHERE id = ?1";
     let deleted_at: Option<i64> = book.db.query_row(sql, [row], |row| row.get(0)).unwrap();

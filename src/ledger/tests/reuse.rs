@@ -14,6 +14,8 @@ fn known(book: &mut Book, id: MailboxId) -> Option<(u32, &'static str)> {
         KnownState::Stored(copy) => (copy.key.generation(), "stored"),
         KnownState::Held { key, .. } => (key.generation(), "held"),
         KnownState::Deleted { key, .. } => (key.generation(), "deleted"),
+        KnownState::Other { key } => (key.generation(), "other"),
+        KnownState::Placing { key } => (key.generation(), "placing"),
     })
 }
 

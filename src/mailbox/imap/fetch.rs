@@ -180,12 +180,12 @@ impl<'a> Fetching<'a> {
 
     /// A UID that nobody asked for, or that has been answered, is not awaited: the first wins.
     async fn take(&mut self, body: Body) -> Result<(), MailboxError> {
-        let Some(Fetch { key, .. }) = self.awaited.remove(&body.uid) else { return Ok(()) };
+        let Some(wanted) = self.awaited.remove(&body.uid) else { return Ok(()) };
         if body.origin.is_some() {
             let what = "the server sent a part of the message, where the whole was asked for";
-            return fail(self.parts, key, message(what)).await;
+            return fail(self.parts, wanted.key, message(what)).await;
         }
-        deliver(self.parts, key, body, self.sizes).await
+        deliver(self.parts, &wanted, body, self.sizes).await
     }
 
     fn end_batch(&mut self, done: Done) -> Result<(), MailboxError> {
@@ -271,15 +271,15 @@ fn pause(done: &Done) -> Option<MailboxError> {
 /// Hands a whole message on.
 async fn deliver(
     parts: &mpsc::Sender<Part>,
-    key: MessageKey,
+    wanted: &Fetch,
     body: Body,
     sizes: Sizes,
 ) -> Result<(), MailboxError> {
-    let octets = body.octets();
+    let (key, octets) = (wanted.key.clone(), body.octets());
     if let Err(error) = sizes.check(octets) {
         return fail(parts, key, error).await;
     }
-    if octets == 0 {
+    if octets == 0 && wanted.size != Some(0) {
         // Exchange may list a UID whose body is not there yet.
         return fail(parts, key, message("the server sent an empty body")).await;
     }

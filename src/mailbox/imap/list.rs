@@ -175,6 +175,7 @@ fn listing(open: &Selected, closed: Closed) -> Listing {
             generation: 0,
         },
         number: uid,
+        alone: true,
         size: item.size,
         internal_date: item.internal_date,
         received: item.internal_date.map(|at| Received { at, basis: ReceivedBasis::InternalDate }),

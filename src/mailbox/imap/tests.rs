@@ -78,6 +78,7 @@ pub(super) fn wanted(uid: u32, size: Option<u64>) -> Fetch {
     Fetch {
         key: key(uid),
         number: uid,
+        alone: true,
         size,
         internal_date: None,
         received: None,

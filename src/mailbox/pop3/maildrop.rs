@@ -202,8 +202,8 @@ impl Maildrop {
         let found = self.messages.binary_search_by_key(&number, |message| message.number);
         let message = found.ok().and_then(|at| self.messages.get(at));
         message.is_some_and(|m| {
-            m.occurrence == *occurrence
-                && self.unique_id(m) == unique_id
+            self.unique_id(m) == unique_id
+                && (m.occurrence == *occurrence || self.is_alone(unique_id))
                 && !self.deleted.contains(&number)
         })
     }
@@ -211,14 +211,13 @@ impl Maildrop {
     /// What this session shows of a message that is to be deleted. A unique-id that several
     /// messages share proves nothing of any of them.
     pub(super) fn verdict(&self, delete: &Delete) -> Verdict {
-        let MessageKey::Pop3 { unique_id, occurrence } = &delete.key else {
+        let MessageKey::Pop3 { unique_id, .. } = &delete.key else {
             return Verdict::Changed;
         };
         match self.first_two(unique_id) {
             (None, _) if self.complete => Verdict::Gone,
             (Some(message), None)
-                if *occurrence == 0
-                    && message.number == delete.number
+                if message.number == delete.number
                     && delete.copy.listed_size == Some(message.size) =>
             {
                 Verdict::Same
@@ -230,7 +229,13 @@ impl Maildrop {
     /// Whether a DELE of this number can only mean this message.
     pub(super) fn may_delete(&self, number: u32, key: &MessageKey) -> bool {
         let MessageKey::Pop3 { unique_id, .. } = key else { return false };
-        self.is_listed(number, key) && self.first_two(unique_id).1.is_none()
+        self.is_listed(number, key) && self.is_alone(unique_id)
+    }
+
+    /// Whether no other message shares a unique-id. Of one that is alone the occurrence in a key
+    /// counts earlier messages of that unique-id.
+    fn is_alone(&self, unique_id: &str) -> bool {
+        self.first_two(unique_id).1.is_none()
     }
 
     /// The messages with a unique-id: one, and another where it is shared.
@@ -253,6 +258,7 @@ impl Maildrop {
                 occurrence: message.occurrence,
             },
             number: message.number,
+            alone: self.is_alone(self.unique_id(message)),
             size: Some(message.size),
             internal_date: None,
             received: None,

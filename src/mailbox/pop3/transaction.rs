@@ -50,6 +50,8 @@ pub(super) struct Transaction<S> {
 struct Unproven {
     key: MessageKey,
     octets: u64,
+    /// The server lists no octets either.
+    listed_empty: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transaction<S> {
@@ -214,7 +216,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transaction<S> {
                     Ok(octets) => octets,
                     Err(error) => return Err(lost_in(&fetch.key, error, parts).await),
                 };
-                before = Some(Unproven { key: fetch.key.clone(), octets });
+                let (key, listed_empty) = (fetch.key.clone(), fetch.size == Some(0));
+                before = Some(Unproven { key, octets, listed_empty });
             } else {
                 let what = format!("the server refused RETR: \"{}\"", reply.said);
                 tell(parts, failed(&fetch.key, &what)).await?;
@@ -361,7 +364,9 @@ async fn prove(message: Option<Unproven>, parts: &mpsc::Sender<Part>) -> Result<
     let part = match message {
         None => return Ok(()),
         // Exchange lists messages whose body comes empty; stored so, they would be lost.
-        Some(Unproven { key, octets: 0 }) => failed(&key, "the server sent an empty message"),
+        Some(Unproven { key, octets: 0, listed_empty: false }) => {
+            failed(&key, "the server sent an empty message")
+        }
         Some(Unproven { octets, .. }) => Part::End { octets },
     };
     tell(parts, part).await

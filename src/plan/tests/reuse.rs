@@ -105,18 +105,48 @@ fn held_generation_is_tried_again_under_its_own_key() {
     );
 }
 
+fn maildrop(message: Listed) -> Listing {
+    Listing { mailbox: None, uid_validity: None, ..listing(vec![message]) }
+}
+
 #[test]
-fn maildrop_keeps_what_may_be_another_message_and_says_so() {
-    let key = MessageKey::Pop3 { unique_id: "a".to_owned(), occurrence: 0 };
+fn pop03_another_size_under_a_unique_id_is_another_message_and_is_fetched() {
+    let key = MessageKey::Pop3 { unique_id: "a".to_owned(), occurrence: 2 };
     let copy = StoredCopy { key: key.clone(), ..copy(1, -DAY) };
     for state in states(&copy) {
         for rules in [Rules::default(), delete_at_once()] {
-            let messages = vec![Listed { key: key.clone(), ..other_size(1) }];
-            let drop = Listing { mailbox: None, uid_validity: None, ..listing(messages) };
-            let known = Known::from([(key.clone(), state.clone())]);
-            let plan = plan_all(&drop, &known, &rules);
+            let known = Known::from([(key.with_turn(0), state.clone())]);
+            let message = Listed { key: key.with_turn(0), ..other_size(1) };
+            let plan = plan_all(&maildrop(message.clone()), &known, &rules);
+            assert_eq!((plan.delete.len(), plan.keep.len()), (0, 0));
+            assert_eq!(plan.fetch[0].key, key.next());
+            assert_eq!(plan.fetch[0].why, FetchReason::Reused { generation: 3 });
+            // Of messages that share it none can be told from another.
+            let shared = Listed { alone: false, ..message };
+            let plan = plan_all(&maildrop(shared), &known, &rules);
             assert!(plan.delete.is_empty() && plan.fetch.is_empty());
             assert_eq!(plan.keep[0].why, KeepReason::SizeChanged { then: 900, now: 901 });
         }
+    }
+}
+
+#[test]
+fn pop03_unique_id_that_comes_back_is_fetched_though_its_size_is_the_same() {
+    let key = MessageKey::Pop3 { unique_id: "a".to_owned(), occurrence: 0 };
+    let copy = StoredCopy { key: key.clone(), ..copy(1, -DAY) };
+    let [stored, deleted] = states(&copy).map(|state| Known::from([(key.clone(), state)]));
+    let message = Listed { key: key.clone(), ..listed(1, None) };
+    let plan = plan_all(&maildrop(message.clone()), &deleted, &Rules::default());
+    assert_eq!(plan.fetch[0].key, key.next());
+    assert!(plan_all(&maildrop(message), &stored, &Rules::default()).fetch.is_empty());
+}
+
+#[test]
+fn i01_key_of_another_server_is_never_taken_for_a_known_message() {
+    let known = Known::from([(key(1), KnownState::Other { key: key(1).with_generation(4) })]);
+    for rules in [Rules::default(), delete_at_once()] {
+        let plan = plan_all(&listing(vec![listed(1, Some(-HOUR))]), &known, &rules);
+        assert_eq!((plan.fetch.len(), plan.delete.len(), plan.keep.len()), (1, 0, 0));
+        assert_eq!(plan.fetch[0].key, key(1).with_generation(5));
     }
 }

@@ -41,7 +41,7 @@ impl Site {
 }
 
 #[tokio::test]
-async fn another_message_under_a_known_uid_is_archived_beside_the_older_one() {
+async fn i06_another_message_under_a_known_uid_is_archived_beside_the_older_one() {
     // By its size, and by its date alone.
     for (n, date) in [(10, THEN), (3, later())] {
         let site = Site::new();
@@ -64,7 +64,7 @@ async fn another_message_under_a_known_uid_is_archived_beside_the_older_one() {
 }
 
 #[tokio::test]
-async fn all_messages_that_got_known_uids_come_in_one_poll_batch_after_batch() {
+async fn i06_all_messages_that_got_known_uids_come_in_one_poll_batch_after_batch() {
     let mut site = Site::new();
     site.config.batch_max = Some(3);
     site.deliver(9);
@@ -78,7 +78,7 @@ async fn all_messages_that_got_known_uids_come_in_one_poll_batch_after_batch() {
 }
 
 #[tokio::test]
-async fn each_message_of_a_uid_is_deleted_by_its_own_copy_only() {
+async fn i06_each_message_of_a_uid_is_deleted_by_its_own_copy_only() {
     for (touched, deleted) in [(0, 1), (10, 0)] {
         let mut site = Site::new();
         site.deliver(1);
@@ -162,7 +162,7 @@ async fn server_that_tells_another_size_at_each_poll_gets_no_second_folder() {
 }
 
 #[tokio::test]
-async fn two_messages_that_take_turns_have_a_folder_each() {
+async fn i06_two_messages_that_take_turns_have_a_folder_each() {
     let mut site = Site::new();
     site.deliver(1);
     ok(&site.poll().await);

@@ -63,7 +63,7 @@ async fn in_chunks(
                 let what = "the server answers a partial fetch with another part of the message";
                 return fail(parts, key(), message(what)).await;
             }
-            Chunk::Whole => return deliver(parts, key(), body, sizes).await,
+            Chunk::Whole => return deliver(parts, wanted, body, sizes).await,
             Chunk::End => return send(parts, Part::End { octets: offset }).await,
             Chunk::Piece => {}
         }

@@ -228,6 +228,7 @@ async fn headers_come_in_the_order_asked_for() {
         .map(|uid| Listed {
             key: key(uid),
             number: uid,
+            alone: true,
             size: None,
             internal_date: None,
             received: None,

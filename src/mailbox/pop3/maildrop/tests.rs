@@ -147,7 +147,8 @@ fn only_the_same_message_may_be_deleted() {
     assert_eq!(drop.verdict(&delete("a", 0, 1, Some(11))), Verdict::Changed);
     assert_eq!(drop.verdict(&delete("a", 0, 1, None)), Verdict::Changed);
     assert_eq!(drop.verdict(&delete("a", 0, 2, Some(10))), Verdict::Changed);
-    assert_eq!(drop.verdict(&delete("a", 1, 1, Some(10))), Verdict::Changed);
+    // The second message that this unique-id was given to, and the only one now.
+    assert_eq!(drop.verdict(&delete("a", 1, 1, Some(10))), Verdict::Same);
     assert_eq!(drop.verdict(&delete("b", 0, 2, Some(20))), Verdict::Changed);
     assert_eq!(drop.verdict(&delete("z", 0, 4, Some(20))), Verdict::Gone);
     assert!(drop.may_delete(1, &key("a", 0)) && !drop.may_delete(2, &key("a", 0)));

@@ -97,6 +97,7 @@ pub(super) async fn drive_session(
         let fetch = |listed: &Listed| Fetch {
             key: listed.key.clone(),
             number: listed.number,
+            alone: listed.alone,
             size: None,
             internal_date: None,
             received: None,

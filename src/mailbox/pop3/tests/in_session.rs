@@ -19,6 +19,7 @@ fn wanted(unique_id: &str, number: u32) -> Fetch {
     Fetch {
         key: key(unique_id),
         number,
+        alone: true,
         size: None,
         internal_date: None,
         received: None,

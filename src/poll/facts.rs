@@ -1,0 +1,85 @@
+//! What a mailbox looked like when it was last listed whole, and whether it still does.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Account;
+use super::error::PollError;
+use crate::ledger::{MailboxFacts, MailboxId, MailboxRow, Tx};
+use crate::mailbox::{MailboxError, Opened, ReadMailbox};
+use crate::model::MessageKey;
+
+/// A mailbox is listed whole at least this often, whatever it says of itself.
+const LIST_EVERY: SignedDuration = SignedDuration::from_hours(24);
+
+/// Opens a mailbox, and notes whether the server has it.
+pub(super) async fn open<M: ReadMailbox>(
+    account: &Account,
+    session: &mut M,
+    name: &str,
+) -> Result<(MailboxRow, Opened), PollError> {
+    let opened = account.unless_stopped(session.open(name)).await;
+    let missing = matches!(&opened, Err(PollError::Mailbox(MailboxError::NoMailbox { .. })));
+    let (account_name, mailbox) = (Arc::clone(&account.config.name), name.to_owned());
+    let ledger = &account.tools.ledger;
+    if missing {
+        let set = move |tx: &Tx<'_>| tx.set_missing(&account_name, &mailbox, true);
+        ledger.write("record a missing mailbox", set).await?;
+        return Err(opened.err().unwrap_or(PollError::Cancelled));
+    }
+    let opened = opened?;
+    let find = move |tx: &Tx<'_>| {
+        tx.set_missing(&account_name, &mailbox, false)?;
+        tx.mailbox(&account_name, &mailbox)
+    };
+    Ok((ledger.write("find a mailbox", find).await?, opened))
+}
+
+/// Whether the last complete listing still stands, so that none is needed (RFC 7162 tells of
+/// flags too, where the server offers HIGHESTMODSEQ). A maildrop proves nothing about itself.
+pub(super) fn is_unchanged(account: &Account, row: &MailboxRow, opened: &Opened) -> bool {
+    let Some(facts) = &row.facts else { return false };
+    let now = account.tools.clock.now();
+    let age = now.duration_since(facts.listed_at);
+    opened.uid_validity.is_some()
+        && row.uid_validity == opened.uid_validity
+        && facts.uid_next.is_some()
+        && facts.uid_next == opened.uid_next
+        && facts.exists == opened.exists
+        && facts.highest_modseq == opened.highest_modseq
+        && facts.rules == account.rules.fingerprint()
+        && facts.wake_at.is_none_or(|wake_at| now < wake_at)
+        && age < LIST_EVERY
+        && age >= SignedDuration::ZERO
+}
+
+/// After a whole walk: closes what is no longer listed, and keeps what the mailbox looked like.
+pub(super) async fn close(
+    account: &Account,
+    mailbox: MailboxId,
+    opened: &Opened,
+    unlisted: BTreeMap<MessageKey, Vec<i64>>,
+    wake_at: Option<Timestamp>,
+) -> Result<(), PollError> {
+    let now = account.tools.clock.now();
+    let facts = MailboxFacts {
+        uid_next: opened.uid_next,
+        exists: opened.exists,
+        highest_modseq: opened.highest_modseq,
+        rules: account.rules.fingerprint(),
+        listed_at: now,
+        wake_at,
+    };
+    let absent: Vec<i64> = unlisted.into_values().flatten().collect();
+    account
+        .tools
+        .ledger
+        .write("record a listing", move |tx| {
+            tx.close(&absent, now)?;
+            tx.set_facts(mailbox, &facts)
+        })
+        .await?;
+    Ok(())
+}

@@ -273,7 +273,12 @@ fn details(out: Out, row: &Row, now: Timestamp) {
         out.line(&format!("{}: {} held", row.name, render::plural(row.held, "message")));
         for held in &row.held_messages {
             let next = ahead(held.retry_at, now);
-            out.line(&format!("  {}: {}; tried again {next}", held.key, held.reason));
+            let attempts = render::plural(u64::from(held.attempts), "attempt");
+            let next = match held.retry_at {
+                Some(_) => format!("{attempts}, tried again {next}"),
+                None => "held until the rule changes".to_owned(),
+            };
+            out.line(&format!("  {}: {}; {next}", held.key, held.reason));
         }
     }
     if row.delete_pending > 0 {

@@ -122,6 +122,8 @@ ALTER TABLE mailbox ADD COLUMN parsing INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE message ADD COLUMN header_sha256 BLOB;
 -- the key may mean another message by now: server, user or unique-ids have changed
 ALTER TABLE message ADD COLUMN doubtful INTEGER NOT NULL DEFAULT 0;
+-- has another key than the one that its folder is named by
+ALTER TABLE message ADD COLUMN moved INTEGER NOT NULL DEFAULT 0;
 -- left the server without us
 ALTER TABLE message ADD COLUMN left_server INTEGER NOT NULL DEFAULT 0;
 -- parses of this message alone that the process did not survive

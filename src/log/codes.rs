@@ -534,6 +534,13 @@ pub const CODES: &[Code] = &[
         remedy: "Nothing; messages that are stored already are recognised by facts and content.",
     },
     Code {
+        code: "uidvalidity-missing",
+        level: Level::Warning,
+        cause: "The server gives a mailbox no UIDVALIDITY, or 0 or more than 32 bits: its UIDs may \
+                mean other messages at any time. It is archived, and nothing in it is deleted.",
+        remedy: "Nothing here; the server breaks IMAP (RFC 9051).",
+    },
+    Code {
         code: "unique-ids-changed",
         level: Level::Warning,
         cause: "Most unique-ids of a maildrop are new, though there are as many messages as before: \

@@ -84,6 +84,15 @@ pub(super) async fn poll<M: DeleteMail>(
         return Ok(());
     }
     epoch.enter(account, &row, &opened).await?;
+    if opened.uid_validity.is_none() && !name.is_empty() && row.facts.is_none() {
+        tracing::warn!(
+            target: "incoming",
+            code = "uidvalidity-missing",
+            mailbox = name,
+            "The server gives no UIDVALIDITY: messages are told apart by facts and content, and \
+             nothing is deleted"
+        );
+    }
     let held = walk.held;
     walk.held = walk.held.or(epoch.holds());
     let id = row.id;

@@ -88,7 +88,7 @@ fn mailboxes_are_chosen_by_names_and_globs_and_stored_by_their_decoded_names() {
 }
 
 #[test]
-fn mailbox_that_is_missing_is_told_and_stops_no_other() {
+fn i34_mailbox_that_is_missing_is_told_and_stops_no_other() {
     let dovecot = Dovecot::start();
     for message in messages(3) {
         dovecot.deliver("u1", &message);

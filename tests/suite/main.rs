@@ -30,6 +30,7 @@ mod delete_modes;
 mod failure;
 mod hostile;
 mod hostile_mail;
+mod identity;
 mod layers;
 mod log_codes;
 mod poll;

@@ -90,7 +90,7 @@ fn i24_server_without_uidplus_is_never_told_to_delete() {
 }
 
 #[test]
-fn new_uid_validity_stores_nothing_twice() {
+fn i01_new_uid_validity_stores_nothing_twice() {
     let messages = messages(10);
     let dovecot = dovecot_with(&messages);
     let site = Site::new(&[("a", dovecot.account("imap", "tls", "u1"))]);

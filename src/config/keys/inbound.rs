@@ -39,7 +39,7 @@ const ACCOUNT: &[Key] = &[
         Kind::AccountName,
         "\"old-name\"",
         "The table's name before a rename.",
-        "Without it a renamed account starts anew and fetches all mail again.",
+        "Without it a renamed account is refused, since all its mail would be stored again.",
     ),
 ];
 

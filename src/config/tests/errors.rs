@@ -319,7 +319,7 @@ fn a_broken_header_shows_no_password_behind_it() {
 }
 
 #[test]
-fn g01_an_account_twice_in_a_file_is_one_error_at_the_second_header() {
+fn g02_an_account_twice_in_a_file_is_one_error_at_the_second_header() {
     let loaded = check(&format!("{}{}", account(""), account("")));
     let error = the_error(&loaded);
     assert!(error.contains("`one` is defined twice") && error.contains(":9:10"), "{error}");

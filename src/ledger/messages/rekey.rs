@@ -74,9 +74,10 @@ impl Tx<'_> {
         let Some((row, path)) = found else { return Ok(None) };
         let sql = "DELETE FROM message WHERE mailbox_id = ?1 AND uid_validity = ?2
             AND uid = ?3 AND generation = ?4 AND unique_id = ?5 AND occurrence = ?6
-            AND state IN ('fetching', 'held', 'gone')";
+            AND state IN ('fetching', 'held', 'gone') AND doubtful = 0";
         let at = params![id.0, k.uid_validity, k.uid, k.generation, k.unique_id, k.occurrence];
         self.db.execute(sql, at).map_err(sqlite("re-key a message"))?;
+        let former = self.former_key(row)?;
         let sql = "UPDATE message SET uid_validity = ?2, uid = ?3, generation = ?4,
             unique_id = ?5, occurrence = ?6, state = 'archived', listed_size = ?7,
             internal_date = ?8, deleted_at = NULL, flagged_at = NULL, delete_how = '',
@@ -97,6 +98,7 @@ impl Tx<'_> {
             to.header.map(|digest| digest.0),
         ];
         self.db.execute(sql, set).map_err(sqlite("re-key a message"))?;
+        self.leave(row, former)?;
         Ok(Some(Rekeyed { row, path }))
     }
 }

@@ -11,6 +11,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::error::sqlite;
 use crate::ledger::mailboxes::MailboxId;
 use crate::ledger::tx::{Tx, millis};
+use crate::model::MessageKey;
 
 /// A stored copy of which the server now lists another size or date.
 #[derive(Clone, Debug)]
@@ -20,6 +21,15 @@ pub struct Restated {
     /// Where the copy is.
     pub path: String,
 }
+
+/// Both statements keep to the columns' index: all rows of a maildrop have the same UID.
+const OLDER_IMAP: &str = "SELECT id, path, generation FROM message WHERE mailbox_id = ?1
+    AND uid_validity = ?2 AND uid = ?3 AND unique_id = ?4 AND generation < ?5 AND sha256 = ?6
+    AND state IN ('archived', 'deleting', 'deleted') ORDER BY generation DESC LIMIT 1";
+const OLDER_POP3: &str = "SELECT id, path, occurrence FROM message WHERE mailbox_id = ?1
+    AND uid_validity = ?2 AND uid = ?3 AND generation = 0 AND unique_id = ?4
+    AND occurrence < ?5 AND sha256 = ?6
+    AND state IN ('archived', 'deleting', 'deleted') ORDER BY occurrence DESC LIMIT 1";
 
 impl Tx<'_> {
     /// Finds the copy of a message that was fetched as a new generation of its UID and has the
@@ -31,11 +41,10 @@ impl Tx<'_> {
     pub fn restate(&self, id: MailboxId, to: &Placing) -> Result<Option<Restated>, LedgerError> {
         let k = Columns::of(&to.key);
         let act = || sqlite("restate a message");
-        let sql = "SELECT id, path, generation + occurrence FROM message WHERE mailbox_id = ?1
-            AND uid_validity = ?2 AND uid = ?3 AND unique_id = ?4
-            AND generation + occurrence < ?5 AND sha256 = ?6
-            AND state IN ('archived', 'deleting', 'deleted')
-            ORDER BY generation + occurrence DESC LIMIT 1";
+        let sql = match to.key {
+            MessageKey::Imap { .. } => OLDER_IMAP,
+            MessageKey::Pop3 { .. } => OLDER_POP3,
+        };
         let turn = to.key.turn();
         let of = params![id.0, k.uid_validity, k.uid, k.unique_id, turn, to.sha256.0];
         let found: Option<(i64, String, u32)> = self
@@ -49,7 +58,7 @@ impl Tx<'_> {
         let kept = Columns::of(&to_turn);
         let sql = "DELETE FROM message WHERE mailbox_id = ?1 AND uid_validity = ?2 AND uid = ?3
             AND generation = ?4 AND unique_id = ?5 AND occurrence = ?6
-            AND state IN ('fetching', 'held', 'gone')";
+            AND state IN ('fetching', 'held', 'gone') AND doubtful = 0";
         let begun = params![id.0, k.uid_validity, k.uid, k.generation, k.unique_id, k.occurrence];
         self.db.execute(sql, begun).map_err(act())?;
         let sql = "UPDATE message SET generation = ?2, occurrence = ?3, state = 'archived',

@@ -58,7 +58,7 @@ pub(super) fn state(row: &Row<'_>, key: MessageKey) -> Result<Option<KnownState>
     let attempts: u32 = row.get("failures").map_err(sqlite("read a message"))?;
     let doubtful: bool = row.get("doubtful").map_err(sqlite("read a message"))?;
     Ok(match text("state")?.as_str() {
-        "archived" | "deleting" | "deleted" if doubtful => Some(KnownState::Other { key }),
+        "archived" | "deleting" | "deleted" | "gone" if doubtful => Some(KnownState::Other { key }),
         // One whose retry was begun and not reached has failed before all the same.
         "fetching" if attempts == 0 => None,
         "held" | "fetching" => {

@@ -44,7 +44,9 @@ fn equal_copies_are_taken_once_each_the_oldest_row_first() {
         })
         .collect();
     assert_eq!(found, [(rows[0], Some(901), at(0)), (rows[2], Some(901), at(0))]);
-    assert!(book.write(|tx| tx.known(id, &[imap(7, 11)])).unwrap().is_empty());
+    // Their folders have their names by the old keys, which no other message may get.
+    let known = book.write(|tx| tx.known(id, &[imap(7, 11)])).unwrap();
+    assert!(matches!(known[&imap(7, 11)], KnownState::Other { .. }), "{known:?}");
 }
 
 #[test]

@@ -209,7 +209,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_message_is_lost_whatever_uidnext_says(
+        fn i04_no_message_is_lost_whatever_uidnext_says(
             dense in proptest::collection::btree_set(1_u32..5000, 0..2000),
             sparse in proptest::collection::btree_set(1_u32.., 0..300),
             uid_next in proptest::option::of(any::<u32>()),

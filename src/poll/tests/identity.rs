@@ -100,6 +100,36 @@ async fn p1_account_pointed_at_anothers_mailbox_takes_nothing_for_known_and_dele
 }
 
 #[tokio::test]
+async fn p1_message_under_a_key_that_a_moved_copy_had_gets_a_folder_of_its_own() {
+    for maildrop in [false, true] {
+        let mut site = Site::new();
+        site.server.with(|s| s.maildrop = maildrop);
+        site.config.protocol = if maildrop { Protocol::Pop3 } else { Protocol::Imap };
+        let all = |site: &Site, range: std::ops::Range<usize>| {
+            for n in range {
+                site.server.deliver(message(n).as_bytes(), Timestamp::UNIX_EPOCH);
+            }
+        };
+        all(&site, 0..6);
+        ok(&site.poll().await);
+        for first in [3, 0, 6] {
+            site.point_elsewhere();
+            site.server.with(|s| s.maildrop = maildrop);
+            site.config.host = format!("{first}.example");
+            all(&site, first..first + 6);
+            let report = site.poll().await;
+            ok(&report);
+            assert_eq!(report.held.len(), 0, "{maildrop} {first}: {:?}", report.held);
+        }
+        let mut have: Vec<String> = site.stored().into_iter().map(|(_, eml)| eml).collect();
+        let mut want: Vec<String> = (0..12).map(message).collect();
+        have.sort();
+        want.sort();
+        assert_eq!(have, want, "{maildrop}");
+    }
+}
+
+#[tokio::test]
 async fn p2_mailbox_that_moved_to_another_host_is_stored_once_and_proven_before_deletes() {
     for keep_uids in [true, false] {
         let mut site = Site::new();

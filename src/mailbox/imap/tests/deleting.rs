@@ -100,7 +100,7 @@ async fn two_messages_under_one_uid_are_never_the_same() {
 }
 
 #[tokio::test]
-async fn message_that_fetch_hides_but_search_shows_is_not_gone() {
+async fn i08_message_that_fetch_hides_but_search_shows_is_not_gone() {
     let found = verdicts(&[delete(5, Some(10), None)], |command| {
         if command.starts_with("UID SEARCH") { "* SEARCH 5\r\nTAG OK\r\n" } else { "" }.to_owned()
     })
@@ -218,7 +218,7 @@ async fn i25_refused_store_or_expunge_ends_the_attempt() {
 }
 
 #[tokio::test]
-async fn search_that_says_nothing_is_no_proof() {
+async fn i37_search_that_says_nothing_is_no_proof() {
     let (result, commands) = deleted(|command| {
         match command.split(' ').nth(1) {
             Some("SEARCH") => "TAG NO unsupported\r\n",

@@ -112,7 +112,7 @@ async fn message_is_handed_on_under_the_generation_that_was_asked_for() {
 }
 
 #[tokio::test]
-async fn only_what_was_asked_for_counts_and_the_first_wins() {
+async fn i22_only_what_was_asked_for_counts_and_the_first_wins() {
     let fetched = fetch(small([1, 2]), |_| {
         let noise = "* 9 EXPUNGE\r\n* 7 EXISTS\r\n* 1 FETCH (FLAGS (\\Seen))\r\n\
                      * 1 FETCH (UID 1 FLAGS ())\r\n* 3 FETCH (BODY[] {1}\r\nx)\r\n";
@@ -129,7 +129,7 @@ async fn only_what_was_asked_for_counts_and_the_first_wins() {
 }
 
 #[tokio::test]
-async fn empty_bodies_and_missing_ones_fail_alone() {
+async fn i08_i09_empty_bodies_and_missing_ones_fail_alone() {
     let fetched = fetch(small([1, 2, 3]), |_| {
         "* 1 FETCH (UID 1 BODY[] NIL)\r\n* 1 FETCH (UID 2 BODY[] \"\")\r\nTAG OK\r\n".to_owned()
     })

@@ -38,8 +38,8 @@ async fn opened_mailbox_says_what_it_is() {
 }
 
 #[tokio::test]
-async fn uidvalidity_that_is_missing_or_zero_is_none() {
-    for code in ["* OK [UIDVALIDITY 0] x\r\n", ""] {
+async fn i03_uidvalidity_that_is_missing_or_zero_is_none() {
+    for code in ["* OK [UIDVALIDITY 0] x\r\n", "", "* OK [UIDVALIDITY 4294967296] x\r\n"] {
         let (mut session, _server) = session(0, move |command| {
             if command.starts_with("EXAMINE") {
                 format!("{code}TAG OK x\r\n")
@@ -53,7 +53,7 @@ async fn uidvalidity_that_is_missing_or_zero_is_none() {
 }
 
 #[tokio::test]
-async fn missing_mailbox_spoils_only_itself() {
+async fn i34_missing_mailbox_spoils_only_itself() {
     let (mut session, _server) = session(0, |command| {
         if command.contains("gone") { "TAG NO [NONEXISTENT] no such\r\n" } else { "" }.to_owned()
     })
@@ -129,7 +129,7 @@ async fn messages_are_listed_with_their_facts() {
 }
 
 #[tokio::test]
-async fn open_end_that_names_an_earlier_uid_lists_nothing() {
+async fn i05_open_end_that_names_an_earlier_uid_lists_nothing() {
     let windows = windows(150, |set| match set {
         "1:100" => (1..=100).map(|n| item(n, n)).collect::<String>() + "TAG OK\r\n",
         "101:*" => item(100, 100) + "TAG OK\r\n",

@@ -55,7 +55,7 @@ fn message_is_listed_only_when_both_lists_name_it() {
 }
 
 #[test]
-fn shared_unique_ids_are_told_apart_by_their_occurrence() {
+fn pop02_shared_unique_ids_are_told_apart_by_their_occurrence() {
     let mut drop = maildrop(&[b"1 x", b"2 y", b"3 x", b"4 x"], &["1 1", "2 1", "3 1", "4 1"]);
     let window = drop.next_window().unwrap();
     let wanted = [(1, key("x", 0)), (2, key("y", 0)), (3, key("x", 1)), (4, key("x", 2))];
@@ -65,7 +65,7 @@ fn shared_unique_ids_are_told_apart_by_their_occurrence() {
 }
 
 #[test]
-fn odd_unique_ids_are_verbatim_or_absent() {
+fn pop05_odd_unique_ids_are_verbatim_or_absent() {
     let long = [b"4 ".as_slice(), &[b'x'; 1024]].concat();
     let too_long = [b"5 ".as_slice(), &[b'x'; 1025]].concat();
     let uidl: [&[u8]; 8] = [
@@ -141,7 +141,7 @@ fn maildrop_without_usable_unique_ids_is_not_taken_for_empty() {
 }
 
 #[test]
-fn only_the_same_message_may_be_deleted() {
+fn pop02_only_the_same_message_may_be_deleted() {
     let drop = maildrop(&[b"1 a", b"2 b", b"3 b"], &["1 10", "2 20", "3 20"]);
     assert_eq!(drop.verdict(&delete("a", 0, 1, Some(10))), Verdict::Same);
     assert_eq!(drop.verdict(&delete("a", 0, 1, Some(11))), Verdict::Changed);

@@ -117,7 +117,7 @@ async fn messages_come_pipelined_and_exact() {
 }
 
 #[tokio::test]
-async fn empty_messages_are_failures() {
+async fn i09_empty_messages_are_failures() {
     let steps: [Step<'_>; 4] = [UIDL, LIST, ("RETR 1", b"+OK 0\r\n.\r\n"), NOOP];
     session_with(&account(), &steps, async |mut session| {
         let (parts, result) = fetched(&mut session, &[wanted("a", 1)]).await;
@@ -128,7 +128,7 @@ async fn empty_messages_are_failures() {
 }
 
 #[tokio::test]
-async fn numbers_of_another_session_are_not_fetched() {
+async fn pop06_numbers_of_another_session_are_not_fetched() {
     session_with(&account(), &[UIDL, LIST], async |mut session| {
         let (parts, result) = fetched(&mut session, &[wanted("a", 2), wanted("z", 9)]).await;
         assert!(result.is_ok());
@@ -294,7 +294,7 @@ async fn server_without_top_is_asked_three_times() {
 }
 
 #[tokio::test]
-async fn server_without_uidl_is_unsupported_and_names_the_key() {
+async fn pop01_server_without_uidl_is_unsupported_and_names_the_key() {
     let steps: [Step<'_>; 2] = [("UIDL", b"-ERR unknown\r\n"), LIST];
     session_with(&account(), &steps, async |mut session| {
         let error = session.open("").await.unwrap_err();
@@ -305,7 +305,7 @@ async fn server_without_uidl_is_unsupported_and_names_the_key() {
 }
 
 #[tokio::test]
-async fn uidl_that_names_no_message_is_none() {
+async fn pop01_uidl_that_names_no_message_is_none() {
     let steps: [Step<'_>; 2] = [("UIDL", b"+OK\r\n1 \xff\r\n2\r\n.\r\n"), LIST];
     session_with(&account(), &steps, async |mut session| {
         assert_eq!(session.open("").await.unwrap_err().code(), "server-unsupported");
@@ -314,7 +314,7 @@ async fn uidl_that_names_no_message_is_none() {
 }
 
 #[tokio::test]
-async fn without_uidl_messages_may_be_named_by_their_hash() {
+async fn pop01_without_uidl_messages_may_be_named_by_their_hash() {
     let account = Inbound { pop3_no_uidl_download: true, ..account() };
     let steps: [Step<'_>; 6] = [
         ("UIDL", b"-ERR unknown\r\n"),

@@ -245,7 +245,7 @@ fn print(out: Out, report: &PollReport, root: &std::path::Display<'_>) {
         }
     };
     let sum = |counts: Vec<u32>| counts.into_iter().map(u64::from).fold(0, u64::saturating_add);
-    add(u64::from(report.rekeyed), "found again under a new UIDVALIDITY");
+    add(u64::from(report.rekeyed), "found again under a new identity");
     add(report.held.len() as u64, "held");
     add(u64::from(report.deleted), "deleted on the server");
     add(sum(report.skipped.values().copied().collect()), "skipped by age");

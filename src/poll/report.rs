@@ -27,7 +27,7 @@ pub struct PollReport {
     pub archived: u32,
     /// Their octets.
     pub octets: u64,
-    /// Copies found again under a new UIDVALIDITY.
+    /// Copies found again under a new identity.
     pub rekeyed: u32,
     /// Messages whose fetch failed and that are held.
     pub held: Vec<HeldEntry>,

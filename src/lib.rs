@@ -22,6 +22,7 @@ pub mod poll;
 pub mod sasl;
 pub mod schedule;
 pub mod secret;
+pub mod steps;
 
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use super::steps;
+use crate::steps;
 
 /// A folder that is held open.
 #[derive(Clone, Debug)]

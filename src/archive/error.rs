@@ -24,11 +24,27 @@ pub enum ArchiveError {
         /// What differs.
         why: String,
     },
+    /// Syncs failed one after the other, and a trial write failed, too.
+    #[error("the archive is paused after {failed} failed syncs in a row; a trial write: {why}")]
+    Paused {
+        /// How many.
+        failed: u32,
+        /// What the trial said.
+        why: String,
+    },
     /// Another postrider uses the root.
     #[error("another postrider uses the archive root {}", root.display())]
     RootBusy {
         /// The root's path.
         root: PathBuf,
+    },
+    /// The root's file system can't do what the durable order needs.
+    #[error("the archive root {} can't be used: {why}", root.display())]
+    Unfit {
+        /// The root's path.
+        root: PathBuf,
+        /// What it can't.
+        why: String,
     },
     /// Free space or inodes are below what fetching leaves alone.
     #[error("{what}")]
@@ -68,6 +84,8 @@ impl ArchiveError {
             Self::RootMissing { .. } => "root-missing",
             Self::RootChanged { .. } => "root-changed",
             Self::RootBusy { .. } => "lock-held",
+            Self::Paused { .. } => "archive-paused",
+            Self::Unfit { .. } => "root-unfit",
             Self::SpaceLow { .. } => "disk-low",
             Self::Occupied { .. } => "folder-occupied",
             Self::Io { source, .. } => match Errno::from_io_error(source) {
@@ -89,12 +107,21 @@ impl ArchiveError {
             }
             Self::RootBusy { .. } => "one root belongs to one postrider".to_owned(),
             Self::SpaceLow { .. } => "free some space; polling goes on by itself".to_owned(),
+            Self::Paused { .. } => {
+                "check the disk and the kernel's log; polls go on by themselves once it takes a \
+                 write again"
+                    .to_owned()
+            }
+            Self::Unfit { .. } => "put the whole root on one local file system".to_owned(),
             Self::Occupied { .. } => "move that folder away".to_owned(),
-            Self::Io { .. } => match self.code() {
+            Self::Io { source, .. } => match self.code() {
                 "disk-full" => "free some space; polling goes on by itself".to_owned(),
                 "archive-read-only" => "mount the archive writable; under systemd, the unit's \
                                         ReadWritePaths must name it"
                     .to_owned(),
+                _ if Errno::from_io_error(source) == Some(Errno::XDEV) => {
+                    "what is below the root must be one file system".to_owned()
+                }
                 _ => return None,
             },
         };

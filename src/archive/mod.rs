@@ -7,13 +7,14 @@ mod batch;
 pub mod component;
 pub mod dir;
 pub mod document;
+mod durable;
 mod error;
+mod health;
 pub mod layout;
 pub mod parts;
 pub mod root;
 mod space;
 mod stage;
-pub mod steps;
 mod verify;
 
 use std::io::Read;
@@ -43,6 +44,7 @@ pub struct Archive {
     min_free: ByteSize,
     file_system: FileSystem,
     sync: SyncMode,
+    disk: batch::Disk,
 }
 
 impl Archive {
@@ -55,6 +57,8 @@ impl Archive {
                 stage.remove_all(&name).map_err(ArchiveError::io("clear", STAGE))?;
             }
         }
+        health::is_fit(root.folder(), &stage)
+            .map_err(|why| ArchiveError::Unfit { root: root.path().to_owned(), why })?;
         let file_system = FileSystem::of(root.folder());
         Ok(Self {
             stage,
@@ -65,14 +69,16 @@ impl Archive {
             min_free: config.min_free,
             file_system,
             sync: file_system.sync_mode(),
+            disk: batch::Disk::default(),
             root,
         })
     }
 
-    /// Whether the root is still the right one, and has room at all.
+    /// Whether the root is still the right one, has room at all, and takes writes.
     pub fn check(&self) -> Result<(), ArchiveError> {
         self.root.check()?;
-        self.room(0, 16)
+        self.room(0, 16)?;
+        self.disk.health.check(self.root.folder(), &self.stage)
     }
 
     /// Whether there is room for so many more octets and files.
@@ -107,7 +113,7 @@ impl Archive {
 
     /// Begins a batch; before its first message.
     pub fn batch(&self) -> Result<Batch, ArchiveError> {
-        Batch::begin(self.root.folder(), self.modes, self.sync)
+        Batch::begin(self.root.folder(), self.modes, self.sync, &self.disk)
     }
 
     /// Begins a message in the stage.

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::dir::Folder;
 use super::error::ArchiveError;
-use super::steps;
+use crate::steps;
 
 /// The marker's file name.
 pub const MARKER: &str = ".postrider-root";

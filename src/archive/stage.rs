@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256 as Hasher};
 
 use super::dir::Folder;
 use super::error::ArchiveError;
-use super::steps;
 use crate::model::{MessageId, Sha256};
+use crate::steps;
 
 /// Octets kept in memory beside the file, so that a small message is parsed without reading back.
 const KEEP: usize = 1 << 20;

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{self, Config, Severity};
 use crate::log::{Actor, Level, LogOptions, Redactor, Sink, StderrOptions, Style};
@@ -164,7 +165,12 @@ fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Exit> {
         render::error(&format!("no runtime: {error}"), None);
         Exit::Failed
     })?;
-    let done = runtime.block_on(work);
+    let done = runtime.block_on(async {
+        // With a handler a file beyond the limit of `ulimit -f` is an error, not the end.
+        let beyond = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+        let _caught = signal(beyond);
+        work.await
+    });
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(done)
 }

@@ -111,14 +111,26 @@ impl Attempts {
             };
             let mut report = poll(account, &run).await;
             drop((permit, mine));
+            let stands = self.stands(account, &report).await;
             if let Err(error) = self.record(account, &report).await {
                 report.error.get_or_insert(ReportedError::of(&error.into(), Source::Daemon));
             }
-            note(&report);
+            note(&report, stands);
             report
         }
         .instrument(span)
         .await
+    }
+
+    /// Whether the report's error stands since an earlier poll and is one of the whole disk: that
+    /// is said once, not with each poll of each account.
+    async fn stands(&self, account: &Account, report: &PollReport) -> bool {
+        let code = report.error.as_ref().map(|error| error.code);
+        let Some(code @ ("archive-paused" | "disk-low")) = code else { return false };
+        let name = Arc::clone(&account.config.name);
+        let row = account.tools.ledger.read("read an account", move |tx| tx.account(&name)).await;
+        let before = row.ok().flatten().and_then(|row| row.last_error);
+        before.is_some_and(|before| before.code == code)
     }
 
     async fn record(&self, account: &Account, report: &PollReport) -> Result<(), LedgerError> {
@@ -238,8 +250,8 @@ async fn mark(account: &Account) -> String {
     data_encoding::HEXLOWER.encode(&hash.finalize())
 }
 
-/// The poll's record in the log: exactly one error for one that failed.
-fn note(report: &PollReport) {
+/// The poll's record in the log: exactly one error for one that failed, unless that stands.
+fn note(report: &PollReport, stands: bool) {
     let Some(error) = &report.error else {
         if report.archived > 0 || report.deleted > 0 || report.rekeyed > 0 {
             tracing::info!(
@@ -260,6 +272,7 @@ fn note(report: &PollReport) {
     };
     let (code, hint, message) = (error.code, error.hint.as_deref().unwrap_or(""), &error.message);
     match error.source {
+        _ if stands => tracing::debug!(target: "archive", code, "{message}"),
         _ if code == "poll-stopped" => {
             tracing::info!(target: "daemon", code, "The poll was stopped; the rest comes later");
         }

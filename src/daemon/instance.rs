@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex};
 
 use rustix::fs::FlockOperation;
 
+use crate::archive::dir::Folder;
 use crate::archive::root::{Marker, Root};
-use crate::archive::{Archive, ArchiveError};
+use crate::archive::{Archive, ArchiveError, FileSystem};
 use crate::config::Config;
 use crate::ledger::{Identity, LEDGER_FILE, Ledger, LedgerError};
 use crate::log::Redactor;
@@ -78,7 +79,8 @@ impl InstanceError {
     pub fn needs_person(&self) -> bool {
         match self {
             Self::Archive(error) => {
-                matches!(error, ArchiveError::RootMissing { .. } | ArchiveError::RootChanged { .. })
+                use ArchiveError::{RootChanged, RootMissing, Unfit};
+                matches!(error, RootMissing { .. } | RootChanged { .. } | Unfit { .. })
             }
             Self::Ledger(error) => error.needs_person(),
             Self::State { .. } => true,
@@ -190,6 +192,13 @@ fn check_state_dir(state_dir: &Path) -> Result<(), InstanceError> {
     if found.mode() & 0o077 != 0 {
         let why = format!("others can enter it (mode {:04o})", found.mode() & 0o7777);
         return Err(state(why, format!("chmod 700 {shown}")));
+    }
+    let folder = Folder::open(state_dir);
+    let folder = folder.map_err(|error| state(error.to_string(), String::new()))?;
+    if FileSystem::of(&folder) == FileSystem::Network {
+        // SQLite's locks and shared memory can't be relied on there.
+        let why = "it is on a network file system, where no ledger can be kept".to_owned();
+        return Err(state(why, "set `daemon.state_dir` to a folder on a local disk".to_owned()));
     }
     Ok(())
 }

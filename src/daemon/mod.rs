@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config, Severity};
+use crate::ledger::LedgerError;
 use crate::log::{Level, Sink};
 use crate::poll::Clock;
 
@@ -35,7 +36,7 @@ pub enum DaemonError {
     Signals(std::io::Error),
     /// The ledger's thread has died: nothing can be recorded any more.
     #[error("the ledger can't be used any more: {0}")]
-    Ledger(crate::ledger::LedgerError),
+    Ledger(LedgerError),
 }
 
 /// The running daemon.
@@ -119,6 +120,7 @@ pub fn warn_of(config: &Config) {
 
 impl Daemon {
     async fn live(mut self) -> Result<(), DaemonError> {
+        let ledger = self.instance.tools.ledger.clone();
         loop {
             tokio::select! {
                 _ = self.signals.terminate.recv() => break,
@@ -126,6 +128,7 @@ impl Daemon {
                 _ = self.signals.hangup.recv() => self.reload(),
                 () = self.scheduler.supervise() => {}
                 () = sleep_until(self.alive_at) => self.prove_alive().await?,
+                () = ledger.ended() => return Err(DaemonError::Ledger(LedgerError::Gone)),
             }
         }
         self.stop().await;

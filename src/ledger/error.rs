@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::sqlite::SqliteError;
+use crate::steps;
 
 /// An error of the ledger.
 #[derive(Debug, thiserror::Error)]
@@ -88,4 +89,14 @@ impl LedgerError {
 /// Turns SQLite's error into the ledger's, naming the act.
 pub(super) fn sqlite(act: &'static str) -> impl FnOnce(rusqlite::Error) -> LedgerError {
     move |source| LedgerError::Sqlite { act, source }
+}
+
+/// Passes a step of the durable sequence; where it is to fail, SQLite seems to.
+pub(super) fn step(name: &'static str, act: &'static str) -> Result<(), LedgerError> {
+    steps::pass(name).map_err(|error| {
+        let full = error.kind() == std::io::ErrorKind::StorageFull;
+        let code = if full { rusqlite::ffi::SQLITE_FULL } else { rusqlite::ffi::SQLITE_IOERR };
+        let failure = rusqlite::ffi::Error::new(code);
+        sqlite(act)(rusqlite::Error::SqliteFailure(failure, Some(error.to_string())))
+    })
 }

@@ -113,6 +113,11 @@ impl Ledger {
         .await
     }
 
+    /// Returns when the ledger's thread has ended, which it does only by a panic.
+    pub async fn ended(&self) {
+        self.jobs.closed().await;
+    }
+
     /// Commits the intent to delete: the rows turn from `archived` to `deleting`.
     ///
     /// What it returns is the only key to [`crate::mailbox::DeleteMail::delete_from_server`].
@@ -162,7 +167,9 @@ fn in_transaction<T>(
     let tx =
         db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(error::sqlite(act))?;
     let done = job(&Tx::new(&tx))?;
+    error::step("commit", act)?;
     tx.commit().map_err(error::sqlite(act))?;
+    error::step("committed", act)?;
     Ok(done)
 }
 

@@ -74,10 +74,24 @@ pub const CODES: &[Code] = &[
         remedy: "Report it, with the message.",
     },
     Code {
+        code: "archive-paused",
+        level: Level::Error,
+        cause: "Three syncs of the archive failed in a row. Nothing is fetched; before each poll a \
+                small write is tried.",
+        remedy: "Check the disk and the kernel's log. Polls go on by themselves once a trial \
+                 write succeeds.",
+    },
+    Code {
         code: "archive-read-only",
         level: Level::Error,
         cause: "The archive's file system is read-only.",
         remedy: "Mount it writable; the kernel's log says why it became read-only.",
+    },
+    Code {
+        code: "archive-resumed",
+        level: Level::Info,
+        cause: "A trial write to the paused archive succeeded; polls go on.",
+        remedy: "Nothing.",
     },
     Code {
         code: "archive-write-failed",
@@ -403,6 +417,13 @@ pub const CODES: &[Code] = &[
         level: Level::Error,
         cause: "The archive root or its marker file is not there. Nothing is fetched or deleted.",
         remedy: "Mount it; for a new archive run `postrider init-root`.",
+    },
+    Code {
+        code: "root-unfit",
+        level: Level::Error,
+        cause: "The archive root can't do what the durable order needs: `.stage` is another file \
+                system or mount, or a rename can't be kept from replacing.",
+        remedy: "Put the whole root on one local file system.",
     },
     Code {
         code: "secret-failed",

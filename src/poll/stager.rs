@@ -15,7 +15,7 @@ use super::error::PollError;
 use super::progress::Progress;
 use crate::archive::document::{Origin, complete, conclude};
 use crate::archive::parts::PartsWriter;
-use crate::archive::{Archive, ArchiveError, Batch, InStage, Raw, Staged, Staging, steps};
+use crate::archive::{Archive, ArchiveError, Batch, InStage, Raw, Staged, Staging};
 use crate::config::Inbound;
 use crate::ledger::{Begun, Ledger, MailboxId, Tx};
 use crate::mail::stream::{Failure, extract};
@@ -23,6 +23,7 @@ use crate::mail::{self, Facts, Limits};
 use crate::mailbox::{MailboxError, Part};
 use crate::model::{Fetch, MessageKey, Received, ReceivedBasis, Sha256};
 use crate::plan::is_truly_empty;
+use crate::steps;
 
 /// Largest message that is parsed in memory; a larger one is taken apart from its file.
 const PARSE_MAX: u64 = 8 << 20;

@@ -18,15 +18,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("secret", &["config", "model"]),
     ("oauth", &["config", "model", "net", "secret"]),
     ("mailbox", &["config", "model", "net", "sasl", "secret"]),
-    ("archive", &["config", "mail", "model"]),
-    ("ledger", &["config", "model"]),
+    ("steps", &[]),
+    ("archive", &["config", "mail", "model", "steps"]),
+    ("ledger", &["config", "model", "steps"]),
     ("log", &["config", "ledger", "model"]),
     ("outbound", &["config", "mail", "model", "net", "sasl", "secret"]),
     (
         "poll",
         &[
             "archive", "config", "ledger", "log", "mail", "mailbox", "model", "net", "oauth",
-            "plan", "sasl", "schedule", "secret",
+            "plan", "sasl", "schedule", "secret", "steps",
         ],
     ),
     (

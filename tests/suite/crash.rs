@@ -121,7 +121,7 @@ impl Trial<'_> {
 
 /// Walks from step 1 on (each `stride`th) until a poll ends before the step is reached; says how
 /// many steps were tried.
-fn walk(stride: u64, attempt: impl Fn(u64) -> bool + Sync) -> u64 {
+pub(crate) fn walk(stride: u64, attempt: impl Fn(u64) -> bool + Sync) -> u64 {
     let asked = std::env::var("POSTRIDER_STRIDE").ok().and_then(|text| text.parse().ok());
     let stride = asked.unwrap_or(stride);
     let (next, over, last) = (AtomicU64::new(0), AtomicBool::new(false), AtomicU64::new(0));

@@ -34,6 +34,7 @@ mod identity;
 mod layers;
 mod log_codes;
 mod poll;
+mod power_cut;
 mod readme;
 mod resting;
 mod samples;

@@ -4,6 +4,7 @@
 //! when a test panics or the test process is killed.
 
 mod certs;
+mod disk;
 mod dovecot;
 mod imap;
 mod maildir;
@@ -15,6 +16,7 @@ mod site;
 mod stored;
 
 pub use certs::{Certificate, Certs};
+pub use disk::{Disk, FORGETFUL};
 pub use dovecot::{Dovecot, Options, loopback_account};
 pub use imap::{ImapClient, ImapMessage};
 pub use maildir::Delivery;

@@ -50,6 +50,13 @@ impl Running {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// Whether it was stopped by a signal.
+    pub fn is_stopped(&self) -> bool {
+        let stat =
+            std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+    }
+
     /// Sends SIGTERM and waits.
     pub fn stop(self, limit: Duration) -> Output {
         self.signal(Signal::TERM);

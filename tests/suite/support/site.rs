@@ -55,7 +55,12 @@ impl Site {
 
     /// Puts the archive root elsewhere; `init-root` makes it.
     pub fn keep_mail_in(&mut self, root: PathBuf) {
-        let lines = format!("root = \"{}\"\nmin_free = \"16MiB\"\n", root.display());
+        self.keep_mail_in_all_of(root, "16MiB");
+    }
+
+    /// The same on a small disk, of which so much is to stay free.
+    pub fn keep_mail_in_all_of(&mut self, root: PathBuf, min_free: &str) {
+        let lines = format!("root = \"{}\"\nmin_free = \"{min_free}\"\n", root.display());
         self.set("archive", &lines);
         self.root = root;
     }
@@ -150,6 +155,11 @@ impl Site {
         Running::start(&mut self.command(arguments))
     }
 
+    /// The same with further variables in its environment.
+    pub fn spawn_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Running {
+        Running::start(self.command(arguments).envs(variables.iter().copied()))
+    }
+
     /// `poll`, which must succeed.
     pub fn poll(&self) -> Output {
         let output = self.cli(&["poll"]);
@@ -181,6 +191,11 @@ impl Site {
     /// Every stored message, by path; panics when a copy isn't what its `message.json` says.
     pub fn stored(&self) -> Vec<Stored> {
         stored::read_all(&self.root())
+    }
+
+    /// Every stored message that is whole; others are left out.
+    pub fn whole(&self) -> Vec<Stored> {
+        stored::read_whole(&self.root())
     }
 
     /// What is wrong below the archive root; empty when nothing is.

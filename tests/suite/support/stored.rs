@@ -50,6 +50,11 @@ pub fn read_all(root: &Path) -> Vec<Stored> {
     all
 }
 
+/// Every message folder that is whole, by path.
+pub fn read_whole(root: &Path) -> Vec<Stored> {
+    message_folders(root).iter().filter_map(|folder| read(root, folder).ok()).collect()
+}
+
 /// Everything that should not be: stray files and folders, half messages, wrong digests, wrong
 /// modes, links, leavings in `.stage` and `.quarantine`, one identity in two folders.
 pub fn tree_faults(root: &Path) -> Vec<String> {

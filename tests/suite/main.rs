@@ -33,6 +33,7 @@ mod hostile_mail;
 mod identity;
 mod layers;
 mod log_codes;
+mod order;
 mod poll;
 mod power_cut;
 mod readme;

@@ -8,24 +8,28 @@ mod disk;
 mod dovecot;
 mod imap;
 mod maildir;
+mod order;
 mod pop3;
 mod process;
 mod relay;
 mod script;
 mod site;
 mod stored;
+mod trace;
 
 pub use certs::{Certificate, Certs};
 pub use disk::{Disk, FORGETFUL};
 pub use dovecot::{Dovecot, Options, loopback_account};
 pub use imap::{ImapClient, ImapMessage};
 pub use maildir::Delivery;
+pub use order::{Copy, Places, faults};
 pub use pop3::Pop3Client;
 pub use process::{Output, Running};
 pub use relay::{Act, Relay, When};
 pub use script::{Script, Step};
 pub use site::Site;
 pub use stored::Stored;
+pub use trace::{Call, Trace, traced};
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};

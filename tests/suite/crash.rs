@@ -20,7 +20,7 @@ const USERS: u32 = 900;
 
 /// Where ledger and archive are.
 #[derive(Clone, Copy, Debug)]
-enum Disks {
+pub(crate) enum Disks {
     /// Both in memory, where that can be written to.
     One,
     /// The ledger in memory, the archive on the disk.
@@ -28,28 +28,28 @@ enum Disks {
 }
 
 /// One server for a whole walk, with a fresh mailbox for each of its steps.
-struct Course {
+pub(crate) struct Course {
     dovecot: Dovecot,
     messages: Vec<Vec<u8>>,
     users: AtomicU64,
 }
 
 /// A mailbox and an installation that polls it.
-struct Trial<'a> {
+pub(crate) struct Trial<'a> {
     course: &'a Course,
     user: String,
-    site: Site,
+    pub(crate) site: Site,
     _state: Option<TempDir>,
 }
 
 impl Course {
-    fn new(count: usize) -> Self {
+    pub(crate) fn new(count: usize) -> Self {
         let dovecot = Dovecot::start_with(&Options { users: USERS, ..Options::default() });
         Self { dovecot, messages: messages(count), users: AtomicU64::new(1) }
     }
 
     /// What is stored is deleted on the server at once.
-    fn trial(&self, protocol: &str, disks: Disks) -> Trial<'_> {
+    pub(crate) fn trial(&self, protocol: &str, disks: Disks) -> Trial<'_> {
         let user = format!("u{}", self.users.fetch_add(1, Ordering::Relaxed));
         for (n, message) in self.messages.iter().enumerate() {
             // Two days, so that there are two dated folders.
@@ -87,7 +87,7 @@ impl Trial<'_> {
     }
 
     /// Every message is in the archive or on the server, whatever happened.
-    fn nothing_is_missing(&self, when: &str) {
+    pub(crate) fn nothing_is_missing(&self, when: &str) {
         let mut have: Vec<Vec<u8>> = self.site.stored().into_iter().map(|s| s.eml).collect();
         let mut client = self.course.dovecot.imap_client(&self.user);
         have.extend(client.list("INBOX").into_iter().map(|message| message.body));
@@ -97,7 +97,7 @@ impl Trial<'_> {
     }
 
     /// After a poll without orders all is well; what was to be deleted is gone at the third.
-    fn all_is_well(&self, when: &str) {
+    pub(crate) fn all_is_well(&self, when: &str) {
         self.nothing_is_missing(when);
         let poll = self.site.cli_with(&[BATCH], &["poll", "a"]);
         assert_eq!(poll.code, 0, "{when}: {poll:?}");

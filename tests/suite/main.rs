@@ -31,6 +31,7 @@ mod failure;
 mod hostile;
 mod hostile_mail;
 mod identity;
+mod inject;
 mod layers;
 mod log_codes;
 mod order;

@@ -29,7 +29,7 @@ pub use relay::{Act, Relay, When};
 pub use script::{Script, Step};
 pub use site::Site;
 pub use stored::Stored;
-pub use trace::{Call, Trace, traced};
+pub use trace::{Call, Trace, is_allowed, is_below, traced};
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};

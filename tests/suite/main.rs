@@ -41,3 +41,4 @@ mod readme;
 mod resting;
 mod samples;
 mod support;
+mod torture;

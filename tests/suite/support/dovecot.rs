@@ -106,6 +106,25 @@ impl Dovecot {
         panic!("Dovecot does not start; its log:\n{log}");
     }
 
+    /// Ends it at once, and starts it again on the same ports with the same mail.
+    pub fn restart(&mut self) {
+        let config = self.folder.path().join("dovecot.conf");
+        let nonce = format!("postrider-test-{}-{}", self.imap, std::process::id());
+        let start = || Tethered::start(&[&program(), "-F", "-c", config.to_str().unwrap()]);
+        // Two at a time would fight for the ports.
+        drop(std::mem::replace(&mut self.server, Tethered::start(&["true"])));
+        // It was killed, and could not remove it.
+        drop(fs::remove_file(self.folder.path().join("run/master.pid")));
+        for _ in 0..8 {
+            self.server = start();
+            let (plain, tls) = ([self.imap, self.pop3], [self.imaps, self.pop3s]);
+            if answers(&mut self.server, plain, tls, &nonce) {
+                return;
+            }
+        }
+        panic!("Dovecot does not start again; its log:\n{}", self.log());
+    }
+
     /// The password of a user.
     pub fn password(user: &str) -> String {
         format!("secret-{user}")

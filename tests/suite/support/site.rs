@@ -208,7 +208,10 @@ impl Site {
     }
 
     fn command_by(&self, config: &Path, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_postrider"));
+        // An example is the program itself: cargo builds none for it.
+        let program = option_env!("CARGO_BIN_EXE_postrider").map(PathBuf::from);
+        let program = program.unwrap_or_else(|| std::env::current_exe().unwrap());
+        let mut command = Command::new(program);
         command.arg("--config").arg(config).args(arguments).current_dir(self.path());
         command.env_clear().env("HOME", self.path()).env("LANG", "C.UTF-8").env("TZ", "UTC");
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());

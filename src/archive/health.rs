@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::io::Errno;
 
+use super::batch::SyncMode;
 use super::dir::Folder;
 use super::error::ArchiveError;
 use crate::steps;
@@ -48,12 +49,17 @@ impl Health {
     }
 
     /// Whether the disk takes what it is given; a paused root is tried, and goes on by itself.
-    pub(super) fn check(&self, root: &Folder, stage: &Folder) -> Result<(), ArchiveError> {
+    pub(super) fn check(
+        &self,
+        root: &Folder,
+        stage: &Folder,
+        mode: SyncMode,
+    ) -> Result<(), ArchiveError> {
         let failed = self.failed.load(Ordering::SeqCst);
         if failed < FAILURES {
             return Ok(());
         }
-        trial(root, stage, true)
+        trial(root, stage, Some(mode))
             .map_err(|error| ArchiveError::Paused { failed, why: error.to_string() })?;
         self.failed.store(0, Ordering::SeqCst);
         tracing::info!(
@@ -67,7 +73,7 @@ impl Health {
 
 /// Makes a folder with a file in the stage, and moves it below the root and away again: what
 /// every message needs.
-fn trial(root: &Folder, stage: &Folder, durable: bool) -> io::Result<()> {
+fn trial(root: &Folder, stage: &Folder, sync: Option<SyncMode>) -> io::Result<()> {
     for folder in [stage, root] {
         folder.remove_all(TRIAL)?;
     }
@@ -75,13 +81,16 @@ fn trial(root: &Folder, stage: &Folder, durable: bool) -> io::Result<()> {
     let mut file = stage.create(&format!("{TRIAL}/file"), 0o600)?;
     steps::pass("write")?;
     file.write_all(&[0; 4096])?;
-    if durable {
+    if sync.is_some() {
         steps::pass("fsync")?;
         file.sync_all()?;
     }
     stage.rename(TRIAL, root, TRIAL)?;
-    if durable {
+    if sync.is_some() {
         root.sync()?;
+    }
+    if sync == Some(SyncMode::FileSystem) {
+        root.sync_file_system()?;
     }
     root.remove_all(TRIAL)
 }
@@ -89,7 +98,7 @@ fn trial(root: &Folder, stage: &Folder, durable: bool) -> io::Result<()> {
 /// Whether stage and root are one file system that can rename without ever replacing. A disk that
 /// is full or failing now is no reason to refuse: it may be well again later.
 pub(super) fn is_fit(root: &Folder, stage: &Folder) -> Result<(), String> {
-    let done = trial(root, stage, false);
+    let done = trial(root, stage, None);
     if done.is_err() {
         // What is left of it is removed by the next start at the latest.
         drop(stage.remove_all(TRIAL));
@@ -127,26 +136,27 @@ mod tests {
     fn d06_three_failed_syncs_in_a_row_pause_the_root_until_a_trial_succeeds() {
         let (temp, root, stage) = folders();
         let health = Health::default();
+        let check = |stage| health.check(&root, stage, SyncMode::FileSystem);
         for _ in 0..2 {
             health.note(failure(Errno::IO)).unwrap_err();
             health.note(failure(Errno::IO)).unwrap_err();
-            health.check(&root, &stage).unwrap();
+            check(&stage).unwrap();
             health.note(Ok(())).unwrap();
         }
         for _ in 0..9 {
             health.note(failure(Errno::NOSPC)).unwrap_err();
         }
-        health.check(&root, &stage).unwrap();
+        check(&stage).unwrap();
         for _ in 0..3 {
             health.note(failure(Errno::IO)).unwrap_err();
         }
         // A stage that is gone is a disk that takes nothing.
         rustix::fs::rmdir(temp.path().join(".stage")).unwrap();
         for _ in 0..2 {
-            assert_eq!(health.check(&root, &stage).unwrap_err().code(), "archive-paused");
+            assert_eq!(check(&stage).unwrap_err().code(), "archive-paused");
         }
         let (stage, _) = root.open_or_make(".stage", 0o700).unwrap();
-        health.check(&root, &stage).unwrap();
+        check(&stage).unwrap();
         assert_eq!(health.failed.load(Ordering::SeqCst), 0);
         assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 1, "the trial is removed");
     }

@@ -78,7 +78,7 @@ impl Archive {
     pub fn check(&self) -> Result<(), ArchiveError> {
         self.root.check()?;
         self.room(0, 16)?;
-        self.disk.health.check(self.root.folder(), &self.stage)
+        self.disk.health.check(self.root.folder(), &self.stage, self.sync)
     }
 
     /// Whether there is room for so many more octets and files.

@@ -18,6 +18,8 @@ use crate::poll::{Account, PollReport, ReportedError, poll};
 use crate::schedule::{Backoff, Decision, Failure};
 use crate::secret::{self, Surroundings};
 
+/// After a poll that filled the disk, unless the interval is longer.
+const DISK_FULL_REST: jiff::SignedDuration = jiff::SignedDuration::from_mins(1);
 const LONGEST_REST: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 
 /// A server can't ask for more time between two logins than this.
@@ -122,11 +124,14 @@ impl Attempts {
         .await
     }
 
-    /// Whether the report's error stands since an earlier poll and is one of the whole disk: that
-    /// is said once, not with each poll of each account.
+    /// Whether the report's error is one of the whole disk that was told before: it is said once,
+    /// not with each poll of each account.
     async fn stands(&self, account: &Account, report: &PollReport) -> bool {
         let code = report.error.as_ref().map(|error| error.code);
-        let Some(code @ ("archive-paused" | "disk-low")) = code else { return false };
+        let Some(code) = code.filter(|code| waits_for_disk(code)) else { return false };
+        if code == "archive-paused" {
+            return true; // The archive itself has said so.
+        }
         let name = Arc::clone(&account.config.name);
         let row = account.tools.ledger.read("read an account", move |tx| tx.account(&name)).await;
         let before = row.ok().flatten().and_then(|row| row.last_error);
@@ -164,7 +169,14 @@ impl Attempts {
         if error.code == "poll-stopped" {
             return Ok(());
         }
-        let state = self.after_failure(account, report.failure, now).await?;
+        let mut state = self.after_failure(account, report.failure, now).await?;
+        if waits_for_disk(error.code) {
+            // No server was asked: looking at the disk again costs nobody anything.
+            state.retry_at = None;
+        } else if error.code == "disk-full" {
+            // Room comes back at once or never; the wait must not have grown to an hour.
+            state.retry_at = state.retry_at.min(now.checked_add(DISK_FULL_REST).ok());
+        }
         let failed = LastError {
             code: error.code.to_owned(),
             message: error.message.clone(),
@@ -223,6 +235,11 @@ impl Attempts {
                 .unwrap_or(Duration::from_hours(1)),
         }
     }
+}
+
+/// Whether a poll ended before it began, as the archive's disk takes nothing now.
+fn waits_for_disk(code: &str) -> bool {
+    matches!(code, "archive-paused" | "disk-low")
 }
 
 fn backoff(state: &AccountState) -> Backoff {

@@ -164,39 +164,39 @@ fn failure_walk(course: &Course, protocol: &str, order: &str, stride: u64) -> u6
 }
 
 #[test]
-fn killed_at_each_step_of_twenty_messages_in_batches_of_seven_imap_ends_whole() {
+fn d01_killed_at_each_step_of_twenty_messages_in_batches_of_seven_imap_ends_whole() {
     let steps = kill_walk(&Course::new(20), "imap", Disks::Two, 4);
     assert!(steps > 60, "{steps} steps");
 }
 
 #[test]
-fn killed_at_each_step_of_a_small_mailbox_imap_ends_whole() {
+fn d01_killed_at_each_step_of_a_small_mailbox_imap_ends_whole() {
     let steps = kill_walk(&Course::new(3), "imap", Disks::One, 1);
     assert!(steps > 15, "{steps} steps");
 }
 
 #[test]
-fn killed_at_each_step_of_a_small_maildrop_pop3_ends_whole() {
+fn d01_killed_at_each_step_of_a_small_maildrop_pop3_ends_whole() {
     let steps = kill_walk(&Course::new(3), "pop3", Disks::One, 1);
     assert!(steps > 15, "{steps} steps");
 }
 
 #[test]
-fn one_failed_write_at_each_step_is_repaired_by_the_next_poll() {
+fn d06_one_failed_write_at_each_step_is_repaired_by_the_next_poll() {
     let steps = failure_walk(&Course::new(3), "imap", "eio@#", 1);
     assert!(steps > 15, "{steps} steps");
     failure_walk(&Course::new(20), "imap", "eio@#", 11);
 }
 
 #[test]
-fn disk_that_is_full_from_any_step_on_is_repaired_by_the_next_poll() {
+fn d05_disk_that_is_full_from_any_step_on_is_repaired_by_the_next_poll() {
     let steps = failure_walk(&Course::new(3), "imap", "enospc@#+", 1);
     assert!(steps > 15, "{steps} steps");
     failure_walk(&Course::new(20), "pop3", "enospc@#+", 11);
 }
 
 #[test]
-fn three_hundred_messages_arrive_once_though_killed_at_ten_moments() {
+fn d01_three_hundred_messages_arrive_once_though_killed_at_ten_moments() {
     let course = Course::new(300);
     in_parallel(&[("imap", 1_u64), ("pop3", 2)], |&(protocol, seed)| {
         let trial = course.trial(protocol, Disks::One);

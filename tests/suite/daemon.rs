@@ -43,6 +43,7 @@ fn d16_second_instance_is_refused_by_state_folder_and_by_archive_root() {
         for verb in ["run", "poll"] {
             let output = site.cli(&[verb]);
             assert_eq!(output.code, 75, "{output:?}");
+            assert!(output.took < Duration::from_secs(1), "{output:?}");
             assert!(output.stderr.contains("another postrider uses"), "{output:?}");
         }
     }

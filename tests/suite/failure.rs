@@ -61,7 +61,7 @@ fn hurried(account: &str) -> String {
 
 /// A program that runs another one after this script, in a mount namespace of its own; `None`,
 /// said aloud, where that is not allowed.
-fn mounting(script: &str) -> Option<Vec<String>> {
+pub(crate) fn mounting(script: &str) -> Option<Vec<String>> {
     for flags in ["-m", "-Urm"] {
         let tried = Command::new("unshare").args([flags, "true"]).output();
         if tried.is_ok_and(|output| output.status.success()) {
@@ -73,7 +73,7 @@ fn mounting(script: &str) -> Option<Vec<String>> {
     None
 }
 
-fn below(site: &Site, wrapper: &[String], arguments: &[&str]) -> Output {
+pub(crate) fn below(site: &Site, wrapper: &[String], arguments: &[&str]) -> Output {
     let wrapper: Vec<&str> = wrapper.iter().map(String::as_str).collect();
     site.cli_below(&wrapper, arguments)
 }
@@ -274,7 +274,7 @@ fn a08_i29_refused_login_is_not_repeated_before_its_time_unless_a_person_asks_or
 }
 
 #[test]
-fn root_that_is_not_mounted_stops_everything_and_nothing_is_made() {
+fn d08_root_that_is_not_mounted_stops_everything_and_nothing_is_made() {
     let dovecot = good_server();
     let site = Site::new(&[("a", dovecot.account("imap", "tls", "u1"))]);
     site.poll();
@@ -317,7 +317,7 @@ fn listing(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn read_only_archive_loses_nothing_and_says_what_to_do() {
+fn d06_read_only_archive_loses_nothing_and_says_what_to_do() {
     let Some(wrapper) = mounting("mount --bind mail mail; mount -o remount,bind,ro mail") else {
         return;
     };
@@ -335,7 +335,7 @@ fn read_only_archive_loses_nothing_and_says_what_to_do() {
 }
 
 #[test]
-fn full_disk_loses_nothing_and_the_rest_comes_when_there_is_room() {
+fn d05_full_disk_loses_nothing_and_the_rest_comes_when_there_is_room() {
     let mount = "mount -t tmpfs -o size=1m,mode=755 tmpfs mail; cp -a before/. mail/";
     let back = "\"$@\" || code=$?; cp -a mail/. after/; exit ${code:-0}";
     let Some(wrapper) = mounting(&format!("{mount}; {back}")) else { return };

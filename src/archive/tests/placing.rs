@@ -59,7 +59,7 @@ fn batch_of_many_days_is_placed_in_order() {
 }
 
 #[test]
-fn what_stands_there_already_is_left_alone() {
+fn d10_what_stands_there_already_is_left_alone() {
     let site = Site::new();
     let batch = site.archive.batch().unwrap();
     let staged: Vec<Staged> =
@@ -108,7 +108,7 @@ fn file_in_the_way_of_a_folder_is_an_error() {
 }
 
 #[test]
-fn modes_are_those_of_the_config_whatever_the_umask() {
+fn d26_modes_are_those_of_the_config_whatever_the_umask() {
     // No usual umask leaves these as they are.
     for (dir, file) in [(0o777, 0o666), (0o700, 0o600), (0o750, 0o640)] {
         let site = Site::with(|config| (config.dir_mode, config.file_mode) = (dir, file));

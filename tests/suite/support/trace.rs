@@ -44,9 +44,9 @@ impl Trace {
             if let Some(begun) = rest.strip_suffix(" <unfinished ...>") {
                 open.insert(thread, (at, begun.to_owned()));
             } else if let Some(resumed) = rest.strip_prefix("<... ") {
-                let Some((began, begun)) = open.remove(thread) else { continue };
+                let Some((began, head)) = open.remove(thread) else { continue };
                 let rest = resumed.split_once(" resumed>").map_or("", |(_, rest)| rest);
-                calls.extend(call(&(begun + rest), began, at));
+                calls.extend(call(&(head + rest), began, at));
             } else {
                 calls.extend(call(rest, at, at));
             }

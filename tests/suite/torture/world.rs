@@ -210,7 +210,7 @@ impl World {
         let when = if self.random.chance(50) {
             When::ServerOctets(usize::try_from(self.random.within(10, 200_000)).unwrap())
         } else {
-            When::ClientSays(*self.random.pick::<&str>(&WORDS))
+            When::ClientSays(self.random.pick::<&str>(&WORDS))
         };
         (when, *self.random.pick(&[Act::Cut, Act::CutAnswer, Act::CutAnswer, Act::Stall]))
     }
@@ -218,7 +218,7 @@ impl World {
     /// Fills the archive's disk but for so many octets.
     pub fn fill(&self, left: u64) {
         let Some((_, archive)) = &self.disks else { return };
-        let stat = rustix::fs::statvfs(&archive.path()).unwrap();
+        let stat = rustix::fs::statvfs(archive.path()).unwrap();
         let size = (stat.f_bavail * stat.f_frsize).saturating_sub(left);
         let ballast = File::create(archive.path().join("ballast")).unwrap();
         let all = rustix::fs::FallocateFlags::empty();

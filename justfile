@@ -15,6 +15,10 @@ lint:
 test *ARGS:
     scripts/test {{ARGS}}
 
+# Crash torture: kills, power cuts (as root), full disks, restarts; needs Dovecot
+torture *ARGS:
+    cargo run --locked --release --example torture -- {{ARGS}}
+
 # Documentation with private items, warnings are errors
 doc:
     RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --document-private-items --locked

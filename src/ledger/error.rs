@@ -77,6 +77,15 @@ impl LedgerError {
         }
     }
 
+    /// Whether the file waits for a rollback that a reader can't do. A ledger has a rollback
+    /// journal only while it is made, before it has any tables: later it has a write-ahead log.
+    pub(super) fn is_before_first_commit(&self) -> bool {
+        let Self::Sqlite { source, .. } = self else { return false };
+        source
+            .sqlite_error()
+            .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_READONLY_ROLLBACK)
+    }
+
     /// Whether nothing can go on before a person has acted.
     pub fn needs_person(&self) -> bool {
         matches!(

@@ -40,10 +40,12 @@ pub(super) fn open(state_dir: &Path) -> Result<Connection, LedgerError> {
 pub(super) fn open_read_only(state_dir: &Path) -> Result<Connection, LedgerError> {
     let path = state_dir.join(LEDGER_FILE);
     let opened = file::open_read_only(&path);
-    if let Some(db) = opened.map_err(|source| LedgerError::Open { path, source })?
-        && schema::version(&db)? > 0
-    {
-        return Ok(db);
+    if let Some(db) = opened.map_err(|source| LedgerError::Open { path, source })? {
+        match schema::version(&db) {
+            Ok(0) => {}
+            Err(error) if error.is_before_first_commit() => {}
+            found => return found.map(|_| db),
+        }
     }
     let mut db = Connection::open_in_memory().map_err(sqlite("open"))?;
     schema::migrate(&mut db)?;

@@ -172,6 +172,26 @@ fn ledger_whose_making_was_cut_short_reads_as_empty_and_is_made_by_the_next_star
     assert!(Ledger::open_read_only(temp.path()).unwrap().identity().exists);
 }
 
+/// The very first writes go by a rollback journal; whoever only reads can't roll it back.
+#[test]
+fn d02_ledger_that_died_before_its_first_commit_reads_as_empty_and_is_made_by_the_next_start() {
+    let (before, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let db = Connection::open(before.path().join(LEDGER_FILE)).unwrap();
+    let fill = "PRAGMA journal_mode = DELETE; PRAGMA cache_size = 1; BEGIN;
+        CREATE TABLE t (x); INSERT INTO t VALUES (randomblob(300000));";
+    db.execute_batch(fill).unwrap();
+    for name in ["ledger.db", "ledger.db-journal"] {
+        std::fs::copy(before.path().join(name), after.path().join(name)).unwrap();
+    }
+    let read = open::open_read_only(after.path()).unwrap();
+    assert_eq!(open::read_identity(&read).unwrap().ledger, None);
+    let made = open::open(after.path()).unwrap();
+    assert!(open::identity(&made).unwrap().ledger.is_some());
+    drop(made);
+    let read = open::open_read_only(after.path()).unwrap();
+    assert!(open::read_identity(&read).unwrap().ledger.is_some());
+}
+
 #[tokio::test]
 async fn reader_sees_what_was_committed_and_never_half_of_it() {
     let temp = tempfile::tempdir().unwrap();

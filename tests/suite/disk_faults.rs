@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::failure::{below, mounting};
 use crate::support::{
-    Disk, Dovecot, FORGETFUL, Relay, Running, Site, as_sent, is_allowed, loopback_account,
+    Disk, Dovecot, FORGETFUL, Options, Relay, Running, Site, as_sent, is_allowed, loopback_account,
     messages, sample, stored_octets, wait_for,
 };
 
@@ -163,6 +163,56 @@ fn d07_d18_slow_syncs_hold_up_neither_the_other_accounts_nor_the_end() {
     site.poll();
     assert_eq!(site.stored().len(), 1);
     assert!(dovecot.imap_client("u1").uids("INBOX").is_empty());
+}
+
+#[test]
+fn d06_disk_that_turns_read_only_while_the_daemon_runs_is_waited_for() {
+    let dovecot = Dovecot::start();
+    let Some(disk) = Disk::ext4(24, &[], FORGETFUL) else { return };
+    let site = site_on(&disk, &dovecot.account("imap", "none", "u1"));
+    let daemon = site.spawn(&["run"]);
+    for round in 0..2 {
+        dovecot.deliver("u1", &sample(&format!("before {round}"), 1_000));
+        let left = || dovecot.imap_client("u1").uids("INBOX").len();
+        wait_for("a delete", SOON, || (left() == 0).then_some(()));
+        wait_for("a rest", SOON, || disk.remount("ro").then_some(()));
+        dovecot.deliver("u1", &sample(&format!("after {round}"), 1_000));
+        let told = || codes(&site, "archive-read-only") > round;
+        wait_for("a word of it", SOON, || told().then_some(()));
+        assert_eq!((left(), site.stored().len()), (1, round * 2 + 1));
+        assert!(disk.remount("rw"));
+        wait_for("a delete", SOON, || (left() == 0).then_some(()));
+        assert_eq!(site.stored().len(), round * 2 + 2);
+    }
+    assert_eq!(daemon.stop(SOON).code, 0);
+    assert_eq!(site.tree_faults(), [""; 0]);
+}
+
+/// Memory doesn't grow with what is fetched: neither with large messages nor with many accounts.
+#[test]
+fn d22_many_large_messages_at_the_same_time_fit_in_little_memory() {
+    let dovecot = Dovecot::start_with(&Options { users: 6, ..Options::default() });
+    let large = sample("large", 30_000_000);
+    let mut site = Site::empty();
+    for n in 1..=6 {
+        let (user, protocol) = (format!("u{n}"), if n % 2 == 0 { "pop3" } else { "imap" });
+        dovecot.deliver(&user, &large);
+        site.account(&format!("a{n}"), &dovecot.account(protocol, "none", &user));
+    }
+    site.init_root();
+    let mut poll = site.spawn(&["poll"]);
+    let mut peak = 0;
+    while poll.is_running() {
+        let status = fs::read_to_string(format!("/proc/{}/status", poll.pid())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        peak = peak.max(kib.unwrap_or(0));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(poll.wait(SOON).code, 0);
+    assert_eq!(site.stored().len(), 6);
+    eprintln!("6 accounts with 30 MB each: peak of {} MiB", peak >> 10);
+    assert!(peak < 128 << 10, "{} MiB", peak >> 10);
 }
 
 #[test]

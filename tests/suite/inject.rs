@@ -11,7 +11,7 @@ use crate::support::{Trace, is_allowed, is_below, traced};
 
 /// Calls of the durable sequence, with a stride that gives each a few runs.
 const CALLS: [(&str, u64); 9] = [
-    ("fsync", 7),
+    ("fsync", 3),
     ("syncfs", 1),
     ("renameat2", 1),
     ("mkdirat", 2),

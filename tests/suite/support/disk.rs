@@ -60,10 +60,10 @@ impl Disk {
         done(Command::new("mount").args(["-o", &options]).arg(image).arg(self.path()))
     }
 
-    /// Mounts it anew with other options: `ro`.
-    pub fn remount(&self, options: &str) {
+    /// Mounts it anew with other options; `ro` is refused while something is written.
+    pub fn remount(&self, options: &str) -> bool {
         let options = format!("remount,{options}");
-        assert!(done(Command::new("mount").args(["-o", &options]).arg(self.path())), "{options}");
+        done(Command::new("mount").args(["-o", &options]).arg(self.path()))
     }
 
     /// Unmounts it; nobody may use it any more.

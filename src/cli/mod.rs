@@ -165,14 +165,26 @@ fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Exit> {
         render::error(&format!("no runtime: {error}"), None);
         Exit::Failed
     })?;
-    let done = runtime.block_on(async {
+    let runtime = Ends(Some(runtime));
+    let Some(running) = &runtime.0 else { return Err(Exit::Failed) };
+    Ok(running.block_on(async {
         // With a handler a file beyond the limit of `ulimit -f` is an error, not the end.
         let beyond = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
         let _caught = signal(beyond);
         work.await
-    });
-    runtime.shutdown_timeout(Duration::from_secs(1));
-    Ok(done)
+    }))
+}
+
+/// A runtime that does not wait for file work when it is dropped, not even by a panic: a process
+/// that can't go on must end, for systemd to start it anew.
+struct Ends(Option<Runtime>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_timeout(Duration::from_secs(1));
+        }
+    }
 }
 
 fn runtime() -> std::io::Result<Runtime> {

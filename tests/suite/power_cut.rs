@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use crate::crash::walk;
 use crate::support::{
-    Delivery, Disk, Dovecot, FORGETFUL, Options, Running, Site, as_sent, crlf, messages, wait_for,
+    Delivery, Disk, Dovecot, FORGETFUL, Options, Running, Site, as_sent, crlf, is_allowed,
+    messages, wait_for,
 };
 
 /// Small batches, so that few messages make several commits.
@@ -113,12 +114,33 @@ impl Trial<'_> {
         reached
     }
 
+    /// One poll that is stopped once a system call has been made for the nth time by a thread, and
+    /// the cut; says whether that call came.
+    fn poll_and_cut_after(&self, call: &str, n: u64) -> bool {
+        let file = self.site.path().join("calls");
+        let text = || std::fs::read_to_string(&file).unwrap_or_default();
+        let inject = format!("inject={call}:signal=STOP:when={n}");
+        let strace = ["strace", "-f", "-o", file.to_str().unwrap(), "-e"];
+        let trace = format!("trace={call}");
+        let strace: Vec<&str> = strace.into_iter().chain([&*trace, "-e", &inject]).collect();
+        let mut poll = self.site.spawn_below(&strace, &["poll", "a"]);
+        let reached = wait_for("the call, or the end", Duration::from_mins(1), || {
+            if text().contains("stopped by SIGSTOP") {
+                Some(true)
+            } else {
+                (!poll.is_running()).then_some(false)
+            }
+        });
+        self.cut(poll);
+        reached
+    }
+
     /// Cuts the power of both disks, ends the program, mounts them again; and counts what left
     /// the server before its copy was durable.
     fn cut(&self, program: Running) {
         let disks: Vec<&Disk> = self.disks.iter().collect();
         Disk::cut(&disks);
-        program.kill();
+        program.kill_all();
         self.disks.iter().for_each(Disk::power_on);
         let early = self.missing();
         self.course.add(|tally| {
@@ -184,6 +206,26 @@ fn d03_power_cut_at_each_step_where_data_is_written_back_in_any_order() {
         return;
     };
     nothing_is_lost(course.cut_at_each_step("imap", 15));
+}
+
+/// Also between the calls of SQLite, which are no steps: while the ledger is made, in a commit.
+#[test]
+fn d03_power_cut_after_each_write_and_sync_of_ledger_log_and_archive() {
+    if !is_allowed() {
+        return;
+    }
+    let Some(course) = Course::new(3, 2, FORGETFUL) else { return };
+    for (call, stride) in [("fsync", 2), ("pwrite64", 11), ("renameat2", 1), ("unlink", 1)] {
+        let last = walk(stride, |n| {
+            let trial = course.trial("imap");
+            let reached = trial.poll_and_cut_after(call, n);
+            trial.mend(&format!("cut after {call} {n}"));
+            reached
+        });
+        eprintln!("cut after {call} up to the {last}th of a thread");
+    }
+    eprintln!("after calls: {:?}", course.tally.lock().unwrap());
+    nothing_is_lost(*course.tally.lock().unwrap());
 }
 
 #[test]

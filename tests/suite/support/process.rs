@@ -69,6 +69,12 @@ impl Running {
         self.wait(Duration::from_secs(10))
     }
 
+    /// Sends SIGKILL to it and to what it started, and waits.
+    pub fn kill_all(self) -> Output {
+        kill_process_group(Pid::from_child(&self.child), Signal::KILL).ok();
+        self.wait(Duration::from_secs(10))
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         // It may have ended by itself meanwhile; its pid is ours until it is waited for.

@@ -142,12 +142,17 @@ impl Site {
 
     /// The same below another program, which is told to run it: `faketime`, `unshare`.
     pub fn cli_below(&self, wrapper: &[&str], arguments: &[&str]) -> Output {
+        self.spawn_below(wrapper, arguments).wait(LIMIT)
+    }
+
+    /// The same, without waiting.
+    pub fn spawn_below(&self, wrapper: &[&str], arguments: &[&str]) -> Running {
         let inner = self.command(arguments);
         let mut command = Command::new(wrapper[0]);
         command.args(&wrapper[1..]).arg(inner.get_program()).args(inner.get_args());
         command.current_dir(self.path()).env_clear();
         command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        Running::start(&mut command).wait(LIMIT)
+        Running::start(&mut command)
     }
 
     /// The same, without waiting: for `run`, or for a `poll` that is to be killed.

@@ -229,7 +229,7 @@ fn d03_power_cut_after_each_write_and_sync_of_ledger_log_and_archive() {
 }
 
 #[test]
-fn d03_power_cut_at_chance_moments_of_a_daemon_that_deletes_at_once() {
+fn d03_power_cut_at_chance_moments_of_polls_that_delete_at_once() {
     let Some(course) = Course::new(40, 2, FORGETFUL) else { return };
     let trial = course.trial("imap");
     let mut random = 7_u64;

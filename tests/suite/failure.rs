@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::support::{
-    Act, Certificate, Certs, Dovecot, Options, Output, Relay, Script, Site, Step, When, as_sent,
-    in_parallel, loopback_account, messages, sample, stored_octets,
+    Act, Certificate, Certs, Dovecot, Fault, Options, Output, Protocol, Relay, Server, Site, Then,
+    When, as_sent, in_parallel, loopback_account, messages, sample, stored_octets,
 };
 
 /// Polls a bad account beside a good one: the good one is fetched whole, the bad one has exactly
@@ -127,37 +127,17 @@ fn bad_certificate_is_an_error_of_its_account_alone() {
 #[test]
 fn stripped_starttls_is_an_error_of_its_account_alone_and_sends_no_secret() {
     let good = good_server();
-    let imap = |starttls: &'static str| {
-        vec![
-            Step::send("* OK ready\r\n"),
-            Step::Answer {
-                table: vec![
-                    ("CAPABILITY", "* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n{tag} OK done\r\n"),
-                    ("STARTTLS", starttls),
-                    ("LOGOUT", "* BYE\r\n{tag} OK done\r\n"),
-                ],
-                until: "never said",
-            },
-        ]
-    };
-    let pop3 = vec![
-        Step::send("+OK ready\r\n"),
-        Step::Answer {
-            table: vec![
-                ("CAPA", "+OK\r\nUSER\r\nUIDL\r\nSASL PLAIN\r\n.\r\n"),
-                ("STLS", "-ERR no\r\n"),
-                ("QUIT", "+OK\r\n"),
-            ],
-            until: "never said",
-        },
+    let refusals = [
+        (Protocol::Imap, "STARTTLS", "{tag} NO no\r\n"),
+        (Protocol::Imap, "STARTTLS", "{tag} BAD what\r\n"),
+        (Protocol::Pop3, "STLS", "-ERR no\r\n"),
     ];
-    for (protocol, steps) in
-        [("imap", imap("{tag} NO no\r\n")), ("imap", imap("{tag} BAD what\r\n")), ("pop3", pop3)]
-    {
-        let script = Script::start(steps);
-        let account = loopback_account(protocol, "starttls", script.port, "u2");
-        let site = fails_alone(&good, &account, "starttls-missing", protocol, &[]);
-        let heard = script.heard().join("\n").to_uppercase();
+    for (protocol, command, refusal) in refusals {
+        let server = Server::start(protocol);
+        server.set_fault(Fault::on(command).instead(refusal));
+        let account = loopback_account(protocol.word(), "starttls", server.port, "u2");
+        let site = fails_alone(&good, &account, "starttls-missing", protocol.word(), &[]);
+        let heard = server.commands().join("\n").to_uppercase();
         for word in ["LOGIN", "AUTH", "USER", "PASS"] {
             assert!(!heard.contains(word), "{heard}");
         }
@@ -168,7 +148,8 @@ fn stripped_starttls_is_an_error_of_its_account_alone_and_sends_no_secret() {
 #[test]
 fn silent_server_is_an_error_of_its_account_alone_at_whatever_word_it_falls_silent() {
     let good = good_server();
-    let silent = Script::start(vec![Step::Hang]);
+    let silent = Server::start(Protocol::Imap);
+    silent.set_fault(Fault::on("accept").then(Then::Hang));
     for protocol in ["imap", "pop3"] {
         for encryption in ["tls", "starttls"] {
             let account = hurried(&loopback_account(protocol, encryption, silent.port, "u2"));
@@ -206,9 +187,10 @@ fn connection_that_ends_early_is_an_error_of_its_account_alone() {
         }
     }
     // An end in the middle of a line.
-    for (protocol, greeting) in [("imap", "* OK rea"), ("pop3", "+OK rea")] {
-        let script = Script::start(vec![Step::send(greeting)]);
-        let account = loopback_account(protocol, "none", script.port, "u2");
+    for (protocol, greeting) in [(Protocol::Imap, "* OK rea"), (Protocol::Pop3, "+OK rea")] {
+        let server = Server::start(protocol);
+        server.set_fault(Fault::on("connect").instead(greeting).then(Then::Close));
+        let account = loopback_account(protocol.word(), "none", server.port, "u2");
         fails_alone(&good, &account, "connection-lost", greeting, &[]);
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::support::{
-    Act, Certificate, Delivery, Dovecot, Options, Relay, Script, Site, Step, When, as_sent,
-    loopback_account, messages, sample, stored_octets, wait_for,
+    Act, Certificate, Delivery, Dovecot, Options, Relay, Site, When, as_sent, loopback_account,
+    messages, sample, stored_octets, wait_for,
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -140,35 +140,6 @@ fn bad_certificate_ends_the_poll_before_any_credentials() {
         }
         assert!(!dovecot.log().contains("method=PLAIN"), "{}", dovecot.log());
     }
-}
-
-#[test]
-fn server_without_starttls_gets_no_password() {
-    let script = Script::start(vec![
-        Step::send("* OK ready\r\n"),
-        Step::Answer {
-            table: vec![
-                ("CAPABILITY", "* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n{tag} OK done\r\n"),
-                ("LOGOUT", "* BYE\r\n{tag} OK done\r\n"),
-            ],
-            until: "secret",
-        },
-    ]);
-    let site = Site::new(&[("a", loopback_account("imap", "starttls", script.port, "u1"))]);
-    assert_ne!(site.cli(&["poll"]).code, 0);
-    let heard = script.heard().join("\n");
-    assert!(!heard.contains("LOGIN") && !heard.contains("AUTHENTICATE"), "{heard}");
-}
-
-#[test]
-fn silent_server_costs_no_more_than_its_deadline() {
-    let script = Script::start(vec![Step::Hang]);
-    let account = loopback_account("pop3", "none", script.port, "u1")
-        .replace("read_timeout = \"10s\"", "read_timeout = \"1s\"");
-    let site = Site::new(&[("a", account)]);
-    let output = site.cli(&["poll"]);
-    assert_ne!(output.code, 0);
-    assert!(output.took < Duration::from_secs(10), "{output:?}");
 }
 
 #[test]

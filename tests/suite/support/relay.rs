@@ -242,8 +242,9 @@ mod tests {
 
     #[test]
     fn server_is_cut_after_so_many_octets() {
-        let script = super::super::Script::start(vec![super::super::Step::send("0123456789")]);
-        let relay = Relay::to(script.port);
+        let server = super::super::Server::start(super::super::Protocol::Pop3);
+        server.set_fault(super::super::Fault::on("connect").instead("0123456789"));
+        let relay = Relay::to(server.port);
         relay.set_fault(When::ServerOctets(4), Act::Cut);
         let mut all = Vec::new();
         drop(TcpStream::connect(("127.0.0.1", relay.port)).unwrap().read_to_end(&mut all));

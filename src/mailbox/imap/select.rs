@@ -81,12 +81,12 @@ pub(super) async fn reopen(session: &mut ImapSession) -> Result<Selected, Mailbo
         return Err(MailboxError::Protocol { what: "no mailbox is open".to_owned() });
     };
     let open = open.clone();
-    let current = session.selected.as_ref();
-    if current.is_some_and(|now| now.mailbox == open.mailbox) {
-        if current.is_some_and(|now| now.uid_validity == open.uid_validity) {
-            return Ok(open);
-        }
-    } else if examine(session, &open.mailbox).await?.0.uid_validity == open.uid_validity {
+    let is_open =
+        |now: &Selected| now.mailbox == open.mailbox && now.uid_validity == open.uid_validity;
+    // Courier may show another UIDVALIDITY under SELECT; what counts is what `open` asked for.
+    if session.selected.as_ref().is_some_and(is_open)
+        || is_open(&examine(session, &open.mailbox).await?.0)
+    {
         return Ok(open);
     }
     Err(MailboxError::NoMailbox {
@@ -116,6 +116,7 @@ async fn run(
     mailbox: &str,
 ) -> Result<Facts, MailboxError> {
     session.selected = None;
+    session.dialogue.expunged.clear();
     let plain = format!("{command} {}", on_the_wire(session, mailbox)?);
     let mut facts = Facts::default();
     let mut full = plain.clone();

@@ -18,6 +18,9 @@ use super::sieved::Sieved;
 use crate::mailbox::MailboxError;
 use crate::net::{NetError, NetStream};
 
+/// Untagged EXPUNGE responses that are remembered.
+const EXPUNGED_MAX: usize = 1 << 20;
+
 /// One session's commands.
 #[derive(Debug)]
 pub(super) struct Dialogue {
@@ -25,6 +28,10 @@ pub(super) struct Dialogue {
     tag: u64,
     under_way: VecDeque<String>,
     unreadable_uid: Option<u32>,
+    /// Fetches of one message that were answered by BAD, with none between that was not.
+    pub(super) misunderstood: u32,
+    /// Sequence numbers of untagged EXPUNGE responses, in their order.
+    pub(super) expunged: Vec<u32>,
     debug: bool,
 }
 
@@ -81,7 +88,15 @@ impl Dialogue {
     /// `unread`: octets of the stream that nobody has read.
     pub(super) fn new(stream: NetStream, unread: &[u8], debug: bool) -> Self {
         let client = Client::new(Sieved::new(stream, unread));
-        Self { client, tag: 0, under_way: VecDeque::new(), unreadable_uid: None, debug }
+        Self {
+            client,
+            tag: 0,
+            under_way: VecDeque::new(),
+            unreadable_uid: None,
+            misunderstood: 0,
+            expunged: Vec::new(),
+            debug,
+        }
     }
 
     pub(super) fn stream(&mut self) -> &mut NetStream {
@@ -163,7 +178,14 @@ impl Dialogue {
                 let what = "it asks for more where the command was complete".to_owned();
                 Err(MailboxError::Protocol { what })
             }
-            _ => Ok(Step::Untagged(take(response))),
+            _ => {
+                if let Response::Expunge(number) = response
+                    && self.expunged.len() < EXPUNGED_MAX
+                {
+                    self.expunged.push(*number);
+                }
+                Ok(Step::Untagged(take(response)))
+            }
         }
     }
 

@@ -159,7 +159,7 @@ impl<'a> Fetching<'a> {
             match dialogue.step(|response| read_body(response, Section::Whole)).await {
                 Ok(Step::Untagged(Some(body))) => self.take(body).await?,
                 Ok(Step::Untagged(None)) => {}
-                Ok(Step::Done(done)) => self.end_batch(done)?,
+                Ok(Step::Done(done)) => self.end_batch(&done)?,
                 Err(error) => return Err(self.lost(dialogue, error).await),
             }
         }
@@ -188,12 +188,10 @@ impl<'a> Fetching<'a> {
         deliver(self.parts, &wanted, body, self.sizes).await
     }
 
-    fn end_batch(&mut self, done: Done) -> Result<(), MailboxError> {
+    /// Not done, NO or BAD: one message of many may be the reason.
+    fn end_batch(&mut self, done: &Done) -> Result<(), MailboxError> {
         let Some(batch) = self.under_way.pop_front() else { return Ok(()) };
-        if done.bad {
-            return Err(done.refusal("UID FETCH"));
-        }
-        if let Some(error) = pause(&done) {
+        if let Some(error) = pause(done) {
             return Err(error);
         }
         for uid in uids_of(&batch.set) {

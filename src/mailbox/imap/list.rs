@@ -9,7 +9,7 @@ use super::dialogue::Caps;
 use super::listed::{Item, merge, read_item};
 use super::select::{Selected, canonical, reopen};
 use super::utf7;
-use super::windows::{Answer, Closed, Window};
+use super::windows::{Answer, Closed, Window, Windows};
 use crate::mailbox::MailboxError;
 use crate::model::{Listed, Listing, MessageKey, Received, ReceivedBasis};
 use crate::net::NetError;
@@ -102,11 +102,19 @@ pub(super) async fn next_window(
     let open = reopen(session).await?;
     let Some((_, windows)) = &mut session.open else { return Ok(None) };
     let Some(window) = windows.next() else { return Ok(None) };
+    for number in std::mem::take(&mut session.dialogue.expunged) {
+        windows.expunged(number, 0);
+    }
     let mut gathered = Gathered::new(window, windows.most());
     let last = window.last.map_or_else(|| "*".to_owned(), |last| last.to_string());
     let command = format!("UID FETCH {}:{last} (UID FLAGS INTERNALDATE RFC822.SIZE)", window.first);
     let caps = windows.caps();
-    let done = session.dialogue.run(&command, caps, |r| gathered.take(r)).await?;
+    let take = |response: &Response<'_>| match response {
+        Response::Expunge(number) => gathered.expunge(windows, *number),
+        _ => gathered.take(response),
+    };
+    let done = session.dialogue.run(&command, caps, take).await?;
+    session.dialogue.expunged.clear();
     // A refused listing that passed for a short one would leave mail behind in silence.
     done.or_refused("UID FETCH")?;
     let answer = gathered.answer();
@@ -133,11 +141,20 @@ struct Gathered {
     readable: bool,
     cut: bool,
     highest: u32,
+    expunged: u64,
 }
 
 impl Gathered {
     fn new(window: Window, most: usize) -> Self {
-        Self { window, most, items: BTreeMap::new(), readable: true, cut: false, highest: 0 }
+        Self {
+            window,
+            most,
+            items: BTreeMap::new(),
+            readable: true,
+            cut: false,
+            highest: 0,
+            expunged: 0,
+        }
     }
 
     fn take(&mut self, response: &Response<'_>) {
@@ -161,8 +178,16 @@ impl Gathered {
         }
     }
 
+    fn expunge(&mut self, windows: &mut Windows, number: u32) {
+        let came = u64::try_from(self.items.len()).unwrap_or(u64::MAX);
+        if windows.expunged(number, came.saturating_sub(self.expunged)) {
+            self.expunged = self.expunged.saturating_add(1);
+        }
+    }
+
     fn answer(&self) -> Answer {
-        Answer { readable: self.readable, cut: self.cut, highest: self.highest }
+        let Self { readable, cut, highest, expunged, .. } = *self;
+        Answer { readable, cut, highest, expunged }
     }
 }
 

@@ -52,6 +52,19 @@ impl Windows {
         self.exists
     }
 
+    /// Takes an untagged EXPUNGE into account, while `gathered` messages of the next window are
+    /// known: sequence numbers ascend with UIDs, so the number says whether it had been listed.
+    /// Says whether it was one of the gathered.
+    pub(super) fn expunged(&mut self, number: u32, gathered: u64) -> bool {
+        let number = u64::from(number);
+        self.exists = self.exists.saturating_sub(1);
+        if number <= self.listed {
+            self.listed = self.listed.saturating_sub(1);
+            return false;
+        }
+        number <= self.listed.saturating_add(gathered)
+    }
+
     /// Messages that were listed so far.
     pub(super) fn listed(&self) -> u64 {
         self.listed
@@ -83,7 +96,7 @@ impl Windows {
         answer: Answer,
     ) -> Closed {
         let count = u64::try_from(items.len()).unwrap_or(u64::MAX);
-        self.listed = self.listed.saturating_add(count);
+        self.listed = self.listed.saturating_add(count).saturating_sub(answer.expunged);
         self.complete &= answer.readable;
         let mut complete = answer.readable;
         let last_kept = items.last_key_value().map(|(uid, _)| *uid);
@@ -122,6 +135,8 @@ pub(super) struct Answer {
     pub(super) cut: bool,
     /// The highest UID that came.
     pub(super) highest: u32,
+    /// Messages that came and were expunged within the same reply.
+    pub(super) expunged: u64,
 }
 
 #[cfg(test)]
@@ -147,6 +162,7 @@ mod tests {
             let items: BTreeMap<u32, Item> = kept.map(|uid| (*uid, Item::default())).collect();
             assert!(items.len() <= windows.most());
             let answer = Answer {
+                expunged: 0,
                 readable: true,
                 cut: all.len() > items.len(),
                 highest: all.last().copied().unwrap_or(0),
@@ -193,7 +209,7 @@ mod tests {
     #[test]
     fn unreadable_window_taints_itself_and_the_end() {
         let mut windows = Windows::new(1000, Some(5001), 100);
-        let bad = Answer { readable: false, cut: false, highest: 0 };
+        let bad = Answer { readable: false, cut: false, highest: 0, expunged: 0 };
         let good = Answer { readable: true, ..bad };
         let first = windows.next().unwrap();
         assert!(!windows.close(first, BTreeMap::new(), bad).complete);
@@ -205,6 +221,32 @@ mod tests {
             last = windows.close(window, BTreeMap::new(), good).complete;
         }
         assert!(!last);
+    }
+
+    #[test]
+    fn i07_expunged_messages_are_missed_by_nobody() {
+        let none = Answer { readable: true, cut: false, highest: 0, expunged: 0 };
+        let items = |uids: std::ops::Range<u32>| -> BTreeMap<u32, Item> {
+            uids.map(|uid| (uid, Item::default())).collect()
+        };
+        // 10 of 300 are listed; then one of those goes, one that is to come, and one that has
+        // just come.
+        let list = |hidden: u32| {
+            let mut windows = Windows::new(300, Some(301), 100);
+            let window = windows.next().unwrap();
+            windows.close(window, items(1..101), none);
+            assert!(!windows.expunged(7, 0));
+            assert!(!windows.expunged(250, 0));
+            let window = windows.next().unwrap();
+            assert!(windows.expunged(105, 10));
+            windows.close(window, items(101..201), Answer { expunged: 1, ..none });
+            let window = windows.next().unwrap();
+            let closed = windows.close(window, items(201..300 - hidden), none);
+            assert_eq!(closed.range.1, u32::MAX);
+            closed.complete
+        };
+        assert!(list(0));
+        assert!(!list(1), "one that was neither listed nor expunged");
     }
 
     proptest! {

@@ -20,6 +20,10 @@ const GROWTH_MAX: u64 = 64 << 20;
 /// Octets of a message without a listed size: so far an offset can be said (RFC 9051 §9).
 const UNLISTED_MAX: u64 = u32::MAX as u64;
 
+/// Messages in a row that may each be answered by BAD; after more the server is taken for one that
+/// doesn't understand the command.
+const MISUNDERSTOOD_MAX: u32 = 3;
+
 /// Fetches a message, whatever its size is. An error costs the session; what the server says
 /// about this message alone is a [`Part::Failed`].
 pub(super) async fn fetch(
@@ -143,7 +147,8 @@ async fn ask(
         }
     };
     let done = dialogue.run(&command, caps, take).await?;
-    if done.bad {
+    dialogue.misunderstood = if done.bad { dialogue.misunderstood.saturating_add(1) } else { 0 };
+    if dialogue.misunderstood > MISUNDERSTOOD_MAX {
         return Err(done.refusal("UID FETCH"));
     }
     match body {

@@ -5,6 +5,8 @@
 //! length, literals and a command's whole response, and
 //! - drops untagged responses that nobody here asked for, known or not, with their literals:
 //!   imap-proto ends the session at an unknown one, and panics at some known ones;
+//! - drops a FETCH or LIST response with a NUL outside its literals (RFC 9051 §9 has none there):
+//!   it costs one message or mailbox, where an unreadable line costs the session;
 //! - limits the depth of parentheses (imap-proto recurses);
 //! - turns quoted strings with a backslash into literals (imap-proto leaves the backslash in);
 //! - turns `INTERNALDATE NIL` into a date that is none, and hides 8-bit octets behind a `]`
@@ -128,7 +130,10 @@ impl Sieve {
         let kind = self.going_on.take().unwrap_or_else(|| {
             self.depth = 0;
             self.current_uid = None;
-            kind_of(line)
+            match kind_of(line) {
+                Kind::Fetch | Kind::List if line.contains(&0) => Kind::Dropped,
+                kind => kind,
+            }
         });
         match kind {
             Kind::Dropped => self.begin_literal(line, kind)?,

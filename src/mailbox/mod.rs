@@ -36,6 +36,7 @@ pub trait ReadMailbox: Send {
     -> impl Future<Output = Result<Option<Listing>, MailboxError>> + Send;
 
     /// Header sections of listed messages, in their order; `None` for one the server won't give.
+    /// Fewer than were asked for when the session ended behind them: the next call says why.
     /// For POP3 `TOP n 0`, pipelined; for IMAP `BODY.PEEK[HEADER]`.
     fn headers(
         &mut self,

@@ -7,8 +7,9 @@ use super::Account;
 use super::error::PollError;
 use crate::ledger::MailboxId;
 use crate::mail;
-use crate::mailbox::ReadMailbox;
+use crate::mailbox::{MailboxError, ReadMailbox};
 use crate::model::{Known, KnownState, Listed, Listing, MessageKey, Received, ReceivedBasis};
+use crate::net::NetError;
 
 /// Header sections that are asked for, and kept in memory, at once.
 pub(super) const AT_ONCE: usize = 100;
@@ -43,17 +44,45 @@ pub(super) async fn date<M: ReadMailbox>(
         return Ok(());
     }
     let mut learnt = Vec::with_capacity(undated.len());
-    for chunk in undated.chunks_mut(AT_ONCE) {
-        let wanted: Vec<Listed> = chunk.iter().map(|listed| (**listed).clone()).collect();
+    let asked = ask(account, session, &mut undated, &mut learnt).await;
+    // A server that ends the session at the first header section would end each poll there: that
+    // message is dated by this first sight, and not asked for again.
+    if let (Err(error), true, Some(first)) = (&asked, learnt.is_empty(), undated.first())
+        && ends_the_session(error)
+    {
+        learnt.push((first.key.clone(), received(None, account.tools.clock.now())));
+    }
+    ledger.write("keep received dates", move |tx| tx.set_seen(mailbox, &learnt)).await?;
+    asked
+}
+
+/// The poll's own deadline is no message's fault.
+fn ends_the_session(error: &PollError) -> bool {
+    let PollError::Mailbox(error) = error else { return false };
+    !matches!(error, MailboxError::Net(NetError::PollDeadline))
+}
+
+/// Dates messages in their order, as far as the session lasts.
+async fn ask<M: ReadMailbox>(
+    account: &Account,
+    session: &mut M,
+    undated: &mut [&mut Listed],
+    learnt: &mut Vec<(MessageKey, Received)>,
+) -> Result<(), PollError> {
+    let mut rest = undated;
+    while !rest.is_empty() {
+        let wanted: Vec<Listed> =
+            rest.iter().take(AT_ONCE).map(|listed| (**listed).clone()).collect();
         let headers = account.unless_stopped(session.headers(&wanted)).await?;
         let now = account.tools.clock.now();
-        for (listed, header) in chunk.iter_mut().zip(headers) {
+        let dated = headers.len();
+        for (listed, header) in rest.iter_mut().zip(headers) {
             let received = received(header, now);
             listed.received = Some(received);
             learnt.push((listed.key.clone(), received));
         }
+        rest = rest.get_mut(dated..).unwrap_or_default();
     }
-    ledger.write("keep received dates", move |tx| tx.set_seen(mailbox, &learnt)).await?;
     Ok(())
 }
 

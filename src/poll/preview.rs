@@ -163,13 +163,16 @@ impl Previewer {
             }
             undated.retain(|listed| listed.received.is_none());
         }
-        for chunk in undated.chunks_mut(ages::AT_ONCE) {
-            let wanted: Vec<Listed> = chunk.iter().map(|listed| (**listed).clone()).collect();
+        let mut rest = undated.as_mut_slice();
+        while !rest.is_empty() {
+            let asked = rest.iter().take(ages::AT_ONCE);
+            let wanted: Vec<Listed> = asked.map(|listed| (**listed).clone()).collect();
             let headers = session.headers(&wanted).await?;
-            let now = self.clock.now();
-            for (listed, header) in chunk.iter_mut().zip(headers) {
+            let (now, dated) = (self.clock.now(), headers.len());
+            for (listed, header) in rest.iter_mut().zip(headers) {
                 listed.received = Some(ages::received(header, now));
             }
+            rest = rest.get_mut(dated..).unwrap_or_default();
         }
         Ok(())
     }

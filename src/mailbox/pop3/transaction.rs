@@ -43,6 +43,8 @@ pub(super) struct Transaction<S> {
     maildrop: Option<Maildrop>,
     dele_sent: bool,
     login_delay: Option<Duration>,
+    /// Why the last header sections were the last.
+    broken: Option<MailboxError>,
 }
 
 /// A message whose final dot has come, and whether that was its end nobody knows yet: a server
@@ -66,6 +68,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transaction<S> {
             maildrop: None,
             dele_sent: false,
             login_delay: capabilities.login_delay,
+            broken: None,
         }
     }
 
@@ -128,11 +131,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transaction<S> {
         self.reply(&mut pipeline).await.map(drop)
     }
 
-    /// Header sections; `None` for messages that the session hasn't listed or TOP refuses.
+    /// Header sections; `None` for messages that the session hasn't listed or TOP refuses. Ends
+    /// before the message at whose TOP the session ends.
     pub(super) async fn headers(
         &mut self,
         wanted: &[Listed],
     ) -> Result<Vec<Option<Bytes>>, MailboxError> {
+        if let Some(error) = self.broken.take() {
+            return Err(error);
+        }
+        let mut sections = Vec::with_capacity(wanted.len());
+        self.broken = self.header_sections(wanted, &mut sections).await.err();
+        Ok(sections)
+    }
+
+    async fn header_sections(
+        &mut self,
+        wanted: &[Listed],
+        sections: &mut Vec<Option<Bytes>>,
+    ) -> Result<(), MailboxError> {
         let listed: Vec<bool> = {
             let maildrop = self.maildrop().await?;
             wanted.iter().map(|message| maildrop.is_listed(message.number, &message.key)).collect()
@@ -140,7 +157,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transaction<S> {
         let asked = || wanted.iter().zip(&listed).filter(|(_, listed)| **listed);
         let commands = asked().map(|(message, _)| format!("TOP {} 0", message.number)).collect();
         let mut pipeline = self.pipeline(commands);
-        let mut sections = Vec::with_capacity(wanted.len());
         let (mut refusals, mut octets) = (Some(0_u32), 0_usize);
         for listed in listed {
             if !listed || pipeline.is_done() {
@@ -161,7 +177,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transaction<S> {
             octets = octets.saturating_add(section.len());
             sections.push(Some(section));
         }
-        Ok(sections)
+        Ok(())
     }
 
     /// Reads a response to TOP to its end and keeps its header section: some servers send lines of

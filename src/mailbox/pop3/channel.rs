@@ -17,6 +17,8 @@ use crate::net::NetError;
 const BUFFER: usize = 256 * 1024;
 /// The longest line that is taken, in octets; RFC 2449 §4 allows 512, unique-ids may be long.
 pub(super) const LINE_MAX: usize = 1_100;
+/// The longest line of a multi-line response whose end is waited for, in octets.
+const LINE_SKIPPED_MAX: usize = 1 << 20;
 
 /// A stream with the octets that came and are not yet read.
 #[derive(Debug)]
@@ -50,29 +52,40 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Channel<S> {
         })
     }
 
-    /// The rest of a multi-line response, line by line; dots are unstuffed.
+    /// The rest of a multi-line response, line by line; dots are unstuffed. Of a longer line than
+    /// is taken there is the beginning: one odd unique-id must not cost the whole maildrop.
     pub(super) async fn lines(
         &mut self,
         mut each: impl FnMut(&[u8]) -> Result<(), MailboxError> + Send,
     ) -> Result<(), MailboxError> {
+        let mut skipped = 0_usize;
         loop {
             let (mut used, mut ended) = (0_usize, false);
             for line in self.came.split_inclusive(|octet| *octet == b'\n') {
                 let Some(text) = line.strip_suffix(b"\n") else { break };
                 used = used.saturating_add(line.len());
+                if std::mem::take(&mut skipped) > 0 {
+                    continue;
+                }
                 let text = text.strip_suffix(b"\r").unwrap_or(text);
                 if text == b"." {
                     ended = true;
                     break;
                 }
-                check_line(text.len())?;
-                each(text.strip_prefix(b".").unwrap_or(text))?;
+                each(beginning(text))?;
             }
             self.came.advance(used);
             if ended {
                 return Ok(());
             }
-            check_line(self.came.len())?;
+            if self.came.len() > LINE_MAX {
+                if skipped == 0 {
+                    each(beginning(&self.came))?;
+                }
+                skipped = skipped.saturating_add(self.came.len());
+                self.came.clear();
+                check_line(skipped, LINE_SKIPPED_MAX)?;
+            }
             self.fill().await?;
         }
     }
@@ -98,12 +111,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Channel<S> {
             if let Some(end) = memchr(b'\n', &self.came) {
                 let line = self.came.get(..end).unwrap_or_default();
                 let line = line.strip_suffix(b"\r").unwrap_or(line);
-                check_line(line.len())?;
+                check_line(line.len(), LINE_MAX)?;
                 let line = line.to_vec();
                 self.came.advance(end.saturating_add(1));
                 return Ok(line);
             }
-            check_line(self.came.len())?;
+            check_line(self.came.len(), LINE_MAX)?;
             self.fill().await?;
         }
     }
@@ -123,9 +136,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Channel<S> {
     }
 }
 
-fn check_line(octets: usize) -> Result<(), MailboxError> {
-    if octets > LINE_MAX {
-        let what = format!("a line of more than {LINE_MAX} octets");
+/// What is taken of a line, without a stuffed dot.
+fn beginning(line: &[u8]) -> &[u8] {
+    let line = line.get(..LINE_MAX).unwrap_or(line);
+    line.strip_prefix(b".").unwrap_or(line)
+}
+
+fn check_line(octets: usize, most: usize) -> Result<(), MailboxError> {
+    if octets > most {
+        let what = format!("a line of more than {most} octets");
         return Err(NetError::TooMuch { what }.into());
     }
     Ok(())

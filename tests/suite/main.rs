@@ -42,5 +42,6 @@ mod process_faults;
 mod readme;
 mod resting;
 mod samples;
+mod scenarios;
 mod support;
 mod torture;

@@ -18,6 +18,33 @@ pub struct Output {
     pub stderr: String,
     /// Wall time.
     pub took: Duration,
+    /// What it was seen to need; a look is taken every few milliseconds.
+    pub used: Used,
+}
+
+/// What a program needs of the machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Used {
+    /// The most that was resident, in KiB.
+    pub memory: u64,
+    /// Processor time, in user and kernel.
+    pub cpu: Duration,
+}
+
+impl Used {
+    /// Looks; what can't be seen any more stays as it was.
+    fn look(&mut self, pid: u32) {
+        let read = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}"));
+        let status = read("status").unwrap_or_default();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let number = |text: &str| text.split_whitespace().next()?.parse::<u64>().ok();
+        self.memory = self.memory.max(peak.and_then(number).unwrap_or(0));
+        let stat = read("stat").unwrap_or_default();
+        // Behind the name in parentheses; the 14th and 15th fields of all, in hundredths.
+        let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields).split(' ');
+        let ticks: u64 = fields.skip(11).take(2).filter_map(number).sum();
+        self.cpu = self.cpu.max(Duration::from_millis(ticks * 10));
+    }
 }
 
 /// A program that runs while the test goes on; killed when it is dropped.
@@ -26,6 +53,7 @@ pub struct Running {
     child: Child,
     readers: Option<(JoinHandle<String>, JoinHandle<String>)>,
     since: Instant,
+    used: Used,
 }
 
 impl Running {
@@ -37,7 +65,7 @@ impl Running {
         let out = child.stdout.take().expect("piped");
         let err = child.stderr.take().expect("piped");
         let readers = Some((read_in_background(out), read_in_background(err)));
-        Self { child, readers, since: Instant::now() }
+        Self { child, readers, since: Instant::now(), used: Used::default() }
     }
 
     /// The process id.
@@ -86,6 +114,7 @@ impl Running {
         let end = Instant::now() + limit;
         let mut late = false;
         let status = loop {
+            self.used.look(self.child.id());
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
@@ -104,7 +133,7 @@ impl Running {
         let took = self.since.elapsed();
         let (out, err) = self.readers.take().expect("waited for once");
         let (stdout, stderr) = (out.join().unwrap(), err.join().unwrap());
-        Output { code: status.code().unwrap_or(-1), stdout, stderr, took }
+        Output { code: status.code().unwrap_or(-1), stdout, stderr, took, used: self.used }
     }
 }
 

@@ -101,14 +101,17 @@ impl Fault {
     }
 
     /// What is really sent.
-    pub(super) fn octets(&self, tag: &str, mut good: Vec<u8>) -> Vec<u8> {
+    pub fn octets(&self, tag: &str, mut good: Vec<u8>) -> Vec<u8> {
         for [from, to] in &self.replace {
             good = replaced(&good, &expand(from, tag, b""), &expand(to, tag, b""));
         }
-        let middle = self.instead.as_ref().map(|text| expand(text, tag, &good));
         let mut all = expand(&self.before, tag, &good);
-        all.extend(middle.unwrap_or_else(|| good.clone()));
-        all.extend(expand(&self.after, tag, &good));
+        let after = expand(&self.after, tag, &good);
+        match &self.instead {
+            Some(text) => all.append(&mut expand(text, tag, &good)),
+            None => all.append(&mut good),
+        }
+        all.extend(after);
         if let Some(cut) = self.cut {
             let most = usize::try_from(cut.unsigned_abs()).unwrap();
             all.truncate(if cut < 0 { all.len().saturating_sub(most) } else { most });
@@ -143,7 +146,7 @@ impl State {
 
 fn replaced(octets: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     let (mut out, mut rest) = (Vec::with_capacity(octets.len()), octets);
-    while let Some(at) = rest.windows(from.len()).position(|window| window == from) {
+    while let Some(at) = memchr::memmem::find(rest, from) {
         out.extend_from_slice(&rest[..at]);
         out.extend_from_slice(to);
         rest = &rest[at + from.len()..];
@@ -155,35 +158,52 @@ fn replaced(octets: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 fn expand(text: &str, tag: &str, good: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let special = [
-            ("{tag}", tag.as_bytes()),
-            ("{good}", good),
-            ("\\r", b"\r"),
-            ("\\n", b"\n"),
-            ("\\0", b"\0"),
-        ];
-        if let Some((word, octets)) = special.iter().find(|(word, _)| rest.starts_with(word)) {
-            out.extend_from_slice(octets);
-            rest = &rest[word.len()..];
-        } else if let Some(hex) = rest.strip_prefix("\\x") {
-            out.push(u8::from_str_radix(&hex[..2], 16).unwrap());
-            rest = &hex[2..];
-        } else if let Some((count, inner, after)) = repeated(rest, "{*", "*}") {
-            let once = expand(inner, tag, good);
-            (0..count).for_each(|_| out.extend_from_slice(&once));
-            rest = after;
-        } else if let Some((count, inner, after)) = repeated(rest, "{#", "#}") {
-            for n in 1..=count {
-                out.extend(expand(&inner.replace("{n}", &n.to_string()), tag, good));
-            }
-            rest = after;
-        } else {
-            out.extend_from_slice(first.to_string().as_bytes());
-            rest = &rest[first.len_utf8()..];
-        }
+    while let Some(at) = rest.find(['{', '\\']) {
+        let (plain, special) = rest.split_at(at);
+        out.extend_from_slice(plain.as_bytes());
+        rest = expand_one(special, tag, good, &mut out);
     }
+    out.extend_from_slice(rest.as_bytes());
     out
+}
+
+/// Expands what the text begins with; says what is behind it.
+fn expand_one<'a>(text: &'a str, tag: &str, good: &[u8], out: &mut Vec<u8>) -> &'a str {
+    let words: [(&str, &[u8]); 5] = [
+        ("{tag}", tag.as_bytes()),
+        ("{good}", good),
+        ("\\r", b"\r"),
+        ("\\n", b"\n"),
+        ("\\0", b"\0"),
+    ];
+    if let Some((word, octets)) = words.iter().find(|(word, _)| text.starts_with(word)) {
+        out.extend_from_slice(octets);
+        return &text[word.len()..];
+    }
+    if let Some(hex) = text.strip_prefix("\\x") {
+        out.push(u8::from_str_radix(&hex[..2], 16).unwrap());
+        return &hex[2..];
+    }
+    if let Some((count, inner, after)) = repeated(text, "{*", "*}") {
+        out.extend(expand(inner, tag, good).repeat(count));
+        return after;
+    }
+    if let Some((count, inner, after)) = repeated(text, "{#", "#}") {
+        let once = expand(inner, tag, good);
+        let once = String::from_utf8(once).expect("text");
+        let mut pieces = once.split("{n}").map(str::as_bytes);
+        let (first, others) = (pieces.next().unwrap_or_default(), pieces.collect::<Vec<_>>());
+        for n in 1..=count {
+            out.extend_from_slice(first);
+            for piece in &others {
+                out.extend_from_slice(n.to_string().as_bytes());
+                out.extend_from_slice(piece);
+            }
+        }
+        return after;
+    }
+    out.extend_from_slice(&text.as_bytes()[..1]);
+    &text[1..]
 }
 
 fn repeated<'a>(text: &'a str, open: &str, close: &str) -> Option<(usize, &'a str, &'a str)> {

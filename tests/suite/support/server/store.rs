@@ -109,12 +109,16 @@ impl Generated {
     fn between(self, first: u32, last: u32) -> Vec<(u32, u32, Message)> {
         let from = first.saturating_sub(1).div_ceil(self.step) + 1;
         let numbers = (from..=self.count).take_while(|number| self.uid(*number) <= last);
+        let octets = Arc::new(b"Subject: one of many\r\n\r\nOne of many.\r\n".to_vec());
         let message = |number| {
-            let octets = format!("Subject: message {number}\r\n\r\nOne of many.\r\n").into_bytes();
-            let mut mailbox = Mailbox::default();
-            mailbox.put(self.uid(number), octets);
-            let (uid, message) = mailbox.messages.pop_last().expect("it was put there");
-            (number, uid, message)
+            let message = Message {
+                unique_id: String::new(),
+                octets: Arc::clone(&octets),
+                told_size: None,
+                internal_date: "19-Nov-2026 09:12:31 +0000".to_owned(),
+                flags: Vec::new(),
+            };
+            (number, self.uid(number), message)
         };
         numbers.map(message).collect()
     }

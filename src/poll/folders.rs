@@ -2,7 +2,7 @@
 
 use super::error::PollError;
 use crate::config::{Inbound, Protocol};
-use crate::mailbox::ReadMailbox;
+use crate::mailbox::{MailboxError, ReadMailbox};
 
 /// The mailboxes that `folders` names, in its order; the server is asked only when there is a
 /// glob.
@@ -17,7 +17,14 @@ pub(super) async fn choose<M: ReadMailbox>(
         return Ok(account.folders.iter().map(|folder| canonical(folder)).collect());
     }
     let existing = session.mailboxes().await?;
-    Ok(matching(&account.folders, &existing))
+    let chosen = matching(&account.folders, &existing);
+    if chosen.is_empty() {
+        // An empty list must not pass for mailboxes without new mail.
+        let (mailbox, count) = (account.folders.join(", "), existing.len());
+        let said = format!("it is none of the {count} that the server lists");
+        return Err(MailboxError::NoMailbox { mailbox, said }.into());
+    }
+    Ok(chosen)
 }
 
 /// Names, globs (`*` and `?`) and excludes (`!`), applied in order to the mailboxes that exist.

@@ -117,7 +117,7 @@ impl MessageFacts {
 pub struct Expected {
     /// 0 and no error; or 3, as the account beside it succeeds.
     pub exit: i32,
-    /// `last_error` of the account; must be none when `exit` is 0.
+    /// `last_error` of the account, or several with `|` between; without it there must be none.
     pub error: Option<String>,
     /// Codes that the account's log records of this poll must have.
     pub codes: Vec<String>,

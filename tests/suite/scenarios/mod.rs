@@ -4,6 +4,7 @@ mod checks;
 mod file;
 mod run;
 mod setup;
+mod unreachable;
 
 use std::collections::BTreeSet;
 
@@ -31,8 +32,10 @@ scenarios! {
         i03_uidvalidity_zero
         i04_exists_is_absurd
         i04_uidnext_is_missing_or_absurd
+        i04_uids_up_to_the_highest
         i05_open_range_names_an_earlier_message
         i06_uid_is_reused
+        i07_i20_messages_arrive_while_bodies_come
         i07_messages_are_expunged_while_bodies_come
         i07_messages_are_expunged_while_they_are_listed
         i08_fetch_of_many_is_not_understood_because_of_one
@@ -40,6 +43,7 @@ scenarios! {
         i08_message_is_gone_between_list_and_fetch
         i09_bodies_come_back_empty
         i10_literal_shorter_than_announced
+        i10_tagged_reply_never_comes
         i11_literal_longer_than_announced
         i12_literal_of_binary
         i12_literals_of_absurd_length
@@ -52,6 +56,9 @@ scenarios! {
         i16_bye_instead_of_a_greeting
         i16_bye_instead_of_a_listing
         i16_bye_instead_of_a_selection
+        i16_session_ends_at_the_login
+        i16_session_ends_inside_the_listing
+        i17_line_of_ten_megabytes
         i17_nul_in_a_quoted_string
         i17_octets_of_every_kind_are_kept
         i18_parentheses_are_nested_without_end
@@ -61,16 +68,26 @@ scenarios! {
         i19_million_flags
         i19_million_untagged_responses
         i19_untagged_responses_without_end
+        i20_answers_are_garbage
         i20_unsolicited_responses_come_between
+        i20_words_are_in_lower_case_and_apart
         i21_message_comes_twice_with_other_octets
+        i22_another_uid_comes_than_was_asked_for
         i22_bodies_come_without_their_uid
         i22_listing_comes_without_uids
+        i22_messages_share_a_uid
         i22_uid_comes_last
+        i22_uids_are_not_ascending
         i23_login_is_answered_under_another_tag
         i23_reply_comes_twice
         i23_reply_has_a_wrong_tag
         i24_server_has_no_uidplus
+        i25_store_is_refused
+        i25_uid_expunge_is_not_answered_and_stays_open
+        i25_uid_expunge_is_not_answered_before_anything_goes
+        i25_uid_expunge_is_not_answered_when_all_is_gone
         i25_uid_expunge_is_refused
+        i26_expunge_lies
         i26_more_is_expunged_than_was_asked_for
         i27_deleted_flag_is_not_kept
         i27_mailbox_is_read_only
@@ -80,11 +97,15 @@ scenarios! {
         i29_refused_logins_are_not_repeated
         i30_busy_servers_count_no_failed_login
         i31_capabilities_are_absent_or_change
+        i31_server_is_imap4rev2_only
+        i32_list_is_empty
         i32_mailboxes_without_end
         i32_names_of_mailboxes_are_hostile
         i33_inbox_in_any_case_and_odd_delimiters
+        i34_mailbox_cannot_be_opened
         i34_mailbox_is_gone_when_it_is_opened
         i37_search_is_not_supported
+        i37_search_is_refused_and_says_too_much
         i38_many_messages_with_sparse_uids
         i40_dates_are_absurd
         i41_message_is_in_two_mailboxes
@@ -97,6 +118,8 @@ scenarios! {
         pop05_unique_ids_are_odd
         pop06_numbers_are_others_in_each_session
         pop07_another_message_comes_than_was_listed
+        pop07_listed_sizes_are_wrong
+        pop07_retr_is_refused
         pop08_connection_is_lost_between_deletes
         pop08_quit_is_lost_and_nothing_removed
         pop08_quit_is_lost_though_all_was_removed
@@ -106,6 +129,9 @@ scenarios! {
         pop12_dots_at_line_starts
         pop12_unstuffed_dot_cuts_a_message
         pop13_lines_end_with_lf
+        pop13_octets_of_every_kind_are_kept
+        pop14_list_never_ends
+        pop14_message_comes_empty
         pop14_message_never_ends
         pop15_end_of_file_inside_auth
         pop15_end_of_file_inside_capa
@@ -114,6 +140,7 @@ scenarios! {
         pop16_large_messages_take_no_more_memory
         pop17_busy_servers_count_no_failed_login
         pop17_refused_login_is_not_repeated
+        pop17_server_refuses_to_greet
         pop18_session_ends_at_the_header_of_a_later_message
         pop18_session_ends_at_the_header_of_one_message
         pop18_top_and_capa_are_absent
@@ -124,7 +151,11 @@ scenarios! {
         pop23_server_logs_out_between_messages;
     tcp:
         t03_connection_is_reset_after_accept
+        t03_connection_is_reset_inside_a_message
+        t04_server_falls_silent_behind_starttls
         t04_server_never_answers_the_handshake
+        t05_server_falls_silent_at_the_listing
+        t05_server_falls_silent_at_the_login
         t05_server_never_greets
         t06_certificate_has_expired
         t06_certificate_has_expired_after_starttls

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bad_address_does_not_hide_the_good_one() {
+    async fn t01_bad_address_does_not_hide_the_good_one() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let good = listener.local_addr().unwrap();
         let closed = SocketAddr::new(good.ip(), 1);
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn name_without_an_address_is_a_dns_error() {
+    async fn t01_name_without_an_address_is_a_dns_error() {
         let endpoint = Endpoint { host: "nowhere.invalid".to_owned(), ..local(1) };
         assert_eq!(
             connect(&endpoint, Endpoint::far_deadline()).await.unwrap_err().code(),

@@ -88,7 +88,7 @@ fn wrong_password_is_an_error_of_its_account_alone() {
 }
 
 #[test]
-fn server_that_is_not_there_is_an_error_of_its_account_alone() {
+fn t01_t03_server_that_is_not_there_is_an_error_of_its_account_alone() {
     let good = good_server();
     let closed = {
         let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -109,7 +109,7 @@ fn server_that_is_not_there_is_an_error_of_its_account_alone() {
 }
 
 #[test]
-fn bad_certificate_is_an_error_of_its_account_alone() {
+fn t06_t07_bad_certificate_is_an_error_of_its_account_alone() {
     let good = good_server();
     let cases = [(Certificate::Expired, "tls-expired"), (Certificate::WrongName, "tls-wrong-name")];
     for (certificate, code) in cases {
@@ -125,7 +125,7 @@ fn bad_certificate_is_an_error_of_its_account_alone() {
 }
 
 #[test]
-fn stripped_starttls_is_an_error_of_its_account_alone_and_sends_no_secret() {
+fn t12_t13_stripped_starttls_is_an_error_of_its_account_alone_and_sends_no_secret() {
     let good = good_server();
     let refusals = [
         (Protocol::Imap, "STARTTLS", "{tag} NO no\r\n"),
@@ -146,7 +146,7 @@ fn stripped_starttls_is_an_error_of_its_account_alone_and_sends_no_secret() {
 }
 
 #[test]
-fn silent_server_is_an_error_of_its_account_alone_at_whatever_word_it_falls_silent() {
+fn t04_t05_silent_server_is_an_error_of_its_account_alone_at_whatever_word_it_falls_silent() {
     let good = good_server();
     let silent = Server::start(Protocol::Imap);
     silent.set_fault(Fault::on("accept").then(Then::Hang));
@@ -171,7 +171,7 @@ fn silent_server_is_an_error_of_its_account_alone_at_whatever_word_it_falls_sile
 }
 
 #[test]
-fn connection_that_ends_early_is_an_error_of_its_account_alone() {
+fn i16_pop15_connection_that_ends_early_is_an_error_of_its_account_alone() {
     let good = good_server();
     let words = [
         ("imap", vec!["AUTHENTICATE", "EXAMINE", "FETCH"]),
@@ -196,7 +196,7 @@ fn connection_that_ends_early_is_an_error_of_its_account_alone() {
 }
 
 #[test]
-fn message_that_breaks_off_in_its_middle_is_not_stored_and_comes_whole_later() {
+fn t03_message_that_breaks_off_in_its_middle_is_not_stored_and_comes_whole_later() {
     let big = sample("big", 200_000);
     let dovecot = Dovecot::start();
     dovecot.deliver("u1", &big);

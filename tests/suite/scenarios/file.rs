@@ -150,6 +150,9 @@ pub struct Expected {
     /// The wall clock's step forwards, in hours.
     pub hours: u32,
     pub command: Vec<String>,
+    /// Not of a file: a poll after all faults.
+    #[serde(skip)]
+    pub is_healthy: bool,
 }
 
 impl Default for Expected {
@@ -174,6 +177,7 @@ impl Default for Expected {
             before: Change::default(),
             hours: 0,
             command: vec!["poll".to_owned()],
+            is_healthy: false,
         }
     }
 }

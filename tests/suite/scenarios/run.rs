@@ -69,7 +69,8 @@ impl<'a> Play<'a> {
     fn poll(&self, expected: &Expected) -> Output {
         let forwards = format!("+{}h", expected.hours);
         let clock = ["env", "FAKETIME_DONT_FAKE_MONOTONIC=1", "NO_FAKE_STAT=1", "faketime", "-f"];
-        let mut wrapper: Vec<&str> = self.scenario.below.iter().map(String::as_str).collect();
+        let below = if expected.is_healthy { &[][..] } else { &self.scenario.below };
+        let mut wrapper: Vec<&str> = below.iter().map(String::as_str).collect();
         if expected.hours > 0 {
             wrapper.extend(clock);
             wrapper.push(&forwards);
@@ -176,7 +177,7 @@ impl<'a> Play<'a> {
     fn heal(mut self) {
         let end = &self.scenario.end;
         let (hours, command) = (3, vec!["poll".to_owned()]);
-        let healthy = Expected { hours, command, ..Expected::default() };
+        let healthy = Expected { hours, command, is_healthy: true, ..Expected::default() };
         if !end.heals {
             return;
         }

@@ -84,10 +84,9 @@ pub enum InitRoot {
 impl Root {
     /// Opens a root and reads its marker, for reading only.
     pub fn open(path: &Path) -> Result<Self, ArchiveError> {
-        let missing = |why: String| ArchiveError::RootMissing { root: path.to_owned(), why };
-        let folder = Folder::open(path).map_err(|error| missing(error.to_string()))?;
-        let marker = read_marker(&folder).map_err(|error| missing(error.to_string()))?;
-        let identity = folder.identity().map_err(|error| missing(error.to_string()))?;
+        let folder = Folder::open(path).map_err(|error| missing(path, error))?;
+        let marker = read_marker(&folder).map_err(|error| missing(path, error))?;
+        let identity = folder.identity().map_err(|error| missing(path, error))?;
         Ok(Self { path: path.to_owned(), folder, identity, marker })
     }
 
@@ -112,10 +111,9 @@ impl Root {
     /// Whether the path still leads to the root that was opened: a fresh look-up, so that an
     /// unmount (also a lazy one) or another file system mounted over it is seen.
     pub fn check(&self) -> Result<(), ArchiveError> {
-        let missing = |why: String| ArchiveError::RootMissing { root: self.path.clone(), why };
-        let now = Folder::open(&self.path).map_err(|error| missing(error.to_string()))?;
-        let marker = read_marker(&now).map_err(|error| missing(error.to_string()))?;
-        let identity = now.identity().map_err(|error| missing(error.to_string()))?;
+        let now = Folder::open(&self.path).map_err(|error| missing(&self.path, error))?;
+        let marker = read_marker(&now).map_err(|error| missing(&self.path, error))?;
+        let identity = now.identity().map_err(|error| missing(&self.path, error))?;
         if identity == self.identity && marker.root == self.marker.root {
             return Ok(());
         }
@@ -143,6 +141,17 @@ impl Root {
     pub fn marker(&self) -> &Marker {
         &self.marker
     }
+}
+
+/// What a failed look means: that the process is short of something says nothing about the root,
+/// and passes by itself.
+fn missing(root: &Path, error: std::io::Error) -> ArchiveError {
+    use rustix::io::Errno;
+    let short = [Errno::MFILE, Errno::NFILE, Errno::NOMEM].map(|errno| Some(errno.raw_os_error()));
+    if short.contains(&error.raw_os_error()) {
+        return ArchiveError::io("look at", root.display().to_string())(error);
+    }
+    ArchiveError::RootMissing { root: root.to_owned(), why: error.to_string() }
 }
 
 fn read_marker(folder: &Folder) -> std::io::Result<Marker> {

@@ -36,9 +36,6 @@ pub struct Scenario {
     pub message: Vec<MessageFacts>,
     #[serde(default)]
     pub fault: Vec<Fault>,
-    /// A program that runs the program, in polls with faults.
-    #[serde(default)]
-    pub below: Vec<String>,
     /// At least one.
     pub poll: Vec<Expected>,
     #[serde(default)]
@@ -150,9 +147,10 @@ pub struct Expected {
     /// The wall clock's step forwards, in hours.
     pub hours: u32,
     pub command: Vec<String>,
-    /// Not of a file: a poll after all faults.
-    #[serde(skip)]
-    pub is_healthy: bool,
+    /// A program that runs the program.
+    pub below: Vec<String>,
+    /// The whole process is short of something: the account beside may be, too.
+    pub short: bool,
 }
 
 impl Default for Expected {
@@ -177,7 +175,8 @@ impl Default for Expected {
             before: Change::default(),
             hours: 0,
             command: vec!["poll".to_owned()],
-            is_healthy: false,
+            below: Vec::new(),
+            short: false,
         }
     }
 }

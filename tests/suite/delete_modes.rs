@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::support::server::{Fault, Protocol, Server};
 use crate::support::{
-    Act, Delivery, Dovecot, Options, Relay, Script, Site, Step, When, as_sent, in_parallel,
-    loopback_account, messages, stored_octets,
+    Act, Delivery, Dovecot, Options, Relay, Site, When, as_sent, in_parallel, loopback_account,
+    messages, sample, stored_octets,
 };
 
 /// A mailbox that the server calls the trash, and one that it says nothing of.
@@ -258,32 +259,23 @@ fn d01_killed_at_any_step_mail_is_moved_or_marked_once() {
     });
 }
 
-/// A server with three messages that takes an expunge of one UID for an expunge of all.
-fn server_that_expunges_all() -> Script {
-    let listing = "* 1 FETCH (UID 1 FLAGS () INTERNALDATE \"01-Jan-2026 00:00:00 +0000\" RFC822.SIZE 6)\r\n\
-        * 2 FETCH (UID 2 FLAGS () INTERNALDATE \"01-Jan-2026 00:00:00 +0000\" RFC822.SIZE 6)\r\n\
-        {tag} OK\r\n";
-    let bodies = "* 1 FETCH (UID 1 BODY[] {6}\r\nA: b\r\n)\r\n* 2 FETCH (UID 2 BODY[] {6}\r\nA: c\r\n)\r\n{tag} OK\r\n";
-    let opened =
-        "* 2 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 9] x\r\n{tag} OK [READ-WRITE] x\r\n";
-    Script::start(vec![
-        Step::send("* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR UIDPLUS] hello\r\n"),
-        Step::Answer {
-            table: vec![
-                ("AUTHENTICATE", "{tag} OK [CAPABILITY IMAP4rev1 UIDPLUS] in\r\n"),
-                ("EXAMINE", opened),
-                ("SELECT", opened),
-                ("BODY.PEEK", bodies),
-                ("UID FETCH", listing),
-                ("UID STORE", "{tag} OK\r\n"),
-                ("SEARCH DELETED", "* SEARCH 1 8\r\n{tag} OK\r\n"),
-                ("UID EXPUNGE", "* 1 EXPUNGE\r\n* 2 EXPUNGE\r\n{tag} OK\r\n"),
-                ("UID SEARCH", "* SEARCH\r\n{tag} OK\r\n"),
-                ("LOGOUT", "* BYE bye\r\n{tag} OK\r\n"),
-            ],
-            until: "NEVER",
-        },
-    ])
+/// A server that takes an expunge of one UID for an expunge of all that is marked, twice; others
+/// have marked two of its five messages.
+fn server_that_expunges_all() -> Server {
+    let server = Server::start(Protocol::Imap);
+    for n in 1..=5 {
+        server.deliver(&sample(&format!("message {n}"), 300));
+    }
+    server.store(|store| {
+        for uid in [4, 5] {
+            let marked = store.inbox().messages.get_mut(&uid).unwrap();
+            marked.flags.push("\\Deleted".to_owned());
+        }
+    });
+    for (nth, uid) in [(1, 4), (2, 5)] {
+        server.set_fault(Fault { vanish: vec![uid], ..Fault::on("UID EXPUNGE").nth(nth) });
+    }
+    server
 }
 
 #[test]
@@ -291,16 +283,13 @@ fn i26_mail_of_others_that_vanishes_with_ours_stops_deletes_until_a_person_resum
     let server = server_that_expunges_all();
     let rules = "delete_read = true\ndelete_max_per_poll = 1\n";
     let site = Site::new(&[("a", loopback_account("imap", "none", server.port, "u1") + rules)]);
-    let stores = || {
-        let heard = server.heard();
-        heard.iter().filter(|line| line.contains(" STORE ")).count()
-    };
+    let stores = || server.commands().iter().filter(|line| line.contains(" STORE ")).count();
     site.cli(&["poll", "a"]);
-    assert_eq!(stores(), 1, "{:?}", server.heard());
+    assert_eq!(stores(), 1, "{:?}", server.commands());
     assert_eq!(site.log().iter().filter(|r| r["code"] == "imap-expunged-more").count(), 1);
     for _ in 0..2 {
         site.cli(&["poll", "a"]);
-        assert_eq!(stores(), 1, "also in another process: {:?}", server.heard());
+        assert_eq!(stores(), 1, "also in another process: {:?}", server.commands());
     }
     let status = site.cli(&["status"]);
     assert_eq!(status.code, 3, "{status:?}");
@@ -316,7 +305,7 @@ fn i26_mail_of_others_that_vanishes_with_ours_stops_deletes_until_a_person_resum
     assert!(record["message"].to_string().contains("Resumed by "), "{record}");
     assert!(site.status()["accounts"][0]["delete_stop"].is_null());
     site.cli(&["poll", "a"]);
-    assert_eq!(stores(), 2, "{:?}", server.heard());
+    assert_eq!(stores(), 2, "{:?}", server.commands());
     assert!(site.cli(&["account", "resume", "a"]).stdout.contains("deletes are on again"));
     assert!(site.cli(&["account", "resume", "a"]).stdout.contains("nothing was stopped"));
     assert_eq!(site.cli(&["account", "resume", "b"]).code, 2);

@@ -3,8 +3,9 @@
 
 use std::time::Instant;
 
+use crate::support::server::{Fault, Protocol, Server};
 use crate::support::{
-    Dovecot, Relay, Script, Site, Step, as_sent, loopback_account, messages, sample, stored_octets,
+    Dovecot, Relay, Site, as_sent, loopback_account, messages, sample, stored_octets,
 };
 
 fn dovecot_with(user: &str, messages: &[Vec<u8>]) -> Dovecot {
@@ -205,56 +206,23 @@ fn c20_crash_for_another_reason_leaves_every_message_parsed() {
     assert_eq!(logged(&site, "parse-skipped"), 0);
 }
 
-/// A maildrop of one message that stays empty, listed with so many octets.
-fn empty_maildrop(size: u32) -> Script {
-    let list: &'static str = Box::leak(format!("+OK 1\r\n1 {size}\r\n.\r\n").into_boxed_str());
-    Script::start(vec![
-        Step::send("+OK ready\r\n"),
-        Step::Answer {
-            table: vec![
-                ("CAPA", "+OK\r\nUSER\r\nUIDL\r\nTOP\r\nPIPELINING\r\n.\r\n"),
-                ("USER", "+OK\r\n"),
-                ("PASS", "+OK\r\n"),
-                ("UIDL", "+OK\r\n1 abc\r\n.\r\n"),
-                ("LIST", list),
-                ("RETR", "+OK\r\n.\r\n"),
-                ("NOOP", "+OK\r\n"),
-            ],
-            until: "QUIT",
-        },
-        Step::send("+OK bye\r\n"),
-    ])
+/// A server of one message that stays empty, listed with so many octets.
+fn empty(protocol: Protocol, size: u64, fault: Fault) -> Server {
+    let server = Server::start(protocol);
+    server.deliver(&sample("empty", 300));
+    server.store(|store| store.inbox().messages.get_mut(&1).unwrap().told_size = Some(size));
+    server.set_fault(fault);
+    server
 }
 
-/// A mailbox of one message whose body comes in this shape, listed with so many octets.
-fn empty_mailbox(size: u32, body: &str) -> Script {
-    let leak = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
-    let whole = leak(format!("* 1 FETCH (UID 5 BODY[] {body})\r\n{{tag}} OK done\r\n"));
-    let piece = leak(format!("* 1 FETCH (UID 5 BODY[]<0> {body})\r\n{{tag}} OK done\r\n"));
-    let facts = leak(format!(
-        "* 1 FETCH (UID 5 FLAGS () RFC822.SIZE {size} INTERNALDATE \
-         \"19-Nov-2026 09:12:31 +0000\")\r\n{{tag}} OK done\r\n"
-    ));
-    Script::start(vec![
-        Step::send("* OK [CAPABILITY IMAP4rev1 UIDPLUS] ready\r\n"),
-        Step::Answer {
-            table: vec![
-                ("CAPABILITY", "* CAPABILITY IMAP4rev1 UIDPLUS\r\n{tag} OK done\r\n"),
-                ("LOGIN", "{tag} OK in\r\n"),
-                (
-                    "EXAMINE",
-                    "* 1 EXISTS\r\n* OK [UIDVALIDITY 7] v\r\n* OK [UIDNEXT 6] n\r\n\
-                     {tag} OK [READ-ONLY] done\r\n",
-                ),
-                ("SEARCH", "* SEARCH 5\r\n{tag} OK done\r\n"),
-                ("BODY.PEEK[])", whole),
-                ("BODY.PEEK[]<", piece),
-                ("RFC822.SIZE", facts),
-            ],
-            until: "LOGOUT",
-        },
-        Step::send("* BYE\r\n{tag} OK done\r\n"),
-    ])
+fn empty_maildrop(size: u64) -> Server {
+    empty(Protocol::Pop3, size, Fault::on("RETR").instead("+OK\r\n.\r\n"))
+}
+
+/// The body comes in this shape.
+fn empty_mailbox(size: u64, body: &str) -> Server {
+    let whole = format!("* 1 FETCH (UID 1 BODY[] {body})\r\n{{tag}} OK done\r\n");
+    empty(Protocol::Imap, size, Fault::on("BODY.PEEK[]").instead(&whole))
 }
 
 #[test]
@@ -289,7 +257,7 @@ fn i09_empty_body_is_held_and_retried_and_stored_only_where_the_server_announced
             assert!(held["reason"].as_str().unwrap().contains("empty"), "{held}");
             assert!(held["retry_at"].is_string(), "{held}");
         }
-        let heard = server.heard().join("\n");
+        let heard = server.commands().join("\n");
         assert!(
             !["UID STORE", "EXPUNGE", "DELE "].iter().any(|word| heard.contains(word)),
             "{heard}"

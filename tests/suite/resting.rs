@@ -2,40 +2,25 @@
 
 use std::time::Duration;
 
-use crate::support::{Dovecot, Relay, Script, Site, Step, loopback_account};
+use crate::support::server::{Fault, Protocol, Server};
+use crate::support::{Dovecot, Relay, Site, loopback_account};
 
-/// A server that greets, offers what is needed, and answers each login so.
-fn imap(refusal: &'static str) -> Script {
-    Script::start(vec![
-        Step::send("* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] ready\r\n"),
-        Step::Answer {
-            table: vec![
-                ("AUTHENTICATE", refusal),
-                ("LOGIN", refusal),
-                ("CAPABILITY", "* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n{tag} OK\r\n"),
-                ("LOGOUT", "* BYE\r\n{tag} OK\r\n"),
-            ],
-            until: "never said",
-        },
-    ])
+/// A server that answers each login so.
+fn imap(refusal: &str) -> Server {
+    let server = Server::start(Protocol::Imap);
+    server.set_fault(Fault::on("AUTHENTICATE").instead(refusal));
+    server.set_fault(Fault::on("LOGIN").instead(refusal));
+    server
 }
 
-fn pop3(greeting: &str, capa: &'static str, pass: &'static str) -> Script {
-    Script::start(vec![
-        Step::send(greeting),
-        Step::Answer {
-            table: vec![
-                ("CAPA", capa),
-                ("USER", "+OK\r\n"),
-                ("PASS", pass),
-                ("UIDL", "+OK\r\n.\r\n"),
-                ("LIST", "+OK\r\n.\r\n"),
-                ("STAT", "+OK 0 0\r\n"),
-                ("QUIT", "+OK\r\n"),
-            ],
-            until: "never said",
-        },
-    ])
+/// An empty maildrop that says this to CAPA, and to PASS unless the login is to go well.
+fn pop3(capa: &str, pass: Option<&str>) -> Server {
+    let server = Server::start(Protocol::Pop3);
+    server.set_fault(Fault::on("CAPA").instead(capa));
+    if let Some(pass) = pass {
+        server.set_fault(Fault::on("PASS").instead(pass));
+    }
+    server
 }
 
 fn site(protocol: &str, port: u16) -> Site {
@@ -44,15 +29,15 @@ fn site(protocol: &str, port: u16) -> Site {
 }
 
 /// State in `status` after six polls by name, and whether `poll` without names asks again.
-fn after_six(site: &Site, script: &Script) -> (String, bool) {
+fn after_six(site: &Site, server: &Server) -> (String, bool) {
     for _ in 0..6 {
         site.cli(&["poll", "a"]);
     }
-    let before = script.connections();
+    let before = server.connections();
     site.cli(&["poll"]);
     let status = site.status();
     let state = status["accounts"][0]["state"].as_str().unwrap().to_owned();
-    (state, script.connections() > before)
+    (state, server.connections() > before)
 }
 
 #[test]
@@ -64,9 +49,9 @@ fn i29_refused_credentials_stop_the_account() {
         "PRIVACYREQUIRED",
         "CONTACTADMIN",
     ] {
-        let script = imap(Box::leak(format!("{{tag}} NO [{code}] no\r\n").into_boxed_str()));
-        let site = site("imap", script.port);
-        assert_eq!(after_six(&site, &script), ("STOPPED".to_owned(), false), "{code}");
+        let server = imap(&format!("{{tag}} NO [{code}] no\r\n"));
+        let site = site("imap", server.port);
+        assert_eq!(after_six(&site, &server), ("STOPPED".to_owned(), false), "{code}");
     }
 }
 
@@ -80,9 +65,9 @@ fn i30_server_that_is_busy_never_stops_the_account() {
         "[OVERQUOTA] bandwidth exceeded",
         "Request is throttled. Suggested Backoff Time: 299962 milliseconds",
     ] {
-        let script = imap(Box::leak(format!("{{tag}} NO {said}\r\n").into_boxed_str()));
-        let site = site("imap", script.port);
-        assert_eq!(after_six(&site, &script), ("FAILING".to_owned(), true), "{said}");
+        let server = imap(&format!("{{tag}} NO {said}\r\n"));
+        let site = site("imap", server.port);
+        assert_eq!(after_six(&site, &server), ("FAILING".to_owned(), true), "{said}");
         assert_eq!(site.status()["accounts"][0]["last_error"]["code"], "server-busy", "{said}");
     }
 }
@@ -99,19 +84,19 @@ fn pop17_refusals_that_pass_never_stop_the_account_and_others_do() {
         ("-ERR [AUTH] no\r\n", "STOPPED", "auth-rejected"),
         ("-ERR no\r\n", "STOPPED", "auth-rejected"),
     ] {
-        let script = pop3("+OK ready\r\n", CAPA, pass);
-        let site = site("pop3", script.port);
-        let (found, asks) = after_six(&site, &script);
+        let server = pop3(CAPA, Some(pass));
+        let site = site("pop3", server.port);
+        let (found, asks) = after_six(&site, &server);
         assert_eq!((found.as_str(), asks), (state, state == "FAILING"), "{pass}");
         assert_eq!(site.status()["accounts"][0]["last_error"]["code"], code, "{pass}");
     }
 }
 
 /// How far away the daemon's next poll is after its first, in seconds.
-fn next_poll(site: &Site, script: &Script) -> i64 {
+fn next_poll(site: &Site, server: &Server) -> i64 {
     let daemon = site.spawn(&["run"]);
     std::thread::sleep(Duration::from_secs(5));
-    assert_eq!(script.connections(), 1, "{:?}", script.heard());
+    assert_eq!(server.connections(), 1, "{:?}", server.heard());
     let status = site.status();
     let moment = |text: &str| -> jiff::Timestamp { text.parse().unwrap() };
     let now = moment(status["now"].as_str().unwrap());
@@ -122,18 +107,17 @@ fn next_poll(site: &Site, script: &Script) -> i64 {
 
 #[test]
 fn i30_daemon_honours_the_rest_that_a_server_suggests() {
-    let script =
+    let server =
         imap("{tag} NO Request is throttled. Suggested Backoff Time: 299962 milliseconds\r\n");
-    let site = site("imap", script.port);
-    assert!((285..=300).contains(&next_poll(&site, &script)));
+    let site = site("imap", server.port);
+    assert!((285..=300).contains(&next_poll(&site, &server)));
 }
 
 #[test]
 fn pop17_login_delay_raises_the_interval_of_the_daemon() {
-    let script =
-        pop3("+OK ready\r\n", "+OK\r\nUSER\r\nUIDL\r\nLOGIN-DELAY 900\r\n.\r\n", "+OK in\r\n");
-    let site = site("pop3", script.port);
-    assert!((885..=900).contains(&next_poll(&site, &script)));
+    let server = pop3("+OK\r\nUSER\r\nUIDL\r\nLOGIN-DELAY 900\r\n.\r\n", None);
+    let site = site("pop3", server.port);
+    assert!((885..=900).contains(&next_poll(&site, &server)));
     assert_eq!(site.status()["accounts"][0]["state"], "ok");
 }
 

@@ -123,7 +123,11 @@ impl Imap {
                 (said, ok(word))
             }
             "SEARCH" => {
-                let set = if set == "UID" { items } else { "1:*" };
+                let set = match set {
+                    "UID" => items,
+                    "DELETED" => set,
+                    _ => "1:*",
+                };
                 let said = self
                     .with_mailbox(|store, name| imap_fetch::search(&store.mailboxes[name], set));
                 (said, ok(word))

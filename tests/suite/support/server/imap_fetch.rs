@@ -43,8 +43,16 @@ pub(super) fn fetch(mailbox: &Mailbox, set: &str, items: &str) -> Vec<u8> {
 }
 
 /// The answer to UID SEARCH, without the tagged response.
+/// `UID set`, `DELETED`, or all.
 pub(super) fn search(mailbox: &Mailbox, set: &str) -> Vec<u8> {
     let mut said = "* SEARCH".to_owned();
+    if set == "DELETED" {
+        let marked = |message: &Message| message.flags.iter().any(|flag| flag == "\\Deleted");
+        for (uid, _) in mailbox.messages.iter().filter(|(_, message)| marked(message)) {
+            write!(said, " {uid}").unwrap();
+        }
+        return (said + "\r\n").into_bytes();
+    }
     for (first, last) in ranges(set, mailbox.highest()) {
         for (_, uid, _) in mailbox.between(first, last) {
             write!(said, " {uid}").unwrap();

@@ -4,7 +4,7 @@
 //! what the rules and the proofs allow, report. The layers, from the bottom: [`model`] (words),
 //! then [`config`], [`plan`], [`schedule`] and [`mail`] (pure decisions), then [`net`], [`sasl`],
 //! [`secret`], [`mailbox`], [`archive`], [`ledger`] and [`log`] (one outside thing each), then
-//! [`poll`], [`daemon`] and [`cli`]. Each imports only from the layers below it;
+//! [`poll`] and [`recovery`], [`daemon`] and [`cli`]. Each imports only from the layers below it;
 //! `tests/layers.rs` holds that.
 
 pub mod archive;
@@ -19,6 +19,7 @@ pub mod model;
 pub mod net;
 pub mod plan;
 pub mod poll;
+pub mod recovery;
 pub mod sasl;
 pub mod schedule;
 pub mod secret;

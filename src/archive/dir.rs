@@ -21,6 +21,30 @@ pub struct Folder {
     fd: Arc<OwnedFd>,
 }
 
+/// An entry of a folder, as it is without following it.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its name; octets that are no UTF-8 are replaced.
+    pub name: String,
+    /// What it is.
+    pub kind: Kind,
+    /// Its permissions, with set-uid, set-gid and sticky.
+    pub mode: u32,
+}
+
+/// What an entry is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// A symbolic link.
+    Link,
+    /// A device, a socket, a pipe.
+    Other,
+}
+
 impl Folder {
     /// Opens a folder by its path from outside the archive; links are followed.
     pub fn open(path: &std::path::Path) -> io::Result<Self> {
@@ -121,6 +145,34 @@ impl Folder {
         Ok(names)
     }
 
+    /// All entries without `.` and `..`, sorted by name; none is followed.
+    pub fn entries(&self) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for found in Dir::read_from(&*self.fd)? {
+            let found = found?;
+            let name = found.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let stat = match rustix::fs::statat(&*self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+                // It was moved away meanwhile.
+                Err(Errno::NOENT) => continue,
+                stat => stat?,
+            };
+            let kind = match FileType::from_raw_mode(stat.st_mode) {
+                FileType::Directory => Kind::Folder,
+                FileType::RegularFile => Kind::File,
+                FileType::Symlink => Kind::Link,
+                _ => Kind::Other,
+            };
+            let mode = stat.st_mode & 0o7777;
+            let name = String::from_utf8_lossy(name.to_bytes()).into_owned();
+            entries.push(Entry { name, kind, mode });
+        }
+        entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        Ok(entries)
+    }
+
     /// Removes an entry with all that is below it; links are removed, never followed.
     pub fn remove_all(&self, name: &str) -> io::Result<()> {
         match rustix::fs::unlinkat(&*self.fd, name, AtFlags::empty()) {
@@ -148,6 +200,11 @@ impl Folder {
     pub fn identity(&self) -> io::Result<(u64, u64)> {
         let stat = rustix::fs::fstat(&*self.fd)?;
         Ok((stat.st_dev, stat.st_ino))
+    }
+
+    /// The folder's own permissions.
+    pub fn mode(&self) -> io::Result<u32> {
+        Ok(rustix::fs::fstat(&*self.fd)?.st_mode & 0o7777)
     }
 
     /// The handle, for calls of the operating system.

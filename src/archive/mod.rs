@@ -9,12 +9,15 @@ pub mod dir;
 pub mod document;
 mod durable;
 mod error;
+mod fault;
 mod health;
+mod inspect;
 pub mod layout;
 pub mod parts;
 pub mod root;
 mod space;
 mod stage;
+mod survey;
 mod verify;
 
 use std::io::Read;
@@ -26,10 +29,13 @@ use crate::model::{ByteSize, MessageId, MessageKey, Sha256, StoredCopy};
 
 pub use batch::{Batch, Placed, Staged, SyncMode};
 pub use error::ArchiveError;
+pub use fault::{Fault, FaultKind};
+pub use inspect::{Depth, FoundCopy, Reader};
 use layout::Layout;
 use root::{QUARANTINE, Root, STAGE};
 pub use space::{FileSystem, Space};
 pub use stage::{InStage, Modes, PartWriter, Raw, Staging};
+pub use survey::{Seen, Survey};
 pub use verify::{CopyFault, digest};
 
 /// One archive root, opened for writing.

@@ -24,11 +24,13 @@ pub struct Parts {
     pub(super) attachments: Vec<Part>,
 }
 
-/// File names of the bodies.
+/// File names of the bodies, and their digests.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Body {
     text: Option<&'static str>,
     html: Option<&'static str>,
+    text_sha256: Option<Sha256>,
+    html_sha256: Option<Sha256>,
 }
 
 /// One file below `attachments`.
@@ -75,11 +77,11 @@ impl<'a> PartsWriter<'a> {
     pub fn finish(self) -> Result<Parts, ArchiveError> {
         let mut body = Body::default();
         if let Some(writer) = self.text {
-            writer.end()?;
+            body.text_sha256 = Some(writer.end()?.sha256);
             body.text = Some(TEXT);
         }
         if let Some(writer) = self.html {
-            writer.end()?;
+            body.html_sha256 = Some(writer.end()?.sha256);
             body.html = Some(HTML);
         }
         Ok(Parts { body, attachments: self.attachments })

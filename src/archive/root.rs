@@ -16,6 +16,8 @@ use crate::steps;
 
 /// The marker's file name.
 pub const MARKER: &str = ".postrider-root";
+/// The marker that is about to replace it.
+pub(super) const NEW: &str = ".postrider-root.new";
 /// Messages on their way into the tree; same file system, mode 0700.
 pub const STAGE: &str = ".stage";
 /// Folders that were found damaged, moved out of the way.
@@ -108,6 +110,13 @@ impl Root {
         Ok(())
     }
 
+    /// Raises the generation in the marker while polls go on; durable on return.
+    pub fn raise(&self, ledger: Uuid, generation: u64) -> Result<(), ArchiveError> {
+        let marker = Marker { ledger: Some(ledger), generation, ..self.marker.clone() };
+        write_marker(&self.folder, &marker)
+            .map_err(ArchiveError::io("write", format!("{}/{MARKER}", self.path.display())))
+    }
+
     /// Whether the path still leads to the root that was opened: a fresh look-up, so that an
     /// unmount (also a lazy one) or another file system mounted over it is seen.
     pub fn check(&self) -> Result<(), ArchiveError> {
@@ -162,7 +171,6 @@ fn read_marker(folder: &Folder) -> std::io::Result<Marker> {
 
 /// Writes the marker beside, syncs it, renames it over the old one, and syncs the folder.
 fn write_marker(folder: &Folder, marker: &Marker) -> std::io::Result<()> {
-    const NEW: &str = ".postrider-root.new";
     folder.remove_all(NEW)?;
     let mut file = folder.create(NEW, 0o440)?;
     file.write_all(serde_json::to_string(marker)?.as_bytes())?;

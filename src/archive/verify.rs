@@ -10,7 +10,7 @@ use super::dir::Folder;
 use crate::model::{Sha256, StoredCopy};
 
 /// The largest `message.json` that is read.
-const MAX_JSON: u64 = 64 << 20;
+pub(super) const MAX_JSON: u64 = 64 << 20;
 
 /// Why a copy can't stand for its message.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -63,37 +63,49 @@ pub(super) fn verify(root: &Folder, copy: &StoredCopy) -> Result<(), CopyFault> 
     }
     let parts: Parts = serde_json::from_slice(&text)
         .map_err(|_| CopyFault::Modified { what: "message.json".to_owned() })?;
-    for body in [parts.body.text, parts.body.html].into_iter().flatten() {
-        open(&body)?;
+    let Body { text, html, text_sha256, html_sha256 } = parts.body;
+    for (name, digest) in [(text, text_sha256), (html, html_sha256)] {
+        let Some(name) = name else { continue };
+        let file = open(&name)?;
+        // Copies of older versions name their bodies without a digest.
+        if let Some(digest) = digest {
+            compare(&name, file, None, read_digest(&digest)?)?;
+        }
     }
     for part in parts.attachments {
         let name = format!("attachments/{}", part.file);
-        let digest = data_encoding::HEXLOWER
-            .decode(part.sha256.as_bytes())
-            .ok()
-            .and_then(|octets| Sha256::from_slice(&octets))
-            .ok_or_else(|| CopyFault::Modified { what: "message.json".to_owned() })?;
-        compare(&name, open(&name)?, Some(part.size), digest)?;
+        compare(&name, open(&name)?, Some(part.size), read_digest(&part.sha256)?)?;
     }
     Ok(())
 }
 
+fn read_digest(hex: &str) -> Result<Sha256, CopyFault> {
+    let octets = data_encoding::HEXLOWER.decode(hex.as_bytes()).ok();
+    octets
+        .and_then(|octets| Sha256::from_slice(&octets))
+        .ok_or_else(|| CopyFault::Modified { what: "message.json".to_owned() })
+}
+
 /// What `message.json` vouches for.
 #[derive(Deserialize)]
-struct Parts {
-    body: Body,
-    attachments: Vec<Part>,
+pub(super) struct Parts {
+    pub(super) body: Body,
+    pub(super) attachments: Vec<Part>,
 }
 
+/// The bodies' files.
 #[derive(Deserialize)]
-struct Body {
-    text: Option<String>,
-    html: Option<String>,
+pub(super) struct Body {
+    pub(super) text: Option<String>,
+    pub(super) html: Option<String>,
+    text_sha256: Option<String>,
+    html_sha256: Option<String>,
 }
 
+/// One attachment's file.
 #[derive(Deserialize)]
-struct Part {
-    file: String,
+pub(super) struct Part {
+    pub(super) file: String,
     size: u64,
     sha256: String,
 }

@@ -4,12 +4,14 @@ mod account;
 mod check;
 mod exit;
 mod init_root;
+mod ledger;
 mod log;
 mod plan;
 mod poll;
 mod render;
 mod run;
 mod status;
+mod verify;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -75,6 +77,12 @@ enum Verb {
     /// Read the main log
     #[command(after_help = "Example: postrider log --source imap-auth --level error --since 1d")]
     Log(log::Log),
+    /// Compare archive and ledger, both ways, and change nothing
+    #[command(after_help = "Example: postrider verify invoices --quick")]
+    Verify(verify::Verify),
+    /// Make a lost ledger anew from the archive, or bring an old one up to it
+    #[command(after_help = "Example: postrider ledger rebuild --dry-run")]
+    Ledger(ledger::Ledger),
 }
 
 /// What every verb has: where the config is, and how to speak.
@@ -105,11 +113,13 @@ pub fn main() -> ExitCode {
         Verb::Account(verb) => verb.run(&context),
         Verb::Check(verb) => verb.run(&context),
         Verb::InitRoot(verb) => verb.run(&context),
+        Verb::Ledger(verb) => verb.run(&context),
         Verb::Log(verb) => verb.run(&context),
         Verb::Plan(verb) => verb.run(&context),
         Verb::Poll(verb) => verb.run(&context),
         Verb::Run(run::Run {}) => run::Run::run(&context),
         Verb::Status(status::Status {}) => status::Status::run(&context),
+        Verb::Verify(verb) => verb.run(&context),
     };
     exit.into()
 }

@@ -118,6 +118,7 @@ async fn work(
         }
     }
     turns.sort_by(|one, other| one.account().cmp(other.account()));
+    instance.close().await;
     Ok(turns)
 }
 

@@ -43,6 +43,9 @@ impl Run {
                         (Exit::Person, error.hint())
                     }
                     DaemonError::Instance(error) => (Exit::Failed, error.hint()),
+                    DaemonError::Ledger(error) if error.needs_person() => {
+                        (Exit::Person, error.hint().map(str::to_owned))
+                    }
                     DaemonError::Signals(_) | DaemonError::Ledger(_) => (Exit::Failed, None),
                 };
                 render::error(&error.to_string(), hint.as_deref());

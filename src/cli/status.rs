@@ -12,8 +12,10 @@ use super::{Context, block_on};
 use crate::archive::Space;
 use crate::archive::root::Root;
 use crate::config::{Config, DeleteAge, DeleteMode, DeleteRule, Inbound};
+use crate::daemon::instance::lock_holder;
 use crate::ledger::{
     AccountRow, Counts, DeleteStop, DueBefore, HeldMessage, LastError, Ledger, LedgerError,
+    last_backup,
 };
 use crate::model::ByteSize;
 use crate::poll::Clock;
@@ -66,13 +68,14 @@ impl Status {
         let rows = match block_on(rows(&config, now)) {
             Ok(Ok(rows)) => rows,
             Ok(Err(error)) => {
-                render::error(&error.to_string(), None);
+                render::error(&error.to_string(), error.hint());
                 return if error.needs_person() { Exit::Person } else { Exit::Failed };
             }
             Err(exit) => return exit,
         };
         let archive = ArchiveState::of(&config);
-        let daemon = daemon_pid(&config);
+        let daemon = lock_holder(&config.daemon.state_dir);
+        let backup = last_backup(&config.daemon.state_dir);
         if context.out.json {
             context.out.value(&json!({
                 "version": env!("CARGO_PKG_VERSION"),
@@ -80,9 +83,12 @@ impl Status {
                 "daemon": daemon,
                 "accounts": rows,
                 "archive": archive,
+                "ledger": { "last_backup": backup.as_ref().map(|(name, _)| name) },
             }));
         } else {
             print(context.out, &rows, &archive, daemon, now);
+            let backup = backup.map_or("-".to_owned(), |(name, _)| name);
+            context.out.line(&format!("ledger: last backup {backup}"));
         }
         if archive.error.is_some() {
             return Exit::Person;
@@ -175,16 +181,6 @@ impl ArchiveState {
             }
         }
     }
-}
-
-/// The daemon's process, when it holds the lock: seen in `/proc/locks`, without trying the lock.
-fn daemon_pid(config: &Config) -> Option<u32> {
-    use std::os::unix::fs::MetadataExt;
-    let path = config.daemon.state_dir.join("lock");
-    let inode = format!(":{} ", path.metadata().ok()?.ino());
-    let locks = std::fs::read_to_string("/proc/locks").ok()?;
-    let held = locks.lines().any(|line| line.contains("FLOCK") && line.contains(&inode));
-    held.then(|| std::fs::read_to_string(&path).ok()?.trim().parse().ok())?
 }
 
 fn print(out: Out, rows: &[Row], archive: &ArchiveState, daemon: Option<u32>, now: Timestamp) {

@@ -22,7 +22,7 @@ use crate::poll::{Clock, Tools};
 pub struct Instance {
     /// What all polls share.
     pub tools: Tools,
-    _lock: File,
+    _lock: Lock,
 }
 
 /// Why this process may not write.
@@ -62,10 +62,7 @@ impl InstanceError {
             Self::Busy { .. } => {
                 Some("the daemon polls by itself; to poll by hand, stop it first".to_owned())
             }
-            Self::Ledger(error) if error.needs_person() => Some(
-                "restore the ledger that belongs to this archive; nothing was changed".to_owned(),
-            ),
-            Self::Ledger(_) => None,
+            Self::Ledger(error) => error.hint().map(str::to_owned),
             Self::State { hint, .. } => Some(hint.clone()),
         }
     }
@@ -96,22 +93,8 @@ impl Instance {
     /// Nothing is made before the comparison: a ledger that is missing stays missing.
     pub async fn open(config: &Config, redactor: Redactor) -> Result<Self, InstanceError> {
         let state_dir = &config.daemon.state_dir;
-        check_state_dir(state_dir)?;
-        let lock = lock(state_dir)?;
-        let mut root = Root::open(&config.archive.root)?;
-        root.lock()?;
-        let empty = root.is_empty()?;
-        let found = Ledger::open_read_only(state_dir)?.identity().clone();
-        match compare(root.marker(), &found, empty) {
-            Fit::Same | Fit::FirstRun => {}
-            Fit::LedgerMissing => {
-                return Err(LedgerError::Missing { path: state_dir.join(LEDGER_FILE) }.into());
-            }
-            Fit::Foreign(why) => {
-                let path = state_dir.join(LEDGER_FILE);
-                return Err(LedgerError::Foreign { path, why: why.to_owned() }.into());
-            }
-        }
+        let (mut root, lock) = hold(config)?;
+        fit(state_dir, &root)?;
         let mut ledger = Ledger::open(state_dir)?;
         let generation = ledger.bind(root.marker().root).await?;
         if let Some(name) = ledger.identity().ledger {
@@ -128,6 +111,51 @@ impl Instance {
         };
         Ok(Self { tools, _lock: lock })
     }
+
+    /// Closes the ledger, so that nothing of it is left but its file. What is lost by an error
+    /// here is done by the next start.
+    pub async fn close(self) {
+        if let Err(error) = self.tools.ledger.close().await {
+            tracing::debug!(target: "daemon", %error, "ledger not closed");
+        }
+    }
+}
+
+/// Takes the state folder and the archive root for this process alone, for as long as both are
+/// held.
+pub fn hold(config: &Config) -> Result<(Root, Lock), InstanceError> {
+    let state_dir = &config.daemon.state_dir;
+    check_state_dir(state_dir)?;
+    let lock = lock(state_dir)?;
+    let root = Root::open(&config.archive.root)?;
+    root.lock()?;
+    Ok((root, Lock(lock)))
+}
+
+/// The state folder's lock.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "held, never read")] File);
+
+/// Whether the ledger in the state folder and a root belong together; changes neither.
+pub fn fit(state_dir: &Path, root: &Root) -> Result<(), InstanceError> {
+    let found = Ledger::open_read_only(state_dir)?.identity().clone();
+    let path = state_dir.join(LEDGER_FILE);
+    let error = match compare(root.marker(), &found, root.is_empty()?) {
+        Fit::Same | Fit::FirstRun => return Ok(()),
+        Fit::LedgerMissing => LedgerError::Missing { path },
+        Fit::Foreign(why) => LedgerError::Foreign { path, why: why.to_owned() },
+        Fit::Older { found, wanted } => LedgerError::Older { path, found, wanted },
+    };
+    Err(error.into())
+}
+
+/// The process that holds the state folder's lock: seen in `/proc/locks`, without trying the lock.
+pub fn lock_holder(state_dir: &Path) -> Option<u32> {
+    let path = state_dir.join("lock");
+    let inode = format!(":{} ", path.metadata().ok()?.ino());
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    let held = locks.lines().any(|line| line.contains("FLOCK") && line.contains(&inode));
+    held.then(|| std::fs::read_to_string(&path).ok()?.trim().parse().ok())?
 }
 
 /// How a ledger and a root belong together.
@@ -136,6 +164,7 @@ enum Fit {
     FirstRun,
     Foreign(&'static str),
     LedgerMissing,
+    Older { found: u64, wanted: u64 },
     Same,
 }
 
@@ -159,7 +188,7 @@ fn compare(marker: &Marker, ledger: &Identity, root_is_empty: bool) -> Fit {
         None => Fit::LedgerMissing,
         Some(found) if found != wanted => Fit::Foreign("the archive root names another ledger"),
         Some(_) if ledger.generation < marker.generation => {
-            Fit::Foreign("it is older than the archive, a copy from a backup")
+            Fit::Older { found: ledger.generation, wanted: marker.generation }
         }
         Some(_) => Fit::Same,
     }
@@ -292,13 +321,11 @@ mod tests {
     #[test]
     fn g04_another_ledger_another_root_or_an_old_copy_does_not_fit() {
         let bound = marker(Some(Uuid::from_u128(2)), 4);
-        for other in [
-            identity(Some(3), Some(1), 9),
-            identity(Some(2), Some(7), 9),
-            identity(Some(2), Some(1), 3),
-        ] {
+        for other in [identity(Some(3), Some(1), 9), identity(Some(2), Some(7), 9)] {
             assert!(matches!(compare(&bound, &other, false), Fit::Foreign(_)));
         }
+        let old = compare(&bound, &identity(Some(2), Some(1), 3), false);
+        assert_eq!(old, Fit::Older { found: 3, wanted: 4 });
         assert_eq!(compare(&bound, &identity(Some(2), Some(1), 4), false), Fit::Same);
         assert_eq!(compare(&bound, &identity(Some(2), Some(1), 5), false), Fit::Same);
     }

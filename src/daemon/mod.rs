@@ -4,12 +4,14 @@ pub mod attempt;
 pub mod instance;
 pub mod notify;
 mod scheduler;
+mod upkeep;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -49,6 +51,8 @@ struct Daemon {
     signals: Signals,
     /// The instance's next proof of life.
     alive_at: Instant,
+    /// Ends with the daemon.
+    _aside: JoinSet<()>,
 }
 
 /// The signals that the daemon listens to.
@@ -72,6 +76,9 @@ pub async fn run(
     locked();
     let attempts = attempts(&config);
     let cancel = CancellationToken::new();
+    let mut aside = JoinSet::new();
+    let state_dir = Arc::from(config.daemon.state_dir.as_path());
+    aside.spawn(upkeep::keep(instance.tools.clone(), state_dir, cancel.clone()));
     let mut scheduler = Scheduler::new(instance.tools.clone(), attempts, cancel);
     apply_log(&config, &sink);
     warn_of(&config);
@@ -86,7 +93,9 @@ pub async fn run(
     notify::ready(&format!("polling {}", accounts(&scheduler)));
     let config_file = config_file.to_owned();
     let alive_at = Instant::now();
-    Daemon { config_file, config, sink, scheduler, instance, signals, alive_at }.live().await
+    Daemon { config_file, config, sink, scheduler, instance, signals, alive_at, _aside: aside }
+        .live()
+        .await
 }
 
 /// What polls by the daemon and by hand are limited by.
@@ -132,13 +141,17 @@ impl Daemon {
             }
         }
         self.stop().await;
+        self.instance.close().await;
         Ok(())
     }
 
     /// Feeds the watchdog only when the ledger answers: a daemon that can't record is not alive.
     async fn prove_alive(&mut self) -> Result<(), DaemonError> {
         let answered = self.instance.tools.ledger.read("prove to be alive", |_| Ok(())).await;
-        answered.map_err(DaemonError::Ledger)?;
+        if let Err(error) = answered {
+            tracing::error!(target: "daemon", code = error.code(), "{error}");
+            return Err(DaemonError::Ledger(error));
+        }
         notify::watchdog();
         let pause = notify::watchdog_interval().unwrap_or(Duration::from_mins(1));
         self.alive_at = Instant::now().checked_add(pause).unwrap_or(self.alive_at);

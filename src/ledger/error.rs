@@ -1,6 +1,8 @@
 //! What can go wrong with the ledger.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
 
 use super::sqlite::SqliteError;
 use crate::steps;
@@ -14,13 +16,33 @@ pub enum LedgerError {
         /// Where it should be.
         path: PathBuf,
     },
-    /// It belongs to another archive root, or is older than it.
+    /// Its pages or tables are damaged, or it is no ledger at all.
+    #[error("the ledger is damaged ({why})")]
+    Corrupt {
+        /// What SQLite says.
+        why: String,
+    },
+    /// It belongs to another archive root.
     #[error("the ledger {} does not fit the archive root: {why}", path.display())]
     Foreign {
         /// The ledger's file.
         path: PathBuf,
         /// What differs.
         why: String,
+    },
+    /// It is an old copy: the archive was written to after it.
+    #[error(
+        "the ledger {} is older than the archive (start {found} of {wanted}), a copy from a backup: \
+         it doesn't know what was archived since",
+        path.display()
+    )]
+    Older {
+        /// The ledger's file.
+        path: PathBuf,
+        /// Its generation.
+        found: u64,
+        /// The archive's.
+        wanted: u64,
     },
     /// A newer postrider wrote it.
     #[error(
@@ -70,7 +92,9 @@ impl LedgerError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Missing { .. } => "ledger-missing",
+            Self::Corrupt { .. } => "ledger-corrupt",
             Self::Foreign { .. } => "ledger-foreign",
+            Self::Older { .. } => "ledger-older",
             Self::Newer { .. } => "ledger-newer",
             Self::Sqlite { .. } | Self::Gone | Self::Open { .. } => "ledger-failed",
             Self::Damaged { .. } => "ledger-damaged",
@@ -90,14 +114,64 @@ impl LedgerError {
     pub fn needs_person(&self) -> bool {
         matches!(
             self,
-            Self::Missing { .. } | Self::Foreign { .. } | Self::Newer { .. } | Self::Damaged { .. }
+            Self::Corrupt { .. }
+                | Self::Damaged { .. }
+                | Self::Foreign { .. }
+                | Self::Missing { .. }
+                | Self::Newer { .. }
+                | Self::Older { .. }
         )
+    }
+
+    /// What a person can do about it, and what it means for mail until then.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Missing { .. } => {
+                "nothing is fetched or deleted until it is back; if it is lost, make it anew from \
+                 the archive: postrider ledger rebuild"
+            }
+            Self::Corrupt { .. } | Self::Damaged { .. } => {
+                "nothing is fetched or deleted until it is whole; make it anew from the archive: \
+                 postrider ledger rebuild"
+            }
+            Self::Foreign { .. } => {
+                "nothing was changed; put the ledger and the root together that belong together; \
+                 if this archive's ledger is lost: postrider ledger rebuild --yes"
+            }
+            Self::Older { .. } => {
+                "nothing is fetched or deleted until it knows them; take them over: \
+                 postrider ledger reconcile"
+            }
+            Self::Newer { .. } => "install the version again that wrote it; nothing was changed",
+            Self::Open { .. } | Self::Sqlite { .. } | Self::Gone => return None,
+        })
     }
 }
 
 /// Turns SQLite's error into the ledger's, naming the act.
 pub(super) fn sqlite(act: &'static str) -> impl FnOnce(rusqlite::Error) -> LedgerError {
-    move |source| LedgerError::Sqlite { act, source }
+    move |source| {
+        if is_damage(&source) {
+            return LedgerError::Corrupt { why: format!("{act}: {source}") };
+        }
+        LedgerError::Sqlite { act, source }
+    }
+}
+
+/// The same for a file that can't be opened.
+pub(super) fn unopened(path: &Path, source: SqliteError) -> LedgerError {
+    match source {
+        SqliteError::Sqlite(error) if is_damage(&error) => {
+            LedgerError::Corrupt { why: format!("{}: {error}", path.display()) }
+        }
+        source => LedgerError::Open { path: path.to_owned(), source },
+    }
+}
+
+/// Whether SQLite says that the file is not what it wrote.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
 /// Passes a step of the durable sequence; where it is to fail, SQLite seems to.

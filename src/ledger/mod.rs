@@ -4,7 +4,9 @@
 //! closures over a bounded queue. All SQL of the program is in this module.
 
 mod accounts;
+mod backup;
 mod error;
+mod keeper;
 mod mailboxes;
 mod messages;
 
@@ -25,9 +27,14 @@ use uuid::Uuid;
 use crate::model::{Delete, DeleteIntent};
 
 pub use accounts::{AccountRow, AccountState, ClockMark, LastError};
+pub use backup::{BACKUPS, Upkeep, last_backup};
 pub use error::LedgerError;
+use keeper::Keeper;
 pub use mailboxes::{MailboxFacts, MailboxId, MailboxRow};
-pub use messages::{Begun, Counts, DueBefore, HeldMessage, Placing, PlacingRow, Rekeyed, Restated};
+pub use messages::{
+    Adopted, Adoption, Begun, Counts, DueBefore, HeldMessage, Placing, PlacingRow, Proof, Rekeyed,
+    Restated, Shelf,
+};
 pub use open::{Identity, LEDGER_FILE};
 pub use stops::{DeleteStop, Resumed};
 pub use tx::Tx;
@@ -35,7 +42,7 @@ pub use tx::Tx;
 /// Jobs that may wait for the ledger's thread.
 const QUEUE: usize = 64;
 
-type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+type Job = Box<dyn FnOnce(&mut Keeper) + Send>;
 
 /// A handle on the ledger's thread; the thread ends with the last handle.
 #[derive(Clone, Debug)]
@@ -45,18 +52,40 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Makes a new, unbound ledger in the state folder, or opens the one that is there.
+    /// Makes a new, unbound ledger in the state folder, or opens the one that is there. One that
+    /// was not closed is checked.
     pub fn open(state_dir: &Path) -> Result<Self, LedgerError> {
-        let db = open::open(state_dir)?;
+        Self::open_file(&state_dir.join(LEDGER_FILE))
+    }
+
+    /// The same for a file of any name.
+    pub fn open_file(path: &Path) -> Result<Self, LedgerError> {
+        let db = open::open(path)?;
+        open::check_if_unclean(&db)?;
         let identity = open::identity(&db)?;
-        Self::start(db, identity)
+        Self::start(Keeper::of_file(db, path), identity)
     }
 
     /// Opens the ledger for reading; one that doesn't exist reads as empty, and nothing is made.
     pub fn open_read_only(state_dir: &Path) -> Result<Self, LedgerError> {
-        let db = open::open_read_only(state_dir)?;
+        let db = open::open_read_only(&state_dir.join(LEDGER_FILE))?;
         let identity = open::read_identity(&db)?;
-        Self::start(db, identity)
+        Self::start(Keeper::of_reader(db), identity)
+    }
+
+    /// An empty ledger that is nowhere.
+    pub fn in_memory() -> Result<Self, LedgerError> {
+        let db = open::in_memory()?;
+        let identity = open::read_identity(&db)?;
+        Self::start(Keeper::of_reader(db), identity)
+    }
+
+    /// Whether there is a ledger in the state folder; one that can't be used is an error. Looks
+    /// at every page, and changes nothing.
+    pub fn look(state_dir: &Path) -> Result<bool, LedgerError> {
+        let db = open::open_read_only(&state_dir.join(LEDGER_FILE))?;
+        open::check(&db, "PRAGMA quick_check(1)")?;
+        Ok(open::read_identity(&db)?.exists)
     }
 
     /// The ledger's identity at the time it was opened.
@@ -75,8 +104,37 @@ impl Ledger {
         Ok(generation)
     }
 
+    /// Binds the ledger with a generation above a root's, so that it is newer than the archive.
+    pub async fn bind_above(&mut self, root: Uuid, generation: u64) -> Result<u64, LedgerError> {
+        self.write("lift the generation", move |tx| tx.lift(generation)).await?;
+        self.bind(root).await
+    }
+
+    /// Raises the generation while polls go on, so that any copy made until now is known as an
+    /// old one. The root's marker follows.
+    pub async fn raise(&self) -> Result<u64, LedgerError> {
+        let Some(root) = self.identity.root else { return Ok(self.identity.generation) };
+        self.write("raise the generation", move |tx| tx.bind(root)).await
+    }
+
+    /// Ends all use of the ledger: a check has found damage. Every job from now on fails.
+    pub async fn condemn(&self, why: String) {
+        let job: Job = Box::new(move |keeper| keeper.condemn(why));
+        // A thread that is gone does nothing more, either.
+        drop(self.jobs.send(job).await);
+    }
+
+    /// Marks the ledger as closed, writes its log back into the file and ends its thread: no
+    /// `-wal` is left. Other handles are of no use any more.
+    pub async fn close(&self) -> Result<(), LedgerError> {
+        let (done, result) = oneshot::channel();
+        let job: Job = Box::new(move |keeper| drop(done.send(keeper.close())));
+        self.jobs.send(job).await.map_err(|_| LedgerError::Gone)?;
+        result.await.map_err(|_| LedgerError::Gone)?
+    }
+
     /// Runs one transaction; durable on return. After an error its outcome is unknown: what is
-    /// true is read back by the next transaction.
+    /// true is read back from the file, opened anew, by the next transaction.
     pub async fn write<T, F>(&self, act: &'static str, job: F) -> Result<T, LedgerError>
     where
         T: Send + 'static,
@@ -92,9 +150,9 @@ impl Ledger {
         F: FnOnce(&Tx<'_>) -> Result<T, LedgerError> + Send + 'static,
     {
         let (done, result) = oneshot::channel();
-        let job: Job = Box::new(move |db| {
+        let job: Job = Box::new(move |keeper| {
             // A caller that is gone has no use for the result.
-            drop(done.send(in_transaction(db, act, job)));
+            drop(done.send(keeper.run(|db| in_transaction(db, act, job))));
         });
         self.jobs.blocking_send(job).map_err(|_| LedgerError::Gone)?;
         result.blocking_recv().map_err(|_| LedgerError::Gone)?
@@ -131,12 +189,15 @@ impl Ledger {
         Ok(DeleteIntent::committed(&deletes))
     }
 
-    fn start(db: Connection, identity: Identity) -> Result<Self, LedgerError> {
+    fn start(keeper: Keeper, identity: Identity) -> Result<Self, LedgerError> {
         let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE);
         let work = move || {
-            let mut db = db;
+            let mut keeper = keeper;
             while let Some(job) = queue.blocking_recv() {
-                job(&mut db);
+                job(&mut keeper);
+                if keeper.is_closed() {
+                    return;
+                }
             }
         };
         let spawned = thread::Builder::new().name("ledger".to_owned()).spawn(work);
@@ -150,9 +211,9 @@ impl Ledger {
         F: FnOnce(&mut Connection) -> Result<T, LedgerError> + Send + 'static,
     {
         let (done, result) = oneshot::channel();
-        let job: Job = Box::new(move |db| {
+        let job: Job = Box::new(move |keeper| {
             // A caller that is gone has no use for the result.
-            drop(done.send(job(db)));
+            drop(done.send(keeper.run(job)));
         });
         self.jobs.send(job).await.map_err(|_| LedgerError::Gone)?;
         result.await.map_err(|_| LedgerError::Gone)?

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension};
 use uuid::Uuid;
 
-use super::error::{LedgerError, sqlite};
-use super::{schema, sqlite as file};
+use super::error::{LedgerError, sqlite, unopened};
+use super::{backup, schema, sqlite as file};
 
 /// The ledger's file in the state folder.
 pub const LEDGER_FILE: &str = "ledger.db";
@@ -26,30 +26,57 @@ pub struct Identity {
     pub generation: u64,
 }
 
-/// Opens the ledger for writing, making it when it isn't there.
-pub(super) fn open(state_dir: &Path) -> Result<Connection, LedgerError> {
-    let path = state_dir.join(LEDGER_FILE);
-    let opened = file::open(&path, file::Durability::Full);
-    let mut db = opened.map_err(|source| LedgerError::Open { path, source })?;
+/// Opens a ledger's file for writing, making it when it isn't there. Before its schema is raised
+/// a copy is made.
+pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
+    let opened = file::open(path, file::Durability::Full);
+    let mut db = opened.map_err(|source| unopened(path, source))?;
+    schema::recognise(&db)?;
+    let version = schema::version(&db)?;
+    if version > 0 && usize::try_from(version).is_ok_and(|version| version < schema::NEWEST) {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        backup::before_migration(&db, folder, version)?;
+    }
     schema::migrate(&mut db)?;
     Ok(db)
 }
 
 /// Opens the ledger for reading; an empty one in memory when there is no file, or one whose making
 /// was cut short before its tables were committed.
-pub(super) fn open_read_only(state_dir: &Path) -> Result<Connection, LedgerError> {
-    let path = state_dir.join(LEDGER_FILE);
-    let opened = file::open_read_only(&path);
-    if let Some(db) = opened.map_err(|source| LedgerError::Open { path, source })? {
+pub(super) fn open_read_only(path: &Path) -> Result<Connection, LedgerError> {
+    let opened = file::open_read_only(path);
+    if let Some(db) = opened.map_err(|source| unopened(path, source))? {
         match schema::version(&db) {
             Ok(0) => {}
             Err(error) if error.is_before_first_commit() => {}
-            found => return found.map(|_| db),
+            Err(error) => return Err(error),
+            Ok(_) => {
+                schema::recognise(&db)?;
+                return Ok(db);
+            }
         }
     }
+    in_memory()
+}
+
+/// An empty ledger that is nowhere.
+pub(super) fn in_memory() -> Result<Connection, LedgerError> {
     let mut db = Connection::open_in_memory().map_err(sqlite("open"))?;
     schema::migrate(&mut db)?;
     Ok(db)
+}
+
+/// Looks at every page when the last process that wrote to it did not close it.
+pub(super) fn check_if_unclean(db: &Connection) -> Result<(), LedgerError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'open')";
+    let open: bool = db.query_row(sql, [], |row| row.get(0)).map_err(sqlite("read its state"))?;
+    if open { check(db, "PRAGMA quick_check(1)") } else { Ok(()) }
+}
+
+/// Runs one of SQLite's checks of the whole file.
+pub(super) fn check(db: &Connection, pragma: &'static str) -> Result<(), LedgerError> {
+    let said: String = db.query_row(pragma, [], |row| row.get(0)).map_err(sqlite("check it"))?;
+    if said == "ok" { Ok(()) } else { Err(LedgerError::Corrupt { why: said }) }
 }
 
 /// Reads the identity of a ledger that is open for writing; a new one gets its name.

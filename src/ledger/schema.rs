@@ -130,13 +130,40 @@ ALTER TABLE message ADD COLUMN left_server INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE message ADD COLUMN parse_marks INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX message_facts ON message (mailbox_id, listed_size) WHERE header_sha256 IS NOT NULL;
 CREATE INDEX message_doubtful ON message (mailbox_id) WHERE doubtful = 1;
+-- whether a folder of the tree has a row
+CREATE INDEX message_path ON message (path) WHERE path <> '';
 ",
 ];
 
+/// The number of the newest schema.
+pub(super) const NEWEST: usize = MIGRATIONS.len();
+
+/// Refuses a file that another program made, or that has no ledger's tables.
+pub(super) fn recognise(db: &Connection) -> Result<(), LedgerError> {
+    if version(db)? == 0 {
+        return Ok(());
+    }
+    let read = db.query_row("PRAGMA application_id", [], |row| row.get(0));
+    let found: i64 = read.map_err(sqlite("read what it is"))?;
+    if found == APPLICATION_ID {
+        return Ok(());
+    }
+    Err(LedgerError::Corrupt { why: format!("application_id is {found:#x}: no postrider ledger") })
+}
+
 /// Brings a ledger to the newest schema, in one transaction.
 pub(super) fn migrate(db: &mut Connection) -> Result<(), LedgerError> {
+    migrate_to(db, NEWEST, true)
+}
+
+/// Brings a ledger to a schema; without `commit` all is taken back.
+pub(super) fn migrate_to(
+    db: &mut Connection,
+    newest: usize,
+    commit: bool,
+) -> Result<(), LedgerError> {
     let found = version(db)?;
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let known = i64::try_from(newest).unwrap_or(i64::MAX);
     if found == known {
         return Ok(());
     }
@@ -144,12 +171,12 @@ pub(super) fn migrate(db: &mut Connection) -> Result<(), LedgerError> {
         .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
         .map_err(sqlite("begin a migration"))?;
     let from = usize::try_from(found).unwrap_or(0);
-    for migration in MIGRATIONS.iter().skip(from) {
+    for migration in MIGRATIONS.iter().take(newest).skip(from) {
         tx.execute_batch(migration).map_err(sqlite("migrate"))?;
     }
     tx.pragma_update(None, "user_version", known).map_err(sqlite("set its version"))?;
     tx.pragma_update(None, "application_id", APPLICATION_ID).map_err(sqlite("mark it"))?;
-    tx.commit().map_err(sqlite("commit a migration"))
+    if commit { tx.commit() } else { tx.rollback() }.map_err(sqlite("commit a migration"))
 }
 
 /// The schema of a ledger, 0 while it has no tables yet; one that is too new is an error.

@@ -1,6 +1,7 @@
 //! The ledger as a file: opened, shared, refused; and helpers for the tests of its tables.
 
 mod accounts;
+mod damage;
 mod moves;
 mod reads;
 mod rekey;
@@ -23,7 +24,7 @@ struct Book {
 impl Book {
     fn new() -> Self {
         let temp = tempfile::tempdir().unwrap();
-        Self { db: open::open(temp.path()).unwrap(), temp }
+        Self { db: open::open(&temp.path().join(LEDGER_FILE)).unwrap(), temp }
     }
 
     /// Runs one transaction; an error takes it back.
@@ -149,9 +150,9 @@ async fn missing_ledger_reads_as_empty_and_nothing_is_made() {
 }
 
 #[test]
-fn ledger_of_a_newer_program_is_refused_for_writing_and_for_reading() {
+fn d12_d15_ledger_of_a_newer_program_is_refused_for_writing_and_for_reading() {
     let temp = tempfile::tempdir().unwrap();
-    let db = open::open(temp.path()).unwrap();
+    let db = open::open(&temp.path().join(LEDGER_FILE)).unwrap();
     db.pragma_update(None, "user_version", 99).unwrap();
     drop(db);
     let newer = |error| matches!(error, LedgerError::Newer { found: 99, known: 2 });

@@ -23,7 +23,24 @@ impl<'a> Tx<'a> {
         let generation = before.saturating_add(1);
         self.set_meta("root", &root.to_string())?;
         self.set_meta("generation", &generation.to_string())?;
+        self.set_meta("open", "1")?;
         Ok(generation)
+    }
+
+    /// Lifts the generation to at least this one.
+    pub(super) fn lift(&self, generation: u64) -> Result<(), LedgerError> {
+        let before: u64 = self.meta("generation")?.and_then(|text| text.parse().ok()).unwrap_or(0);
+        self.set_meta("generation", &before.max(generation).to_string())
+    }
+
+    /// When the whole file was last checked.
+    pub fn checked_at(&self) -> Result<Option<Timestamp>, LedgerError> {
+        Ok(self.meta("checked_at")?.and_then(|text| text.parse().ok()).map(timestamp))
+    }
+
+    /// Records a check of the whole file.
+    pub fn set_checked(&self, now: Timestamp) -> Result<(), LedgerError> {
+        self.set_meta("checked_at", &millis(now).to_string())
     }
 
     /// A value of the `meta` table.

@@ -40,7 +40,7 @@ use reuse::{Before, Sight};
 
 pub use budget::Budget;
 pub use identity::{is_renumbered, pair};
-pub use retain::{Fate, counted_from};
+pub use retain::{Fate, counted_from, proof};
 pub use rules::{Conditions, Rules};
 pub use select::is_truly_empty;
 pub use select::{Choice, next_bound, retry_at};

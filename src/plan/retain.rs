@@ -53,6 +53,10 @@ pub(super) fn retain(
     if copy.size == 0 {
         return keep(KeepReason::DeletesHeld { cause: DeletesHeld::Empty });
     }
+    if !copy.delete_ok && proof(listed, copy).is_some() {
+        // `poll` records the proof before it asks again.
+        return keep(KeepReason::DeletesHeld { cause: DeletesHeld::Identity });
+    }
     if !copy.delete_ok && listed.alone {
         return Fate::Prove(copy.key.next());
     }
@@ -76,6 +80,20 @@ pub fn counted_from(copy: &StoredCopy, age_from: DeleteAge) -> Timestamp {
     match (age_from, copy.received) {
         (DeleteAge::Received, Some(received)) => received.min(copy.archived_at),
         (DeleteAge::Received, None) | (DeleteAge::Stored, _) => copy.archived_at,
+    }
+}
+
+/// What a listing proves of a copy that was found in the tree or in an older ledger: the server
+/// lists the size that it has on disk, and for IMAP its date. A copy of which a server's size is
+/// known has its doubt from elsewhere; figures don't end that.
+pub fn proof(listed: &Listed, copy: &StoredCopy) -> Option<(u64, Option<Timestamp>)> {
+    let size = listed.size.filter(|size| copy.listed_size.is_none() && *size == copy.size)?;
+    match &copy.key {
+        MessageKey::Imap { .. } => {
+            let date = listed.internal_date.filter(|date| Some(*date) == copy.internal_date)?;
+            Some((size, Some(date)))
+        }
+        MessageKey::Pop3 { .. } => Some((size, None)),
     }
 }
 

@@ -305,6 +305,38 @@ fn i09_message_without_an_octet_is_empty_after_five_attempts_in_an_hour() {
 }
 
 #[test]
+fn d13_copy_that_was_found_is_proven_by_size_and_date() {
+    let rules = Rules { delete: DeleteRule::AfterDays(0), ..Rules::default() };
+    let found = StoredCopy {
+        delete_ok: false,
+        listed_size: None,
+        internal_date: Some(at(-HOUR)),
+        ..copy(1, -DAY)
+    };
+    let shown = Listed { size: Some(found.size), ..listed(1, Some(-HOUR)) };
+    assert_eq!(proof(&shown, &found), Some((found.size, Some(at(-HOUR)))));
+    let known = Known::from([(key(1), KnownState::Stored(found.clone()))]);
+    let kept = plan_all(&listing(vec![shown.clone()]), &known, &rules);
+    assert_eq!(kept.keep[0].why, KeepReason::DeletesHeld { cause: DeletesHeld::Identity });
+    // What the figures don't prove is fetched: its content tells. Nor do they end other doubts.
+    let other = Listed { size: None, ..shown.clone() };
+    assert_eq!(plan_all(&listing(vec![other]), &known, &rules).fetch[0].why, FetchReason::Proof);
+    let doubtful = StoredCopy { listed_size: shown.size, ..found };
+    assert_eq!(proof(&shown, &doubtful), None);
+}
+
+#[test]
+fn d13_maildrop_s_copy_of_doubtful_identity_is_proven_by_its_size_alone() {
+    let key = MessageKey::Pop3 { unique_id: "a".to_owned(), occurrence: 0 };
+    let copy = StoredCopy { key: key.clone(), delete_ok: false, size: 7, ..copy(1, -DAY) };
+    let listed = |size| Listed { key: key.clone(), size, ..listed(1, None) };
+    let copy = StoredCopy { listed_size: None, ..copy };
+    assert_eq!(proof(&listed(Some(7)), &copy), Some((7, None)));
+    assert_eq!(proof(&listed(Some(8)), &copy), None);
+    assert_eq!(proof(&listed(None), &copy), None);
+}
+
+#[test]
 fn maildrop_has_no_uid_validity_and_deletes_all_the_same() {
     let rules = Rules { delete: DeleteRule::AfterDays(0), ..Rules::default() };
     let key = MessageKey::Pop3 { unique_id: "a".to_owned(), occurrence: 0 };

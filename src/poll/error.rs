@@ -65,7 +65,8 @@ impl PollError {
             Self::Renamed { name, before } => {
                 Some(format!("add `renamed_from = \"{before}\"` to `[inbound.{name}]`"))
             }
-            Self::Cancelled | Self::Ledger(_) | Self::Task(_) => None,
+            Self::Ledger(error) => error.hint().map(str::to_owned),
+            Self::Cancelled | Self::Task(_) => None,
         };
         hint.or_else(|| codes::find(self.code()).map(|code| code.remedy.to_owned()))
     }

@@ -14,13 +14,13 @@ use super::pipeline::{Pipeline, Target};
 use super::presence::Presence;
 use super::report::PollReport;
 use crate::config::DeleteRule;
-use crate::ledger::{ClockMark, MailboxId, Tx};
+use crate::ledger::{ClockMark, MailboxId, Proof, Tx};
 use crate::mailbox::{DeleteMail, Opened};
 use crate::model::{
-    ByteSize, Delete, DeletesHeld, Keep, KeepReason, Known, LeftOverReason, Listing, MessageKey,
-    Plan,
+    ByteSize, Delete, DeletesHeld, Keep, KeepReason, Known, KnownState, LeftOverReason, Listing,
+    MessageKey, Plan,
 };
-use crate::plan::{Budget, Conditions, next_bound, plan};
+use crate::plan::{Budget, Conditions, next_bound, plan, proof};
 
 /// What one poll carries from window to window and from mailbox to mailbox.
 #[derive(Debug)]
@@ -302,7 +302,10 @@ impl<M: DeleteMail> Visit<'_, M> {
         if self.account.tools.clock.mark().doubts(&self.walk.began) {
             self.walk.held = self.walk.held.or(Some(DeletesHeld::ClockDoubt));
         }
-        let known = self.known(listing).await?;
+        let mut known = self.known(listing).await?;
+        if self.prove(listing, &known).await? {
+            known = self.known(listing).await?;
+        }
         let mut budget = self.walk.budget.clone();
         budget.close();
         let plan = self.plan(listing, &known, &mut budget);
@@ -315,6 +318,26 @@ impl<M: DeleteMail> Visit<'_, M> {
             }
         }
         Ok(plan.delete)
+    }
+
+    /// Records which copies of doubtful identity a listing proves to be the server's messages;
+    /// whether there are any.
+    async fn prove(&self, listing: &Listing, known: &Known) -> Result<bool, PollError> {
+        if !listing.complete || self.walk.held.is_some() {
+            return Ok(false);
+        }
+        let proofs = listing.messages.iter().filter_map(|listed| {
+            let Some(KnownState::Stored(copy)) = known.get(&listed.key) else { return None };
+            let (size, internal_date) = proof(listed, copy).filter(|_| !copy.delete_ok)?;
+            Some(Proof { row: copy.row, listed_size: Some(size), internal_date })
+        });
+        let proofs: Vec<Proof> = proofs.collect();
+        if proofs.is_empty() {
+            return Ok(false);
+        }
+        let ledger = &self.account.tools.ledger;
+        ledger.write("record proofs", move |tx| tx.prove(&proofs)).await?;
+        Ok(true)
     }
 
     fn plan(&self, listing: &Listing, known: &Known, budget: &mut Budget) -> Plan {

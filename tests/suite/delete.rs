@@ -159,6 +159,7 @@ fn d11_promise_p3_altered_copies_keep_their_mail_on_the_server_and_hold_up_no_ot
         ("pop3", dovecot.account("pop3", "tls", "u2") + rules),
     ]);
     site.poll();
+    site.leave_unverified();
     for stored in site.stored() {
         let folder = site.root().join(&stored.path);
         match stored.text("subject") {

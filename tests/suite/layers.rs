@@ -30,18 +30,19 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "plan", "sasl", "schedule", "secret", "steps",
         ],
     ),
+    ("recovery", &["archive", "config", "ledger", "model"]),
     (
         "daemon",
         &[
             "archive", "config", "ledger", "log", "mail", "mailbox", "model", "net", "oauth",
-            "outbound", "plan", "poll", "sasl", "schedule", "secret",
+            "outbound", "plan", "poll", "recovery", "sasl", "schedule", "secret",
         ],
     ),
     (
         "cli",
         &[
             "archive", "config", "daemon", "ledger", "log", "mail", "mailbox", "model", "net",
-            "oauth", "outbound", "plan", "poll", "sasl", "schedule", "secret",
+            "oauth", "outbound", "plan", "poll", "recovery", "sasl", "schedule", "secret",
         ],
     ),
     ("main", &["cli"]),

@@ -79,7 +79,7 @@ fn document_of_a_bare_message_has_every_field() {
         "from": [], "to": [], "cc": [], "reply_to": [], "delivered_to": [],
         "in_reply_to": [], "references": [],
         "attachments": [], "warnings": [],
-        "body": {"text": null, "html": null},
+        "body": {"text": null, "html": null, "text_sha256": null, "html_sha256": null},
     });
     assert_eq!(found, want);
 }
@@ -98,7 +98,8 @@ fn fields_are_written_in_the_order_of_the_schema() {
 #[test]
 fn document_says_what_the_message_says() {
     let site = Site::new();
-    let found = read(&site, &site.stage(&key(5), RICH));
+    let staged = site.stage(&key(5), RICH);
+    let found = read(&site, &staged);
     let named = |name: Option<&str>, address: &str| json!({"name": name, "address": address});
     assert_eq!(found["from"], json!([named(Some("Jörg"), "joerg@example.org")]));
     let to = json!([named(None, "a@example.org"), named(Some("B"), "b@example.org")]);
@@ -109,7 +110,13 @@ fn document_says_what_the_message_says() {
     );
     assert_eq!(found["date"], "2026-11-19T09:12:00Z");
     assert_eq!(found["size"], RICH.len());
-    assert_eq!(found["body"], json!({"text": "body.txt", "html": "body.html"}));
+    assert_eq!(found["body"]["text"], "body.txt");
+    assert_eq!(found["body"]["html"], "body.html");
+    for (field, file) in [("text_sha256", "body.txt"), ("html_sha256", "body.html")] {
+        let path = site.path(&format!(".stage/{}/{file}", staged.id));
+        let (sha256, _) = digest(std::fs::File::open(path).unwrap()).unwrap();
+        assert_eq!(found["body"][field], sha256.to_hex());
+    }
     let digest_of = |text: &str| digest(text.as_bytes()).unwrap().0.to_hex();
     let attachments = json!([
         {

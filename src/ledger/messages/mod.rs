@@ -5,6 +5,7 @@
 //! tree), `deleting` (a delete may have left this host), `deleted`, `gone` (it left the server
 //! without us).
 
+mod adopting;
 mod attempts;
 mod counts;
 mod deleting;
@@ -24,6 +25,7 @@ use super::mailboxes::MailboxId;
 use super::tx::Tx;
 use crate::model::{Known, KnownState, Listed, MessageKey};
 
+pub use adopting::{Adopted, Adoption, Proof, Shelf};
 pub use attempts::{Begun, HeldMessage};
 pub use counts::{Counts, DueBefore};
 pub use placing::{Placing, PlacingRow};

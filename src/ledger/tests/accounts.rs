@@ -55,7 +55,7 @@ fn d17_three_polls_of_each_account_are_held_after_a_jump() {
 fn d17_looks_at_the_clock_outlive_the_process() {
     let temp = tempfile::tempdir().unwrap();
     for (look, doubt) in [(mark(0, 1000, "a"), false), (mark(9 * HOUR, 1001, "a"), true)] {
-        let mut db = open::open(temp.path()).unwrap();
+        let mut db = open::open(&temp.path().join(LEDGER_FILE)).unwrap();
         let tx = db.transaction().unwrap();
         assert_eq!(Tx::new(&tx).observe_clock(&look).unwrap(), doubt);
         tx.commit().unwrap();

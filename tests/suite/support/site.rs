@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -26,6 +27,8 @@ pub struct Site {
     root: PathBuf,
     tables: BTreeMap<String, String>,
     environment: Vec<(String, String)>,
+    /// The tree is not compared with the ledger at the end: the test damages it on purpose.
+    unverified: AtomicBool,
 }
 
 impl Site {
@@ -39,7 +42,8 @@ impl Site {
         let folder = tempfile::Builder::new().prefix("postrider site ").tempdir_in(parent).unwrap();
         let (state, root) = (folder.path().join("state"), folder.path().join("mail"));
         let (tables, environment) = (BTreeMap::new(), Vec::new());
-        let mut site = Self { folder, state: state.clone(), root, tables, environment };
+        let unverified = AtomicBool::new(false);
+        let mut site = Self { folder, state: state.clone(), root, tables, environment, unverified };
         site.keep_state_in(state);
         site.keep_mail_in(site.root());
         site.set("log", "level = \"debug\"\n");
@@ -108,6 +112,17 @@ impl Site {
     /// Sets a variable for every command from now on.
     pub fn environment(&mut self, name: &str, value: &str) {
         self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Leaves the tree as it is at the end, without a `verify`: the test damages it on purpose.
+    pub fn leave_unverified(&self) {
+        self.unverified.store(true, Ordering::Relaxed);
+    }
+
+    /// `verify`, which must find nothing.
+    pub fn verify(&self) {
+        let output = self.cli(&["verify"]);
+        assert_eq!(output.code, 0, "{output:?}");
     }
 
     /// The site's folder.
@@ -235,6 +250,23 @@ impl Site {
             options.write(true).create(true).truncate(true).mode(0o600).open(&new).unwrap();
         file.write_all(text.as_bytes()).unwrap();
         fs::rename(new, self.config()).unwrap();
+    }
+}
+
+/// Whatever a test did, at its end tree and ledger say the same.
+impl Drop for Site {
+    fn drop(&mut self) {
+        let has_ledger = self.state.join("ledger.db").exists();
+        let has_root = self.root.join(".postrider-root").exists();
+        if has_ledger
+            && has_root
+            && !self.unverified.load(Ordering::Relaxed)
+            && !std::thread::panicking()
+        {
+            // The test may have left a config that can't be read, or a log that orders steps.
+            self.environment.retain(|(name, _)| name != "POSTRIDER_STEP");
+            self.verify();
+        }
     }
 }
 

@@ -1,0 +1,220 @@
+//! `postrider ledger rebuild` and `postrider ledger reconcile`.
+
+use std::collections::BTreeMap;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::exit::Exit;
+use super::render::{self, count, plural};
+use super::verify::{bar, failed, instance_error};
+use super::{Context, block_on};
+use crate::archive::Reader;
+use crate::config::Config;
+use crate::daemon::instance::{InstanceError, fit, hold};
+use crate::ledger::{Ledger as Book, LedgerError};
+use crate::poll::Clock;
+use crate::recovery::{Outcome, Place, rebuild, reconcile, rehearse};
+
+/// What to do when archive and ledger don't belong together any more.
+#[derive(Args, Debug)]
+pub(super) struct Ledger {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make the ledger anew from the archive: for one that is lost or damaged
+    #[command(after_help = "Example: postrider ledger rebuild --dry-run")]
+    Rebuild(Rebuild),
+    /// Take what was archived since into an old ledger: for one that was restored
+    #[command(after_help = "Example: postrider ledger reconcile")]
+    Reconcile(Reconcile),
+}
+
+/// Make the ledger anew. What is there is kept under another name; deletes are held until the
+/// server has shown each message again.
+#[derive(Args, Debug)]
+struct Rebuild {
+    /// Say what would be done, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Also replace a ledger that can be read
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Take the message folders that the ledger doesn't know into it.
+#[derive(Args, Debug)]
+struct Reconcile {
+    /// Say what would be done, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// What the state folder holds.
+enum State {
+    /// No ledger at all.
+    Nothing,
+    /// One that can't be used; why.
+    Unusable(LedgerError),
+    /// One that can be read, though it may not belong to this root; what is wrong with it.
+    Readable(Option<InstanceError>),
+}
+
+impl Ledger {
+    pub(super) fn run(self, context: &Context) -> Exit {
+        let config = match context.config() {
+            Ok(config) => config,
+            Err(exit) => return exit,
+        };
+        let done = match self.verb {
+            Verb::Rebuild(verb) => block_on(verb.run(context, &config)),
+            Verb::Reconcile(verb) => block_on(verb.run(context, &config)),
+        };
+        match done {
+            Ok(Ok(exit)) | Err(exit) => exit,
+            Ok(Err(error)) => failed(&error),
+        }
+    }
+}
+
+impl Rebuild {
+    async fn run(self, context: &Context, config: &Config) -> Result<Exit, InstanceError> {
+        let (root, lock) = hold(config)?;
+        let state_dir = &config.daemon.state_dir;
+        let word = match State::of(config, &root)? {
+            State::Nothing => "replaced",
+            State::Unusable(_) => "corrupt",
+            State::Readable(_) if self.yes || self.dry_run => "replaced",
+            State::Readable(None) => {
+                let hint = "postrider verify compares them; --yes makes it anew all the same";
+                render::error("the ledger belongs to this archive and can be read", Some(hint));
+                return Ok(Exit::Failed);
+            }
+            State::Readable(Some(error)) => return Err(error),
+        };
+        let mut reader = Reader::new(root, &config.archive);
+        let renamed = renamed(config);
+        let bar = bar();
+        let mut progress = |done: u64| bar.set_position(done);
+        let place = Place { state_dir, renamed: &renamed, now: Clock.now() };
+        let outcome = if self.dry_run {
+            let empty = Book::in_memory()?;
+            rehearse(&reader, &empty, &renamed, &mut progress).await
+        } else {
+            rebuild(&mut reader, &place, word, &mut progress).await
+        };
+        let outcome = outcome.map_err(instance_error)?;
+        bar.finish_and_clear();
+        drop(lock);
+        report(context, config, &outcome, self.dry_run);
+        Ok(Exit::Done)
+    }
+}
+
+impl Reconcile {
+    async fn run(self, context: &Context, config: &Config) -> Result<Exit, InstanceError> {
+        let (root, lock) = hold(config)?;
+        match State::of(config, &root)? {
+            State::Nothing => {
+                let path = config.daemon.state_dir.join(crate::ledger::LEDGER_FILE);
+                return Err(LedgerError::Missing { path }.into());
+            }
+            State::Unusable(error) => return Err(error.into()),
+            State::Readable(None | Some(InstanceError::Ledger(LedgerError::Older { .. }))) => {}
+            State::Readable(Some(error)) => return Err(error),
+        }
+        let mut reader = Reader::new(root, &config.archive);
+        let renamed = renamed(config);
+        let bar = bar();
+        let mut progress = |done: u64| bar.set_position(done);
+        let state_dir = &config.daemon.state_dir;
+        let place = Place { state_dir, renamed: &renamed, now: Clock.now() };
+        let outcome = if self.dry_run {
+            let ledger = Book::open_read_only(state_dir)?;
+            rehearse(&reader, &ledger, &renamed, &mut progress).await
+        } else {
+            reconcile(&mut reader, &place, &mut progress).await
+        };
+        let outcome = outcome.map_err(instance_error)?;
+        bar.finish_and_clear();
+        drop(lock);
+        report(context, config, &outcome, self.dry_run);
+        Ok(Exit::Done)
+    }
+}
+
+impl State {
+    /// A ledger of a newer version is not touched.
+    fn of(config: &Config, root: &crate::archive::root::Root) -> Result<Self, InstanceError> {
+        let state_dir = &config.daemon.state_dir;
+        match Book::look(state_dir) {
+            Ok(false) => Ok(Self::Nothing),
+            Ok(true) => match fit(state_dir, root) {
+                Ok(()) => Ok(Self::Readable(None)),
+                Err(InstanceError::Ledger(error @ LedgerError::Corrupt { .. })) => {
+                    Ok(Self::Unusable(error))
+                }
+                Err(error @ InstanceError::Ledger(_)) => Ok(Self::Readable(Some(error))),
+                Err(error) => Err(error),
+            },
+            Err(error @ (LedgerError::Corrupt { .. } | LedgerError::Damaged { .. })) => {
+                Ok(Self::Unusable(error))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The names that accounts had before, and have now.
+fn renamed(config: &Config) -> BTreeMap<String, String> {
+    let of = |account: &crate::config::Inbound| {
+        Some((account.renamed_from.as_ref()?.to_string(), account.name.to_string()))
+    };
+    config.inbound.values().filter_map(of).collect()
+}
+
+fn report(context: &Context, config: &Config, outcome: &Outcome, dry: bool) {
+    let (messages, known) = (outcome.messages(), outcome.known);
+    if context.out.json {
+        let skipped = |skipped: &crate::recovery::Skipped| json!({ "path": skipped.path, "why": skipped.why });
+        context.out.value(&json!({
+            "dry_run": dry,
+            "messages": messages,
+            "known": known,
+            "accounts": outcome.adopted,
+            "skipped": outcome.skipped.iter().map(skipped).collect::<Vec<_>>(),
+            "skipped_count": outcome.skipped_count,
+        }));
+        return;
+    }
+    let out = context.out;
+    for (account, n) in &outcome.adopted {
+        let note = if config.inbound.contains_key(account.as_str()) {
+            ""
+        } else {
+            "  (not in the config; if it has another name now, set its `renamed_from`)"
+        };
+        out.line(&format!("{account}  {}{note}", plural(*n, "message")));
+    }
+    for skipped in &outcome.skipped {
+        out.line(&format!("skipped {}: {}", skipped.path, skipped.why));
+    }
+    if outcome.skipped_count > outcome.skipped.len() as u64 {
+        out.line(&format!("skipped {} in all", plural(outcome.skipped_count, "folder")));
+    }
+    let done = if dry { "would be taken into the ledger" } else { "taken into the ledger" };
+    let skipped = plural(outcome.skipped_count, "folder");
+    out.line(&format!(
+        "{} {done}, {} known, {skipped} skipped",
+        plural(messages, "message"),
+        count(known)
+    ));
+    if dry {
+        out.line("nothing was changed");
+    } else {
+        out.line("deletes are held until the server has shown each message again: postrider poll");
+    }
+}

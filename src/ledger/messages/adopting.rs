@@ -1,0 +1,204 @@
+//! Copies that were found in the tree, and rows that are looked for in it: what a rebuild, a
+//! reconcile and a verify ask of the ledger.
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, params};
+
+use super::row::{Columns, copy, key};
+use crate::ledger::LedgerError;
+use crate::ledger::error::sqlite;
+use crate::ledger::tx::{Tx, millis};
+use crate::model::{MessageKey, Sha256, StoredCopy};
+
+/// A copy that proved itself by its own folder.
+#[derive(Clone, Debug)]
+pub struct Adoption {
+    /// The account that it belongs to now.
+    pub account: String,
+    /// Identity.
+    pub key: MessageKey,
+    /// Below the root.
+    pub path: String,
+    /// Of `message.eml`.
+    pub sha256: Sha256,
+    /// Of `message.json`.
+    pub json_sha256: Sha256,
+    /// Octets of `message.eml`.
+    pub size: u64,
+    /// The server's INTERNALDATE, if it is known.
+    pub internal_date: Option<Timestamp>,
+    /// The date that placed it.
+    pub received: Timestamp,
+    /// When it was stored.
+    pub archived_at: Timestamp,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Adopted {
+    /// It has a row now.
+    New,
+    /// Its message has a copy elsewhere.
+    Twice(String),
+}
+
+/// A row and the copy that it vouches for.
+#[derive(Clone, Debug)]
+pub struct Shelf {
+    /// The copy.
+    pub copy: StoredCopy,
+    /// The row says `placing`.
+    pub placing: bool,
+}
+
+/// What a listing says of a copy whose identity had to be proven: it is the one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Proof {
+    /// Row of the ledger.
+    pub row: i64,
+    /// The size that the server lists.
+    pub listed_size: Option<u64>,
+    /// The server's INTERNALDATE.
+    pub internal_date: Option<Timestamp>,
+}
+
+const COLUMNS_OF_SHELF: &str =
+    "SELECT message.id, message.uid_validity, uid, generation, unique_id,
+    occurrence, state, path, sha256, json_sha256, size, listed_size, internal_date, received,
+    archived_at, delete_ok, flagged_at, mailbox.name AS mailbox
+    FROM message JOIN mailbox ON mailbox.id = message.mailbox_id
+    JOIN account ON account.id = mailbox.account_id
+    WHERE message.id > ?1 AND state IN ('placing', 'archived', 'deleting', 'deleted')
+    AND (?2 = '' OR account.name = ?2) AND message.id <= coalesce(?4, message.id)
+    ORDER BY message.id LIMIT ?3";
+
+impl Tx<'_> {
+    /// Gives a copy that was found in the tree its row; it may not be deleted before the server
+    /// has shown that it is the one.
+    pub fn adopt(&self, found: &Adoption) -> Result<Adopted, LedgerError> {
+        let name = found.key.mailbox().unwrap_or_default();
+        let id = self.mailbox(&found.account, name)?.id;
+        let k = Columns::of(&found.key);
+        let sql = "INSERT INTO message (mailbox_id, uid_validity, uid, generation, unique_id,
+            occurrence, state, attempts, first_seen, path, sha256, json_sha256, size,
+            internal_date, received, archived_at, delete_ok)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'archived', 1, ?12, ?7, ?8, ?9, ?10, ?11, ?13, ?12, 0)
+            ON CONFLICT (mailbox_id, uid_validity, uid, generation, unique_id, occurrence)
+            DO UPDATE SET state = 'archived', path = ?7, sha256 = ?8, json_sha256 = ?9, size = ?10,
+            listed_size = NULL, internal_date = ?11, received = ?13, archived_at = ?12,
+            delete_ok = 0, retry_at = NULL, reason_code = '', reason = ''
+            WHERE state IN ('fetching', 'held', 'gone')";
+        let row = params![
+            id.0,
+            k.uid_validity,
+            k.uid,
+            k.generation,
+            k.unique_id,
+            k.occurrence,
+            found.path,
+            found.sha256.0,
+            found.json_sha256.0,
+            i64::try_from(found.size).unwrap_or(i64::MAX),
+            found.internal_date.map(millis),
+            millis(found.archived_at),
+            millis(found.received),
+        ];
+        let mut put = self.db.prepare_cached(sql).map_err(sqlite("adopt a copy"))?;
+        if put.execute(row).map_err(sqlite("adopt a copy"))? > 0 {
+            return Ok(Adopted::New);
+        }
+        let sql = "SELECT path FROM message WHERE mailbox_id = ?1 AND uid_validity = ?2
+            AND uid = ?3 AND generation = ?4 AND unique_id = ?5 AND occurrence = ?6";
+        let at = params![id.0, k.uid_validity, k.uid, k.generation, k.unique_id, k.occurrence];
+        let other = self.db.query_row(sql, at, |row| row.get(0));
+        Ok(Adopted::Twice(other.map_err(sqlite("find the other copy"))?))
+    }
+
+    /// Whether a row vouches for the folder at a path.
+    pub fn has_path(&self, path: &str) -> Result<bool, LedgerError> {
+        let sql = "SELECT 1 FROM message WHERE path = ?1 AND path <> ''
+            AND state IN ('placing', 'archived', 'deleting', 'deleted') LIMIT 1";
+        let mut get = self.db.prepare_cached(sql).map_err(sqlite("look for a path"))?;
+        let found = get.query_row([path], |_| Ok(())).optional();
+        Ok(found.map_err(sqlite("look for a path"))?.is_some())
+    }
+
+    /// After copies were adopted: each mailbox is listed anew, and of a mailbox whose UIDVALIDITY
+    /// is not known the newest copy tells it.
+    pub fn settle_mailboxes(&self) -> Result<(), LedgerError> {
+        let sql = "UPDATE mailbox SET listed_at = NULL, uid_validity = coalesce(uid_validity,
+            (SELECT message.uid_validity FROM message WHERE mailbox_id = mailbox.id
+             AND message.uid_validity > 0 ORDER BY archived_at DESC LIMIT 1))";
+        self.db.execute(sql, []).map_err(sqlite("settle mailboxes"))?;
+        Ok(())
+    }
+
+    /// Holds the deletes of all copies until the server has shown each of them again.
+    pub fn doubt_copies(&self) -> Result<(), LedgerError> {
+        let sql = "UPDATE message SET delete_ok = 0, listed_size = NULL
+            WHERE state IN ('archived', 'deleting')";
+        self.db.execute(sql, []).map_err(sqlite("hold deletes"))?;
+        Ok(())
+    }
+
+    /// Records that the server shows the messages of which these copies are.
+    pub fn prove(&self, proofs: &[Proof]) -> Result<(), LedgerError> {
+        let sql = "UPDATE message SET delete_ok = 1, listed_size = ?2, internal_date = ?3
+            WHERE id = ?1 AND state IN ('archived', 'deleting')";
+        let mut set = self.db.prepare_cached(sql).map_err(sqlite("record proofs"))?;
+        for proof in proofs {
+            let size = proof.listed_size.map(|size| i64::try_from(size).unwrap_or(i64::MAX));
+            let row = params![proof.row, size, proof.internal_date.map(millis)];
+            set.execute(row).map_err(sqlite("record proofs"))?;
+        }
+        Ok(())
+    }
+
+    /// Copies that rows vouch for, of one account or (empty) of all, from behind a row on.
+    pub fn shelf(&self, account: &str, after: i64, n: u32) -> Result<Vec<Shelf>, LedgerError> {
+        self.shelves(account, after, n, None)
+    }
+
+    /// One of them, looked at again.
+    pub fn shelf_at(&self, row: i64) -> Result<Option<Shelf>, LedgerError> {
+        Ok(self.shelves("", row.saturating_sub(1), 1, Some(row))?.pop())
+    }
+
+    /// How many there are.
+    pub fn shelf_len(&self, account: &str) -> Result<u64, LedgerError> {
+        let sql = "SELECT count(*) FROM message JOIN mailbox ON mailbox.id = message.mailbox_id
+            JOIN account ON account.id = mailbox.account_id
+            WHERE state IN ('placing', 'archived', 'deleting', 'deleted')
+            AND (?1 = '' OR account.name = ?1)";
+        let n: i64 =
+            self.db.query_row(sql, [account], |row| row.get(0)).map_err(sqlite("count copies"))?;
+        Ok(u64::try_from(n).unwrap_or(0))
+    }
+
+    /// The accounts that have rows.
+    pub fn accounts(&self) -> Result<Vec<String>, LedgerError> {
+        let act = || sqlite("read accounts");
+        let mut get = self.db.prepare("SELECT name FROM account ORDER BY name").map_err(act())?;
+        let rows = get.query_map([], |row| row.get(0)).map_err(act())?;
+        rows.collect::<Result<Vec<String>, _>>().map_err(act())
+    }
+
+    fn shelves(
+        &self,
+        account: &str,
+        after: i64,
+        n: u32,
+        last: Option<i64>,
+    ) -> Result<Vec<Shelf>, LedgerError> {
+        let act = || sqlite("read copies");
+        let mut get = self.db.prepare_cached(COLUMNS_OF_SHELF).map_err(act())?;
+        let mut rows = get.query(params![after, account, n, last]).map_err(act())?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().map_err(act())? {
+            let state: String = row.get("state").map_err(act())?;
+            let placing = state == "placing";
+            found.push(Shelf { copy: copy(row, key(row)?)?, placing });
+        }
+        Ok(found)
+    }
+}

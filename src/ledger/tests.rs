@@ -184,12 +184,12 @@ fn d02_ledger_that_died_before_its_first_commit_reads_as_empty_and_is_made_by_th
     for name in ["ledger.db", "ledger.db-journal"] {
         std::fs::copy(before.path().join(name), after.path().join(name)).unwrap();
     }
-    let read = open::open_read_only(after.path()).unwrap();
+    let read = open::open_read_only(&after.path().join(LEDGER_FILE)).unwrap();
     assert_eq!(open::read_identity(&read).unwrap().ledger, None);
-    let made = open::open(after.path()).unwrap();
+    let made = open::open(&after.path().join(LEDGER_FILE)).unwrap();
     assert!(open::identity(&made).unwrap().ledger.is_some());
     drop(made);
-    let read = open::open_read_only(after.path()).unwrap();
+    let read = open::open_read_only(&after.path().join(LEDGER_FILE)).unwrap();
     assert!(open::read_identity(&read).unwrap().ledger.is_some());
 }
 

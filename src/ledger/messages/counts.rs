@@ -50,7 +50,7 @@ impl Tx<'_> {
             count(*) FILTER (WHERE state IN ('archived', 'deleting')
                 AND CASE WHEN ?4 THEN min(coalesce(received, archived_at), archived_at)
                     ELSE archived_at END <= ?3
-                AND NOT (?5 AND flagged_at IS NOT NULL) AND delete_ok),
+                AND NOT (?5 AND flagged_at IS NOT NULL) AND size > 0),
             count(*) FILTER (WHERE state IN ('archived', 'deleting') AND flagged_at IS NOT NULL)
             FROM message JOIN mailbox ON mailbox.id = message.mailbox_id
             JOIN account ON account.id = mailbox.account_id WHERE account.name = ?1";

@@ -410,7 +410,12 @@ proptest! {
         let (stored, received) = (stored.plan(), received.plan());
         let set = |plan: &Plan| deletes(plan).into_iter().collect::<BTreeSet<_>>();
         prop_assert!(set(&received).is_superset(&set(&stored)));
-        prop_assert_eq!(fetches(&received), fetches(&stored));
+        // A delete that is due may first ask for the content: no other fetch depends on its age.
+        let new = |mut plan: Plan| {
+            plan.fetch.retain(|fetch| fetch.why != FetchReason::Proof);
+            fetches(&plan)
+        };
+        prop_assert_eq!(new(received), new(stored));
     }
 
     #[test]

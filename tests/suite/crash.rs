@@ -196,7 +196,7 @@ fn d05_disk_that_is_full_from_any_step_on_is_repaired_by_the_next_poll() {
 }
 
 #[test]
-fn d01_three_hundred_messages_arrive_once_though_killed_at_ten_moments() {
+fn d01_promise_p2_three_hundred_messages_arrive_once_though_killed_at_ten_moments() {
     let course = Course::new(300);
     in_parallel(&[("imap", 1_u64), ("pop3", 2)], |&(protocol, seed)| {
         let trial = course.trial(protocol, Disks::One);

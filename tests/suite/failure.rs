@@ -88,7 +88,7 @@ fn wrong_password_is_an_error_of_its_account_alone() {
 }
 
 #[test]
-fn t01_t03_server_that_is_not_there_is_an_error_of_its_account_alone() {
+fn t01_t03_promise_p9_server_that_is_not_there_is_an_error_of_its_account_alone() {
     let good = good_server();
     let closed = {
         let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -125,7 +125,7 @@ fn t06_t07_bad_certificate_is_an_error_of_its_account_alone() {
 }
 
 #[test]
-fn t12_t13_stripped_starttls_is_an_error_of_its_account_alone_and_sends_no_secret() {
+fn t12_t13_promise_p12_stripped_starttls_sends_no_secret_and_is_an_error_of_its_account_alone() {
     let good = good_server();
     let refusals = [
         (Protocol::Imap, "STARTTLS", "{tag} NO no\r\n"),
@@ -146,7 +146,7 @@ fn t12_t13_stripped_starttls_is_an_error_of_its_account_alone_and_sends_no_secre
 }
 
 #[test]
-fn t04_t05_silent_server_is_an_error_of_its_account_alone_at_whatever_word_it_falls_silent() {
+fn t04_t05_promise_p7_silent_server_is_an_error_of_its_account_alone_at_whatever_word() {
     let good = good_server();
     let silent = Server::start(Protocol::Imap);
     silent.set_fault(Fault::on("accept").then(Then::Hang));
@@ -317,7 +317,7 @@ fn d06_read_only_archive_loses_nothing_and_says_what_to_do() {
 }
 
 #[test]
-fn d05_full_disk_loses_nothing_and_the_rest_comes_when_there_is_room() {
+fn d05_promise_p13_full_disk_loses_nothing_and_the_rest_comes_when_there_is_room() {
     let mount = "mount -t tmpfs -o size=1m,mode=755 tmpfs mail; cp -a before/. mail/";
     let back = "\"$@\" || code=$?; cp -a mail/. after/; exit ${code:-0}";
     let Some(wrapper) = mounting(&format!("{mount}; {back}")) else { return };

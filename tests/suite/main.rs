@@ -29,6 +29,7 @@ mod delete;
 mod delete_modes;
 mod disk_faults;
 mod failure;
+mod fault_table;
 mod hostile;
 mod hostile_mail;
 mod identity;

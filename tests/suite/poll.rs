@@ -18,7 +18,7 @@ fn dovecot_with(messages: &[Vec<u8>]) -> Dovecot {
 }
 
 #[test]
-fn every_message_arrives_once_over_each_protocol_and_encryption() {
+fn promise_p1_p5_every_message_arrives_once_and_unmarked_over_each_protocol_and_encryption() {
     let messages = messages(40);
     let dovecot = dovecot_with(&messages);
     for protocol in ["imap", "pop3"] {
@@ -162,7 +162,7 @@ fn connection_lost_anywhere_loses_nothing() {
 }
 
 #[test]
-fn pop08_lost_answer_to_quit_neither_loses_nor_doubles() {
+fn pop08_promise_p16_lost_answer_to_quit_neither_loses_nor_doubles() {
     let messages = messages(4);
     let dovecot = dovecot_with(&messages);
     let relay = Relay::to(dovecot.pop3);

@@ -116,7 +116,7 @@ fn kept(site: &Site, prefix: &str) -> Vec<String> {
 }
 
 #[test]
-fn d12_p15_lost_ledger_is_made_anew_and_nothing_comes_twice_or_goes_unproven() {
+fn d12_promise_p15_lost_ledger_is_made_anew_and_nothing_comes_twice_or_goes_unproven() {
     for protocol in ["imap", "pop3"] {
         let mut case = Case::new(protocol, 5);
         assert!(is_one_file(&case.site), "a clean exit leaves one file");

@@ -228,7 +228,7 @@ fn come_to_rest(world: &mut World) {
 }
 
 #[test]
-fn d01_torture_of_half_a_minute_loses_nothing_and_doubles_nothing() {
+fn d01_promise_p1_torture_of_half_a_minute_loses_nothing_and_doubles_nothing() {
     let options = Options {
         time: Duration::from_secs(20),
         seed: 1,

@@ -72,6 +72,7 @@ pub(super) fn inspect(root: &Folder, copy: &StoredCopy, modes: Modes, depth: Dep
         .map(|fault| {
             let kind = match fault {
                 CopyFault::Missing { .. } => FaultKind::CopyMissing,
+                CopyFault::Unreadable { .. } => FaultKind::Unreadable,
                 CopyFault::Modified { .. } => FaultKind::CopyModified,
             };
             Fault::new(kind, path, fault.to_string())
@@ -88,8 +89,7 @@ pub(super) fn inspect(root: &Folder, copy: &StoredCopy, modes: Modes, depth: Dep
 
 /// Presence and size, without reading.
 fn sizes(folder: &Folder, copy: &StoredCopy) -> Result<(), CopyFault> {
-    let missing =
-        |name: &str, error: io::Error| CopyFault::Missing { what: format!("{name}: {error}") };
+    let missing = |name: &str, error: io::Error| verify::absent(name, &error);
     for name in ["message.eml", "message.json"] {
         let file = folder.read(name).map_err(|error| missing(name, error))?;
         let size = file.metadata().map_err(|error| missing(name, error))?.len();

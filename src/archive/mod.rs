@@ -147,6 +147,9 @@ impl Archive {
                 self.sync_chain(&copy.path)?;
                 return Ok(Settled::Whole);
             }
+            Err(CopyFault::Unreadable { what }) => {
+                return Err(ArchiveError::io("verify", &copy.path)(std::io::Error::other(what)));
+            }
             Err(fault) => fault,
         };
         // A copy of the same octets that stood there before: the ledger had lost it.

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 
+use rustix::io::Errno;
 use serde::Deserialize;
 use sha2::{Digest, Sha256 as Hasher};
 
@@ -15,8 +16,13 @@ pub(super) const MAX_JSON: u64 = 64 << 20;
 /// Why a copy can't stand for its message.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum CopyFault {
-    /// The folder or a file isn't there, or can't be read.
+    /// The folder or a file isn't there.
     Missing {
+        /// Which file, and why.
+        what: String,
+    },
+    /// A file can't be read just now: nothing is known of the copy.
+    Unreadable {
         /// Which file, and why.
         what: String,
     },
@@ -33,6 +39,7 @@ impl CopyFault {
         match self {
             Self::Missing { .. } => "copy-missing",
             Self::Modified { .. } => "copy-modified",
+            Self::Unreadable { .. } => "copy-unreadable",
         }
     }
 }
@@ -42,6 +49,7 @@ impl std::fmt::Display for CopyFault {
         match self {
             Self::Missing { what } => write!(f, "missing: {what}"),
             Self::Modified { what } => write!(f, "changed: {what}"),
+            Self::Unreadable { what } => write!(f, "can't be read: {what}"),
         }
     }
 }
@@ -50,7 +58,7 @@ impl std::fmt::Display for CopyFault {
 pub(super) fn verify(root: &Folder, copy: &StoredCopy) -> Result<(), CopyFault> {
     let missing = |what: &str| {
         let what = what.to_owned();
-        move |error: io::Error| CopyFault::Missing { what: format!("{what}: {error}") }
+        move |error: io::Error| absent(&what, &error)
     };
     let folder = root.folder(&copy.path).map_err(missing(&copy.path))?;
     let open = |name: &str| folder.read(name).map_err(missing(name));
@@ -110,9 +118,28 @@ pub(super) struct Part {
     sha256: String,
 }
 
+/// What a file that can't be opened or read says of the copy: a process that is short of files or
+/// memory, or a disk that fails for a moment, says nothing.
+pub(super) fn absent(name: &str, error: &io::Error) -> CopyFault {
+    let what = format!("{name}: {error}");
+    match Errno::from_io_error(error) {
+        Some(
+            Errno::AGAIN
+            | Errno::INTR
+            | Errno::IO
+            | Errno::MFILE
+            | Errno::NFILE
+            | Errno::NOMEM
+            | Errno::STALE
+            | Errno::TIMEDOUT,
+        ) => CopyFault::Unreadable { what },
+        _ => CopyFault::Missing { what },
+    }
+}
+
 fn compare(name: &str, file: File, size: Option<u64>, want: Sha256) -> Result<(), CopyFault> {
     let modified = || CopyFault::Modified { what: name.to_owned() };
-    let missing = |error: io::Error| CopyFault::Missing { what: format!("{name}: {error}") };
+    let missing = |error: io::Error| absent(name, &error);
     let length = file.metadata().map_err(missing)?.len();
     if size.is_some_and(|size| size != length) {
         return Err(modified());

@@ -44,6 +44,16 @@ pub enum LedgerError {
         /// The archive's.
         wanted: u64,
     },
+    /// An older postrider wrote it, and it is only read here.
+    #[error(
+        "the ledger has schema {found}, this postrider reads {known}: an older version wrote it"
+    )]
+    Outdated {
+        /// Its schema.
+        found: i64,
+        /// The newest schema that is known here.
+        known: i64,
+    },
     /// A newer postrider wrote it.
     #[error(
         "the ledger has schema {found}, this postrider knows {known}: it was made by a newer version"
@@ -96,6 +106,7 @@ impl LedgerError {
             Self::Foreign { .. } => "ledger-foreign",
             Self::Older { .. } => "ledger-older",
             Self::Newer { .. } => "ledger-newer",
+            Self::Outdated { .. } => "ledger-outdated",
             Self::Sqlite { .. } | Self::Gone | Self::Open { .. } => "ledger-failed",
             Self::Damaged { .. } => "ledger-damaged",
         }
@@ -141,6 +152,9 @@ impl LedgerError {
             Self::Older { .. } => {
                 "nothing is fetched or deleted until it knows them; take them over: \
                  postrider ledger reconcile"
+            }
+            Self::Outdated { .. } => {
+                "start it once (`run` or `poll`): it copies the ledger and brings it up to date"
             }
             Self::Newer { .. } => "install the version again that wrote it; nothing was changed",
             Self::Open { .. } | Self::Sqlite { .. } | Self::Gone => return None,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use super::error::{LedgerError, sqlite};
-use super::open;
+use super::{open, schema};
 
 /// Owns the connection.
 #[derive(Debug)]
@@ -16,18 +16,26 @@ pub(super) struct Keeper {
     path: Option<PathBuf>,
     /// What SQLite said when it found damage: nothing is done any more.
     corrupt: Option<String>,
+    /// The schema of a file that is only read and whose tables are older than the statements.
+    outdated: Option<i64>,
     closed: bool,
 }
 
 impl Keeper {
     /// Of a file that is open for writing.
     pub(super) fn of_file(db: Connection, path: &Path) -> Self {
-        Self { db: Some(db), path: Some(path.to_owned()), corrupt: None, closed: false }
+        Self {
+            db: Some(db),
+            path: Some(path.to_owned()),
+            corrupt: None,
+            outdated: None,
+            closed: false,
+        }
     }
 
     /// Of a ledger that is only read.
-    pub(super) fn of_reader(db: Connection) -> Self {
-        Self { db: Some(db), path: None, corrupt: None, closed: false }
+    pub(super) fn of_reader(db: Connection, outdated: Option<i64>) -> Self {
+        Self { db: Some(db), path: None, corrupt: None, outdated, closed: false }
     }
 
     /// Whether the thread is to end.
@@ -45,6 +53,9 @@ impl Keeper {
     ) -> Result<T, LedgerError> {
         if let Some(why) = &self.corrupt {
             return Err(LedgerError::Corrupt { why: why.clone() });
+        }
+        if let Some(found) = self.outdated {
+            return Err(LedgerError::Outdated { found, known: schema::newest() });
         }
         let done = self.connection().and_then(job);
         match &done {

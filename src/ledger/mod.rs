@@ -67,17 +67,19 @@ impl Ledger {
     }
 
     /// Opens the ledger for reading; one that doesn't exist reads as empty, and nothing is made.
+    /// Of one with an older schema only the identity can be read.
     pub fn open_read_only(state_dir: &Path) -> Result<Self, LedgerError> {
         let db = open::open_read_only(&state_dir.join(LEDGER_FILE))?;
         let identity = open::read_identity(&db)?;
-        Self::start(Keeper::of_reader(db), identity)
+        let outdated = open::outdated(&db)?;
+        Self::start(Keeper::of_reader(db, outdated), identity)
     }
 
     /// An empty ledger that is nowhere.
     pub fn in_memory() -> Result<Self, LedgerError> {
         let db = open::in_memory()?;
         let identity = open::read_identity(&db)?;
-        Self::start(Keeper::of_reader(db), identity)
+        Self::start(Keeper::of_reader(db, None), identity)
     }
 
     /// Whether there is a ledger in the state folder; one that can't be used is an error. Looks

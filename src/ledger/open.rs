@@ -33,7 +33,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
     let mut db = opened.map_err(|source| unopened(path, source))?;
     schema::recognise(&db)?;
     let version = schema::version(&db)?;
-    if version > 0 && usize::try_from(version).is_ok_and(|version| version < schema::NEWEST) {
+    if version > 0 && version < schema::newest() {
         let folder = path.parent().unwrap_or(Path::new("."));
         backup::before_migration(&db, folder, version)?;
     }
@@ -57,6 +57,12 @@ pub(super) fn open_read_only(path: &Path) -> Result<Connection, LedgerError> {
         }
     }
     in_memory()
+}
+
+/// The schema of a ledger that an older postrider wrote.
+pub(super) fn outdated(db: &Connection) -> Result<Option<i64>, LedgerError> {
+    let found = schema::version(db)?;
+    Ok((found < schema::newest()).then_some(found))
 }
 
 /// An empty ledger that is nowhere.

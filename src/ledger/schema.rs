@@ -136,7 +136,9 @@ CREATE INDEX message_path ON message (path) WHERE path <> '';
 ];
 
 /// The number of the newest schema.
-pub(super) const NEWEST: usize = MIGRATIONS.len();
+pub(super) fn newest() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
 
 /// Refuses a file that another program made, or that has no ledger's tables.
 pub(super) fn recognise(db: &Connection) -> Result<(), LedgerError> {
@@ -153,7 +155,7 @@ pub(super) fn recognise(db: &Connection) -> Result<(), LedgerError> {
 
 /// Brings a ledger to the newest schema, in one transaction.
 pub(super) fn migrate(db: &mut Connection) -> Result<(), LedgerError> {
-    migrate_to(db, NEWEST, true)
+    migrate_to(db, MIGRATIONS.len(), true)
 }
 
 /// Brings a ledger to a schema; without `commit` all is taken back.
@@ -183,7 +185,7 @@ pub(super) fn migrate_to(
 pub(super) fn version(db: &Connection) -> Result<i64, LedgerError> {
     let read = db.query_row("PRAGMA user_version", [], |row| row.get(0));
     let found: i64 = read.map_err(sqlite("read its version"))?;
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let known = newest();
     if found > known { Err(LedgerError::Newer { found, known }) } else { Ok(found) }
 }
 

@@ -106,16 +106,18 @@ fn check_version(number: i32, version: &'static str) -> Result<(), SqliteError> 
 }
 
 /// Makes the file before SQLite can make it with a wider mode; does not follow a link.
+///
+/// A file that is there is not opened: closing it would drop the locks that other connections of
+/// this process hold on it (POSIX), and another process could then take its log away.
 fn create(path: &Path) -> io::Result<()> {
-    let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
-    OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .custom_flags(no_follow)
-        .open(path)
-        .map(drop)
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => return made.map(drop),
+    }
+    if path.symlink_metadata()?.is_file() {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no ordinary file"))
 }
 
 fn set(

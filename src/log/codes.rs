@@ -165,6 +165,13 @@ pub const CODES: &[Code] = &[
         remedy: "Check the disk; remove the folder once the message is in the archive.",
     },
     Code {
+        code: "copy-unreadable",
+        level: Level::Warning,
+        cause: "The archived copy of a message that is due for delete can't be read just now. The \
+                message stays on the server.",
+        remedy: "The next poll tries again; if it goes on, look at the disk and the kernel's log.",
+    },
+    Code {
         code: "daemon-started",
         level: Level::Info,
         cause: "The daemon is ready.",
@@ -321,6 +328,13 @@ pub const CODES: &[Code] = &[
         level: Level::Error,
         cause: "The ledger is an old copy: it doesn't know what was archived since.",
         remedy: "`postrider ledger reconcile` takes that into it.",
+    },
+    Code {
+        code: "ledger-outdated",
+        level: Level::Error,
+        cause: "An older postrider wrote the ledger, and this command only reads it.",
+        remedy: "Start postrider once (`run` or `poll`): it copies the ledger and brings it up to \
+                 date.",
     },
     Code {
         code: "ledger-wal-large",

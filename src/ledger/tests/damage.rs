@@ -3,7 +3,7 @@
 use std::io::{Seek as _, SeekFrom, Write as _};
 
 use super::*;
-use crate::ledger::schema::{NEWEST, migrate_to, version};
+use crate::ledger::schema::{migrate_to, newest, version};
 
 /// A ledger with some rows that no process closed.
 fn left_open(rows: u32) -> TempDir {
@@ -155,11 +155,11 @@ fn d15_migration_is_one_transaction_and_a_copy_of_the_old_ledger_comes_first() {
     migrate_to(&mut db, 1, true).unwrap();
     open::identity(&db).unwrap();
     // Killed before the commit, whatever it had done: the old one stays.
-    migrate_to(&mut db, NEWEST, false).unwrap();
+    migrate_to(&mut db, usize::try_from(newest()).unwrap(), false).unwrap();
     assert_eq!(version(&db).unwrap(), 1);
     drop(db);
     let db = open::open(&path).unwrap();
-    assert_eq!(version(&db).unwrap(), i64::try_from(NEWEST).unwrap());
+    assert_eq!(version(&db).unwrap(), newest());
     let copy = temp.path().join(BACKUPS).join("ledger-schema-1.db");
     let copy = Connection::open(copy).unwrap();
     assert_eq!(version(&copy).unwrap(), 1);
@@ -198,4 +198,45 @@ fn p15_adopted_copy_may_not_be_deleted_and_a_second_one_is_told() {
         tx.find_mailbox("box", "INBOX")
     });
     assert_eq!(settled.unwrap().unwrap().uid_validity, Some(7));
+}
+
+/// Locks of this process on a file, as the kernel lists them.
+fn locks(path: &Path) -> usize {
+    use std::os::unix::fs::MetadataExt as _;
+    let inode = format!(":{} ", path.metadata().unwrap().ino());
+    let owner = format!(" {} ", std::process::id());
+    let listed = std::fs::read_to_string("/proc/locks").unwrap();
+    listed.lines().filter(|line| line.contains(&inode) && line.contains(&owner)).count()
+}
+
+#[tokio::test]
+async fn d14_upkeep_and_second_connections_leave_the_locks_of_the_ledger_alone() {
+    let temp = left_open(1);
+    let ledger = Ledger::open(temp.path()).unwrap();
+    assert_eq!(ledger.read("count", |tx| tx.shelf_len("")).await.unwrap(), 1);
+    let path = temp.path().join(LEDGER_FILE);
+    let before = locks(&path);
+    assert!(before > 0, "a connection in WAL mode keeps a lock on the file");
+    let upkeep = Upkeep::new(temp.path());
+    upkeep.checkpoint().unwrap();
+    upkeep.check().unwrap();
+    upkeep.back_up(at(0)).unwrap();
+    drop(Ledger::open_read_only(temp.path()).unwrap());
+    assert_eq!(locks(&path), before);
+}
+
+#[tokio::test]
+async fn d15_ledger_of_an_older_schema_says_so_to_readers_and_is_raised_by_a_start() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join(LEDGER_FILE);
+    let mut db = Connection::open(&path).unwrap();
+    migrate_to(&mut db, 1, true).unwrap();
+    drop(db);
+    let reader = Ledger::open_read_only(temp.path()).unwrap();
+    let refused = reader.read("count", |tx| tx.shelf_len("")).await.unwrap_err();
+    assert_eq!(refused.code(), "ledger-outdated");
+    assert!(refused.hint().unwrap().contains("start it once"), "{refused}");
+    drop(Ledger::open(temp.path()).unwrap());
+    let reader = Ledger::open_read_only(temp.path()).unwrap();
+    assert_eq!(reader.read("count", |tx| tx.shelf_len("")).await.unwrap(), 0);
 }

@@ -257,7 +257,7 @@ fn details(out: Out, row: &Row, now: Timestamp) {
         let since = ago(Some(stop.since), now);
         out.line(&format!("{}: deletes stopped {since}: {}", row.name, stop.why));
         let resume = format!("postrider account resume {}", row.name);
-        out.line(&format!("  hint: see what else removes mail there, then: {resume}"));
+        out.line(&format!("  hint: find the cause (`postrider log`), then: {resume}"));
     }
     if row.flagged > 0 {
         out.line("");

@@ -211,6 +211,15 @@ pub const CODES: &[Code] = &[
         remedy: "Do what the message says: make the mailbox, or name it in `delete_mode`.",
     },
     Code {
+        code: "delete-only-copied",
+        level: Level::Error,
+        cause: "The server copied messages to where deleted mail goes, but doesn't prove it, or \
+                refused to remove them afterwards. The next try would copy them once more, so \
+                nothing is deleted in the account any more.",
+        remedy: "Give the user the right to remove mail, or choose another `delete_mode`; remove \
+                 the copies; then `postrider account resume ACCOUNT`.",
+    },
+    Code {
         code: "delete-pending",
         level: Level::Warning,
         cause: "Messages are due for delete, but the server lacks UIDPLUS (RFC 4315), without \

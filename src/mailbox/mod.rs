@@ -174,4 +174,14 @@ pub struct DeleteOutcome {
     pub on_quit: Vec<i64>,
     /// Ledger rows of messages that are still there, and the server's words.
     pub refused: Vec<(i64, String)>,
+    /// The same of messages that were copied to another mailbox before: each further try would copy
+    /// them once more, so nobody may delete in this account before a person has looked.
+    pub copied: Vec<(i64, String)>,
+}
+
+impl DeleteOutcome {
+    /// Whether nothing more may be deleted in the account before a person has looked.
+    pub fn must_stop(&self) -> bool {
+        self.others_gone > 0 || !self.copied.is_empty()
+    }
 }

@@ -222,7 +222,8 @@ pub enum DeletesHeld {
     NoUidValidity,
     /// The server lacks what the delete needs: UIDPLUS, or MOVE.
     NotOffered,
-    /// A person must resume deletes: the server removed mail that was not ours to remove.
+    /// A person must resume deletes: mail that was not ours to remove is gone, or mail was copied
+    /// and not removed.
     Stopped,
     /// UIDVALIDITY changed in this poll.
     UidValidityChanged,

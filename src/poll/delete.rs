@@ -19,6 +19,9 @@ use crate::model::{Delete, DeletesHeld, Listing};
 /// Messages of one round of proofs and commands.
 const ROUND: usize = 200;
 
+/// Why a message that was copied elsewhere is still in its own mailbox.
+const COPIED: &str = "delete-only-copied";
+
 /// Ledger rows of POP3 messages that go with QUIT's `+OK`.
 pub(super) type OnQuit = Vec<i64>;
 
@@ -180,7 +183,8 @@ async fn record(
     on_quit: &mut OnQuit,
     report: &mut PollReport,
 ) -> Result<bool, PollError> {
-    let DeleteOutcome { gone, flagged, others_gone, on_quit: waiting, refused } = outcome;
+    let stop = Stop::of(&outcome);
+    let DeleteOutcome { gone, flagged, on_quit: waiting, refused, copied, .. } = outcome;
     for (_, said) in &refused {
         tracing::warn!(
             target: "delete",
@@ -189,19 +193,20 @@ async fn record(
         );
     }
     report.not_deleted("delete-refused", refused.len());
+    report.not_deleted(COPIED, copied.len());
     let count = |rows: &[i64]| u32::try_from(rows.len()).unwrap_or(u32::MAX);
     let (n, marked) = (count(&gone), count(&flagged));
     let now = account.tools.clock.now();
-    let stop = (others_gone > 0).then(|| stop_words(others_gone));
+    let (stops, why) = (stop.is_some(), stop.as_ref().map(|stop| stop.why.clone()));
     let name = Arc::clone(&account.config.name);
-    let back: Vec<i64> = refused.into_iter().map(|(row, _)| row).collect();
+    let back: Vec<i64> = refused.into_iter().chain(copied).map(|(row, _)| row).collect();
     account
         .tools
         .ledger
         .write("record deletes", move |tx| {
             tx.deleted(&gone, now)?;
             tx.flagged(&flagged, now)?;
-            if let Some(why) = stop {
+            if let Some(why) = why {
                 tx.stop_deletes(&name, &why, now)?;
             }
             tx.undelete(&back)
@@ -212,21 +217,38 @@ async fn record(
     done(n, &account.config.delete_mode);
     done(marked, &DeleteMode::Flag);
     on_quit.extend(waiting);
-    if others_gone > 0 {
+    if let Some(Stop { code, n, why }) = stop {
         tracing::error!(
             target: "delete",
-            code = "imap-expunged-more",
-            others_gone,
+            code,
+            n,
             hint = format!("postrider account resume {}", account.config.name),
-            "{}: nothing is deleted in this account until a person resumes it",
-            stop_words(others_gone)
+            "{why}: nothing is deleted in this account until a person resumes it"
         );
     }
-    Ok(others_gone > 0)
+    Ok(stops)
 }
 
-fn stop_words(others_gone: usize) -> String {
-    format!("{others_gone} messages that others had marked as deleted vanished with ours")
+/// Why nothing more is deleted in an account before a person has looked.
+struct Stop {
+    code: &'static str,
+    n: usize,
+    why: String,
+}
+
+impl Stop {
+    /// Others' mail that is gone weighs more than copies that are one too many.
+    fn of(outcome: &DeleteOutcome) -> Option<Self> {
+        let n = outcome.others_gone;
+        if n > 0 {
+            let why = format!("{n} messages that others had marked as deleted vanished with ours");
+            return Some(Self { code: "imap-expunged-more", n, why });
+        }
+        let (_, said) = outcome.copied.first()?;
+        let n = outcome.copied.len();
+        let why = format!("{n} messages were copied on the server and not removed ({said})");
+        Some(Self { code: COPIED, n, why })
+    }
 }
 
 fn refused(why: DeleteRefusal, n: usize, report: &mut PollReport) {

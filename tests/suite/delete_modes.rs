@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::support::server::{Fault, Protocol, Server};
+use crate::support::server::{Fault, Kind, Mailbox, Protocol, Server};
 use crate::support::{
     Act, Delivery, Dovecot, Options, Relay, Site, When, as_sent, in_parallel, loopback_account,
     messages, sample, stored_octets,
@@ -309,4 +309,48 @@ fn i26_mail_of_others_that_vanishes_with_ours_stops_deletes_until_a_person_resum
     assert!(site.cli(&["account", "resume", "a"]).stdout.contains("deletes are on again"));
     assert!(site.cli(&["account", "resume", "a"]).stdout.contains("nothing was stopped"));
     assert_eq!(site.cli(&["account", "resume", "b"]).code, 2);
+}
+
+/// A server without MOVE that copies, says this of it, and at last refuses what is asked for.
+fn server_that_only_copies(copied: &str, refuses: &str) -> Server {
+    let capabilities = Some("IMAP4rev1 SASL-IR AUTH=PLAIN UIDPLUS".to_owned());
+    let server = Server::start_as(Kind { capabilities, ..Kind::default() });
+    for n in 1..=3 {
+        server.deliver(&sample(&format!("message {n}"), 300));
+    }
+    server.store(|store| drop(store.mailboxes.insert("Done".to_owned(), Mailbox::default())));
+    server.set_fault(Fault::on("UID COPY").instead(&format!("{{tag}} OK {copied} copied\\r\\n")));
+    server.set_fault(Fault::on(refuses).instead("{tag} NO [NOPERM] not you\\r\\n"));
+    server
+}
+
+#[test]
+fn i24_copy_that_no_removal_follows_is_not_made_again_before_a_person_resumes_deletes() {
+    let proven = "[COPYUID 7 1:3 101:103]";
+    for (copied, refuses, said) in [
+        ("", "UID STORE", "doesn't say what it copied"),
+        ("[COPYUID 8 1:3 101:103]", "UID STORE", "another mailbox"),
+        (proven, "UID STORE", "copied to `Done`, but not removed: STORE was refused"),
+        (proven, "UID EXPUNGE", "copied to `Done`, but not removed: UID EXPUNGE was refused"),
+    ] {
+        let server = server_that_only_copies(copied, refuses);
+        let account = loopback_account("imap", "none", server.port, "u1");
+        let rules = "delete_read = true\ndelete_mode = \"move:Done\"\n";
+        let site = Site::new(&[("a", account + rules)]);
+        let copies = || server.commands().iter().filter(|line| line.contains(" COPY ")).count();
+        for _ in 0..3 {
+            site.cli(&["poll", "a"]);
+            assert_eq!(copies(), 1, "{said}: {:?}", server.commands());
+        }
+        let log = site.log();
+        let stops: Vec<_> = log.iter().filter(|r| r["code"] == "delete-only-copied").collect();
+        assert!(stops.len() == 1 && stops[0].to_string().contains(said), "{said}: {stops:?}");
+        let status = site.cli(&["status"]);
+        assert!(status.code == 3 && status.stdout.contains(said), "{status:?}");
+        assert!(status.stdout.contains("postrider account resume a"), "{status:?}");
+        assert_eq!(site.cli(&["account", "resume", "a"]).code, 0);
+        site.cli(&["poll", "a"]);
+        assert_eq!(copies(), 2, "{said}: {:?}", server.commands());
+        server.store(|store| assert_eq!(store.inbox().messages.len(), 3, "{said}"));
+    }
 }

@@ -102,15 +102,22 @@ pub(super) async fn delete_from_server(
         outcome.refused.push((delete.row, "its mailbox is not selected for deletes".to_owned()));
     }
     for set in uid_sets(ready.iter().map(|delete| delete.number)) {
+        if outcome.must_stop() {
+            let rest = ready.iter().filter(|delete| uids_of(&set).any(|uid| uid == delete.number));
+            let said = || "not tried after what came of those before it".to_owned();
+            outcome.refused.extend(rest.map(|delete| (delete.row, said())));
+            continue;
+        }
         let uids: BTreeSet<u32> = uids_of(&set).collect();
-        let Removed { left, flagged, others_gone } = remove(session, &set).await?;
+        let Removed { left, flagged, others_gone, copied } = remove(session, &set).await?;
         for delete in ready.iter().filter(|delete| uids.contains(&delete.number)) {
             if !left.uids.contains(&delete.number) {
                 outcome.gone.push(delete.row);
             } else if flagged.contains(&delete.number) {
                 outcome.flagged.push(delete.row);
             } else {
-                outcome.refused.push((delete.row, left.said.clone()));
+                let still_there = if copied { &mut outcome.copied } else { &mut outcome.refused };
+                still_there.push((delete.row, left.said.clone()));
             }
         }
         outcome.others_gone = outcome.others_gone.saturating_add(others_gone);

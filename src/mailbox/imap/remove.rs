@@ -28,6 +28,8 @@ pub(super) struct Removed {
     pub(super) flagged: BTreeSet<u32>,
     /// Marked messages of others that vanished together with ours.
     pub(super) others_gone: usize,
+    /// Those that are still there have a copy in another mailbox, or may have.
+    pub(super) copied: bool,
 }
 
 /// Has the messages of a set leave, by the account's mode.
@@ -55,7 +57,7 @@ impl Removed {
     }
 
     fn all_but(left: Left) -> Self {
-        Self { left, flagged: BTreeSet::new(), others_gone: 0 }
+        Self { left, flagged: BTreeSet::new(), others_gone: 0, copied: false }
     }
 }
 
@@ -107,7 +109,8 @@ async fn move_to(
 
 /// Copies, has the server say that each message has its copy in the mailbox that was looked at
 /// (COPYUID, RFC 4315 §3), and only then expunges. Cut in between, the next poll copies again: the
-/// destination may get a message twice, never not at all.
+/// destination may get a message twice, never not at all. What is not removed after a copy is told
+/// apart from what was refused before it.
 async fn copy_to(
     session: &mut ImapSession,
     set: &str,
@@ -124,13 +127,19 @@ async fn copy_to(
         Some(copies) => copies.proves(set, to.uid_validity),
         None => Err("the server doesn't say what it copied"),
     };
-    match proof {
-        Ok(()) => expunge(session, set).await,
+    let removed = match proof {
+        Ok(()) => {
+            let mut removed = expunge(session, set).await?;
+            let why = removed.left.said;
+            removed.left.said = format!("copied to `{}`, but not removed: {why}", to.mailbox);
+            removed
+        }
         Err(why) => {
             let said = format!("nothing removed after COPY to `{}`: {why}", to.mailbox);
-            Ok(Removed::nothing(set, said))
+            Removed::nothing(set, said)
         }
-    }
+    };
+    Ok(Removed { copied: true, ..removed })
 }
 
 /// Marks, and looks whether the marks are there.

@@ -44,7 +44,8 @@ async fn looked(
 async fn done(session: &mut ImapSession) -> (Vec<i64>, Vec<i64>, Vec<String>) {
     let intent = DeleteIntent::committed(&deletes());
     let outcome = session.delete_from_server(&intent).await.unwrap();
-    let said = outcome.refused.into_iter().map(|(_, said)| said).collect();
+    let still_there = outcome.refused.into_iter().chain(outcome.copied);
+    let said = still_there.map(|(_, said)| said).collect();
     (outcome.gone, outcome.flagged, said)
 }
 

@@ -143,6 +143,8 @@ impl Attempts {
             report.not_deleted.iter().fold((0_u32, String::new()), |(n, _), (why, more)| {
                 (n.saturating_add(*more), why.clone())
             });
+        // Who listed nothing has counted nothing: what waited goes on waiting.
+        let counted = report.listed > 0;
         let name = Arc::clone(&account.config.name);
         let now = account.tools.clock.now();
         let ledger = &account.tools.ledger;
@@ -154,7 +156,9 @@ impl Attempts {
             let recovered = ledger
                 .write("record a success", move |tx| {
                     let recovered = tx.poll_succeeded(&name, now)?;
-                    tx.set_delete_pending(&name, pending, &why)?;
+                    if counted {
+                        tx.set_delete_pending(&name, pending, &why)?;
+                    }
                     if let Some(at) = not_before {
                         tx.set_retry_at(&name, at)?;
                     }

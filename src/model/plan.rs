@@ -230,6 +230,20 @@ pub enum DeletesHeld {
 }
 
 impl DeletesHeld {
+    /// Whether only a person, or another listing, ends it: time alone changes nothing.
+    pub fn stands(self) -> bool {
+        match self {
+            Self::Empty | Self::NetworkRoot | Self::Stopped => true,
+            Self::ClockDoubt
+            | Self::Identity
+            | Self::IdentityChanged
+            | Self::IncompleteListing
+            | Self::NoUidValidity
+            | Self::NotOffered
+            | Self::UidValidityChanged => false,
+        }
+    }
+
     /// The words for a person.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -89,7 +89,8 @@ pub fn next_bound(plan: &Plan) -> Option<Timestamp> {
     let keeps = plan.keep.iter().filter_map(|keep| match keep.why {
         KeepReason::TooYoung { until } => Some(until),
         KeepReason::Held { retry_at, .. } => Some(retry_at),
-        KeepReason::DeleteBrake { .. } | KeepReason::DeletesHeld { .. } => Some(plan.now),
+        KeepReason::DeletesHeld { cause } => (!cause.stands()).then_some(plan.now),
+        KeepReason::DeleteBrake { .. } => Some(plan.now),
         KeepReason::Flagged
         | KeepReason::Returned
         | KeepReason::RuleOff

@@ -372,3 +372,23 @@ fn retries_come_later_and_later_but_never_end() {
     assert_eq!(waits, [0, 1, 5, 30, 120, 120, 120]);
     assert_eq!(retry_at(9, Timestamp::MAX), Timestamp::MAX);
 }
+
+#[test]
+fn what_only_a_person_ends_asks_for_no_listing() {
+    let rules = Rules { delete: DeleteRule::AfterDays(0), ..Rules::default() };
+    let bound = |held, size| {
+        let copy = StoredCopy { size, ..copy(1, -DAY) };
+        let known = Known::from([(key(1), KnownState::Stored(copy))]);
+        let (listing, mut budget) = (listing(vec![listed(1, None)]), Budget::of(&rules));
+        let plan = plan(&listing, &known, &rules, &Conditions { held }, &mut budget, now());
+        assert!(matches!(plan.keep[0].why, KeepReason::DeletesHeld { .. }), "{plan:?}");
+        next_bound(&plan)
+    };
+    assert_eq!(bound(None, 0), None, "its copy is empty");
+    for held in [DeletesHeld::Stopped, DeletesHeld::NetworkRoot] {
+        assert_eq!(bound(Some(held), 900), None, "{held:?}");
+    }
+    for held in [DeletesHeld::ClockDoubt, DeletesHeld::UidValidityChanged] {
+        assert_eq!(bound(Some(held), 900), Some(now()), "{held:?}");
+    }
+}

@@ -9,7 +9,7 @@ use super::Account;
 use super::error::PollError;
 use crate::ledger::{MailboxFacts, MailboxId, MailboxRow, Tx};
 use crate::mailbox::{MailboxError, Opened, ReadMailbox};
-use crate::model::MessageKey;
+use crate::model::{DeletesHeld, MessageKey};
 
 /// A mailbox is listed whole at least this often, whatever it says of itself.
 const LIST_EVERY: SignedDuration = SignedDuration::from_hours(24);
@@ -37,9 +37,24 @@ pub(super) async fn open<M: ReadMailbox>(
     Ok((ledger.write("find a mailbox", find).await?, opened))
 }
 
+/// What a listing was judged by: the account's rules, and what holds its deletes until a person ends
+/// it. Once that is another, the mailbox is listed anew.
+fn judged_by(account: &Account, held: Option<DeletesHeld>) -> String {
+    let rules = account.rules.fingerprint();
+    match held.filter(|held| held.stands()) {
+        Some(held) => format!("{rules} {held:?}"),
+        None => rules,
+    }
+}
+
 /// Whether the last complete listing still stands, so that none is needed (RFC 7162 tells of
 /// flags too, where the server offers HIGHESTMODSEQ). A maildrop proves nothing about itself.
-pub(super) fn is_unchanged(account: &Account, row: &MailboxRow, opened: &Opened) -> bool {
+pub(super) fn is_unchanged(
+    account: &Account,
+    row: &MailboxRow,
+    opened: &Opened,
+    held: Option<DeletesHeld>,
+) -> bool {
     let Some(facts) = &row.facts else { return false };
     let now = account.tools.clock.now();
     let age = now.duration_since(facts.listed_at);
@@ -49,29 +64,37 @@ pub(super) fn is_unchanged(account: &Account, row: &MailboxRow, opened: &Opened)
         && facts.uid_next == opened.uid_next
         && facts.exists == opened.exists
         && facts.highest_modseq == opened.highest_modseq
-        && facts.rules == account.rules.fingerprint()
+        && facts.rules == judged_by(account, held)
         && facts.wake_at.is_none_or(|wake_at| now < wake_at)
         && age < LIST_EVERY
         && age >= SignedDuration::ZERO
+}
+
+/// What a mailbox looks like after a whole walk.
+pub(super) fn seen(
+    account: &Account,
+    opened: &Opened,
+    held: Option<DeletesHeld>,
+    wake_at: Option<Timestamp>,
+) -> MailboxFacts {
+    MailboxFacts {
+        uid_next: opened.uid_next,
+        exists: opened.exists,
+        highest_modseq: opened.highest_modseq,
+        rules: judged_by(account, held),
+        listed_at: account.tools.clock.now(),
+        wake_at,
+    }
 }
 
 /// After a whole walk: closes what is no longer listed, and keeps what the mailbox looked like.
 pub(super) async fn close(
     account: &Account,
     mailbox: MailboxId,
-    opened: &Opened,
+    facts: MailboxFacts,
     unlisted: BTreeMap<MessageKey, Vec<i64>>,
-    wake_at: Option<Timestamp>,
 ) -> Result<(), PollError> {
     let now = account.tools.clock.now();
-    let facts = MailboxFacts {
-        uid_next: opened.uid_next,
-        exists: opened.exists,
-        highest_modseq: opened.highest_modseq,
-        rules: account.rules.fingerprint(),
-        listed_at: now,
-        wake_at,
-    };
     let absent: Vec<i64> = unlisted.into_values().flatten().collect();
     account
         .tools

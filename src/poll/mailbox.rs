@@ -8,7 +8,7 @@ use super::Account;
 use super::ages;
 use super::delete::{Deleter, Ended, OnQuit};
 use super::error::PollError;
-use super::facts::{close, is_unchanged, open};
+use super::facts::{close, is_unchanged, open, seen};
 use super::identity::{Epoch, Formers, Survey};
 use super::pipeline::{Pipeline, Target};
 use super::presence::Presence;
@@ -79,7 +79,7 @@ pub(super) async fn poll<M: DeleteMail>(
 ) -> Result<(), PollError> {
     let (row, opened) = open(account, session, name).await?;
     let epoch = Epoch::of(account, &row, &opened);
-    if epoch != Epoch::Moved && is_unchanged(account, &row, &opened) {
+    if epoch != Epoch::Moved && is_unchanged(account, &row, &opened, walk.held) {
         report.unchanged = report.unchanged.saturating_add(1);
         return Ok(());
     }
@@ -132,7 +132,7 @@ pub(super) async fn poll<M: DeleteMail>(
     if complete {
         let wake_at = if quiet { wake_at } else { Some(account.tools.clock.now()) };
         presence.end(account, id, name, account.tools.clock.now()).await?;
-        close(account, id, &opened, unlisted, wake_at).await?;
+        close(account, id, seen(account, &opened, walk.held, wake_at), unlisted).await?;
     }
     Ok(())
 }
@@ -160,6 +160,7 @@ impl<M: DeleteMail> Visit<'_, M> {
 
     /// Goes through all windows: fetches what is wanted, then deletes what is due.
     async fn windows(&mut self) -> Result<(), PollError> {
+        self.report.listed = self.report.listed.saturating_add(1);
         let outcome = loop {
             match self.window().await {
                 Ok(true) => {}

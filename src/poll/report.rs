@@ -45,6 +45,9 @@ pub struct PollReport {
     pub left_over: BTreeMap<&'static str, u32>,
     /// Mailboxes in which nothing had changed.
     pub unchanged: u32,
+    /// Mailboxes that were listed.
+    #[serde(skip)]
+    pub listed: u32,
     /// Dated folders that got a message.
     pub folders: BTreeMap<String, u32>,
     /// What ended the poll, or kept it from doing all; `None` when all was done.
@@ -114,6 +117,7 @@ impl PollReport {
             kept: BTreeMap::new(),
             left_over: BTreeMap::new(),
             unchanged: 0,
+            listed: 0,
             folders: BTreeMap::new(),
             error: None,
             login_delay: None,

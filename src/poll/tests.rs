@@ -1,6 +1,7 @@
 //! Whole polls against a mailbox in memory, with a real archive and a real ledger.
 
 mod identity;
+mod idle;
 mod renamed;
 mod returned;
 mod reuse;

@@ -116,7 +116,7 @@ ALTER TABLE account ADD COLUMN delete_stop_at INTEGER;
 ALTER TABLE mailbox ADD COLUMN origin TEXT NOT NULL DEFAULT '';
 -- the server had no such mailbox when it was last asked for
 ALTER TABLE mailbox ADD COLUMN missing INTEGER NOT NULL DEFAULT 0;
--- fetching was begun and has not come to its end: after a crash its messages are suspects
+-- fetching was begun and has not come to its end
 ALTER TABLE mailbox ADD COLUMN parsing INTEGER NOT NULL DEFAULT 0;
 -- of the header section, where it has a Message-ID: finds the copy again without its content
 ALTER TABLE message ADD COLUMN header_sha256 BLOB;
@@ -128,6 +128,9 @@ ALTER TABLE message ADD COLUMN moved INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE message ADD COLUMN left_server INTEGER NOT NULL DEFAULT 0;
 -- parses of this message alone that the process did not survive
 ALTER TABLE message ADD COLUMN parse_marks INTEGER NOT NULL DEFAULT 0;
+-- of the few that were about to be parsed together: after a crash they are the suspects
+ALTER TABLE message ADD COLUMN parsing INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX message_parsing ON message (mailbox_id) WHERE parsing = 1;
 CREATE INDEX message_facts ON message (mailbox_id, listed_size) WHERE header_sha256 IS NOT NULL;
 CREATE INDEX message_doubtful ON message (mailbox_id) WHERE doubtful = 1;
 -- whether a folder of the tree has a row

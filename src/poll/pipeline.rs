@@ -13,7 +13,7 @@ use super::stager::{Stager, Wanted};
 use super::{Account, Tools};
 use crate::ledger::{MailboxId, Tx};
 use crate::mailbox::{Part, ReadMailbox};
-use crate::model::Fetch;
+use crate::model::{Fetch, FetchReason};
 
 /// Parts of 256 KiB at most that may wait for the disk: 16 MiB.
 const PARTS: usize = 64;
@@ -104,7 +104,9 @@ impl Pipeline {
             .await?;
         self.progress.add_wanted(fetches.len() as u64);
         let wanted = fetches.iter().cloned().zip(begun);
-        let wanted = wanted.map(|(fetch, begun)| Wanted { fetch, begun }).collect();
+        let mut wanted: Vec<_> = wanted.map(|(fetch, begun)| Wanted { fetch, begun }).collect();
+        // As both protocols fetch them.
+        wanted.sort_by_key(|wanted| matches!(wanted.fetch.why, FetchReason::Retry { .. }));
         // A stage that is gone has an error of its own, which `finish` returns.
         self.wanted.send(wanted).await.map_err(|_| PollError::Cancelled)?;
         account.unless_stopped(session.fetch(&fetches, &self.parts)).await

@@ -3,7 +3,7 @@
 //! Runs on a blocking thread: it writes files and parses mail. Finished folders go on in batches;
 //! while one batch is synced and recorded, the next one is staged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
@@ -96,6 +96,41 @@ pub(super) struct Stager {
     pub(super) ready: mpsc::Sender<Ready>,
 }
 
+/// Messages that were asked for and have not come yet.
+#[derive(Default)]
+struct Awaited {
+    wanted: BTreeMap<MessageKey, Wanted>,
+    /// As they were asked for.
+    order: VecDeque<MessageKey>,
+    /// The ledger knows that these are about to be parsed, or were just now.
+    parsing: BTreeSet<MessageKey>,
+}
+
+impl Awaited {
+    fn add(&mut self, more: Vec<Wanted>) {
+        for wanted in more {
+            self.order.push_back(wanted.fetch.key.clone());
+            self.wanted.insert(wanted.fetch.key.clone(), wanted);
+        }
+    }
+
+    /// This message and those behind it, to be noted together before the first is parsed; `None`
+    /// for one that was.
+    fn next_parsed(&mut self, key: &MessageKey) -> Option<Vec<MessageKey>> {
+        if self.parsing.contains(key) {
+            return None;
+        }
+        self.parsing = BTreeSet::from([key.clone()]);
+        while self.parsing.len() < steps::batch(BATCH_MESSAGES) {
+            let Some(next) = self.order.pop_front() else { break };
+            if self.wanted.contains_key(&next) {
+                self.parsing.insert(next);
+            }
+        }
+        Some(self.parsing.iter().cloned().collect())
+    }
+}
+
 /// What is being gathered.
 struct Gathering {
     ready: Ready,
@@ -115,14 +150,14 @@ impl Stager {
     }
 
     fn stage(&mut self, gathering: &mut Gathering) -> Result<(), PollError> {
-        let mut wanted = BTreeMap::new();
+        let mut awaited = Awaited::default();
         let mut open: Option<(Wanted, Staging)> = None;
         let mut unchecked = 0_u64;
         while let Some(part) = self.parts.blocking_recv() {
             match part {
                 Part::Begin { key } => {
                     drop(open.take());
-                    open = self.begin(&key, &mut wanted)?;
+                    open = self.begin(&key, &mut awaited)?;
                 }
                 Part::Data(octets) => {
                     if let Some((_, staging)) = &mut open {
@@ -165,13 +200,18 @@ impl Stager {
     fn begin(
         &mut self,
         key: &MessageKey,
-        wanted: &mut BTreeMap<MessageKey, Wanted>,
+        awaited: &mut Awaited,
     ) -> Result<Option<(Wanted, Staging)>, PollError> {
         while let Ok(more) = self.wanted.try_recv() {
-            wanted.extend(more.into_iter().map(|wanted| (wanted.fetch.key.clone(), wanted)));
+            awaited.add(more);
         }
         // A message that nobody asked for, or a second body of one: its octets are not kept.
-        let Some(found) = wanted.remove(key) else { return Ok(None) };
+        let Some(found) = awaited.wanted.remove(key) else { return Ok(None) };
+        if let Some(keys) = awaited.next_parsed(key) {
+            let mailbox = self.mailbox;
+            let note = move |tx: &Tx<'_>| tx.parsing(mailbox, &keys);
+            self.ledger.write_blocking("note what is parsed", note)?;
+        }
         let size = found.fetch.size.unwrap_or(0);
         self.archive.room(size.saturating_mul(3), 16)?;
         let staging = self.archive.stage(key.id(&self.account.name))?;

@@ -40,8 +40,8 @@ pub struct HeldMessage {
 
 impl Tx<'_> {
     /// Counts an attempt for each message, before the first octet is asked for, and that messages
-    /// of this mailbox are being parsed. After a crash (`crashed`) those are suspects whose
-    /// attempt had been begun before.
+    /// of this mailbox are being parsed. After a crash (`crashed`) those are suspects that were
+    /// [about to be parsed](Self::parsing).
     pub fn begin_fetch(
         &self,
         id: MailboxId,
@@ -57,7 +57,7 @@ impl Tx<'_> {
             ON CONFLICT (mailbox_id, uid_validity, uid, generation, unique_id, occurrence)
             DO UPDATE SET attempts = attempts + 1,
             state = CASE WHEN state IN ('held', 'gone') THEN 'fetching' ELSE state END
-            RETURNING first_seen, attempts, parse_marks";
+            RETURNING first_seen, parsing, parse_marks";
         let mut put = self.db.prepare_cached(sql).map_err(sqlite("count attempts"))?;
         let mut begun = Vec::with_capacity(keys.len());
         for key in keys {
@@ -72,8 +72,8 @@ impl Tx<'_> {
                 millis(now)
             ];
             let read = |row: &Row<'_>| {
-                let (attempts, deaths): (u32, u32) = (row.get(1)?, row.get(2)?);
-                let suspect = deaths > 0 || (crashed && attempts > 1);
+                let (parsing, deaths): (bool, u32) = (row.get(1)?, row.get(2)?);
+                let suspect = deaths > 0 || (crashed && parsing);
                 Ok(Begun { first_seen: timestamp(row.get(0)?), suspect, deaths })
             };
             begun.push(put.query_row(row, read).map_err(sqlite("count attempts"))?);

@@ -78,6 +78,28 @@ fn copy_is_not_forgotten_by_an_act_that_does_not_fit_its_state() {
 }
 
 #[test]
+fn c20_suspects_of_a_crash_are_those_that_were_about_to_be_parsed() {
+    let mut book = Book::new();
+    let id = book.inbox();
+    let keys: Vec<_> = (1..=9).map(|uid| imap(7, uid)).collect();
+    let mut begin = |crashed, parsing: &[MessageKey]| {
+        let begun = book.write(|tx| tx.begin_fetch(id, &keys, crashed, at(0))).unwrap();
+        book.write(|tx| tx.parsing(id, parsing)).unwrap();
+        (1_u32..).zip(begun).filter(|(_, begun)| begun.suspect).map(|(uid, _)| uid).collect()
+    };
+    let suspects: Vec<u32> = begin(true, &keys[0..3]);
+    assert!(suspects.is_empty(), "nothing was parsed yet: {suspects:?}");
+    assert_eq!(begin(true, &keys[3..6]), [1, 2, 3]);
+    assert_eq!(begin(true, &[]), [4, 5, 6], "the process had survived the first three");
+    assert!(begin(true, &keys[6..]).is_empty());
+    assert!(begin(false, &[]).is_empty(), "the process didn't die");
+    book.write(|tx| tx.parsing(id, &keys)).unwrap();
+    book.write(|tx| tx.parsed(id)).unwrap();
+    let begun = book.write(|tx| tx.begin_fetch(id, &keys, true, at(0))).unwrap();
+    assert!(begun.iter().all(|begun| !begun.suspect));
+}
+
+#[test]
 fn attempts_are_counted_until_the_message_is_archived() {
     let mut book = Book::new();
     let (id, key) = (book.inbox(), imap(7, 5));

@@ -1,6 +1,6 @@
 //! Fetching, staging and recording, side by side.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::thread;
 
 use tokio::sync::{mpsc, oneshot};
@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::commit::{Committed, Committer};
 use super::error::PollError;
 use super::progress::Progress;
-use super::stager::{Stager, Wanted};
+use super::stager::{Asked, Stager, Wanted};
 use super::{Account, Tools};
 use crate::ledger::{MailboxId, Tx};
 use crate::mailbox::{Part, ReadMailbox};
@@ -35,7 +35,7 @@ pub(super) struct Target {
 /// and would wait for ever for a thread while all of them wait for committers.
 #[derive(Debug)]
 pub(super) struct Pipeline {
-    wanted: mpsc::Sender<Vec<Wanted>>,
+    wanted: Asked,
     parts: mpsc::Sender<Part>,
     staging: oneshot::Receiver<Result<(), PollError>>,
     committing: JoinSet<(Committed, Result<(), PollError>)>,
@@ -48,7 +48,7 @@ impl Pipeline {
     /// Starts the stages for one mailbox.
     pub(super) fn start(account: &Account, target: Target) -> Result<Self, PollError> {
         let tools = account.tools.clone();
-        let (wanted, wanted_rx) = mpsc::channel(4);
+        let wanted = Asked::default();
         let (parts, parts_rx) = mpsc::channel(PARTS);
         let (ready, ready_rx) = mpsc::channel(1);
         let stager = Stager {
@@ -59,7 +59,7 @@ impl Pipeline {
             cancel: account.cancel.clone(),
             ledger: tools.ledger.clone(),
             mailbox: target.mailbox,
-            wanted: wanted_rx,
+            wanted: Arc::clone(&wanted),
             parts: parts_rx,
             ready,
         };
@@ -107,8 +107,7 @@ impl Pipeline {
         let mut wanted: Vec<_> = wanted.map(|(fetch, begun)| Wanted { fetch, begun }).collect();
         // As both protocols fetch them.
         wanted.sort_by_key(|wanted| matches!(wanted.fetch.why, FetchReason::Retry { .. }));
-        // A stage that is gone has an error of its own, which `finish` returns.
-        self.wanted.send(wanted).await.map_err(|_| PollError::Cancelled)?;
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner).extend(wanted);
         account.unless_stopped(session.fetch(&fetches, &self.parts)).await
     }
 

@@ -91,10 +91,14 @@ pub(super) struct Stager {
     pub(super) cancel: CancellationToken,
     pub(super) ledger: Ledger,
     pub(super) mailbox: MailboxId,
-    pub(super) wanted: mpsc::Receiver<Vec<Wanted>>,
+    pub(super) wanted: Asked,
     pub(super) parts: mpsc::Receiver<Part>,
     pub(super) ready: mpsc::Sender<Ready>,
 }
+
+/// Messages that the fetch has begun to ask for: no queue, as a fetch that brings none of them
+/// would wait for ever behind a full one.
+pub(super) type Asked = Arc<Mutex<Vec<Wanted>>>;
 
 /// Messages that were asked for and have not come yet.
 #[derive(Default)]
@@ -202,9 +206,9 @@ impl Stager {
         key: &MessageKey,
         awaited: &mut Awaited,
     ) -> Result<Option<(Wanted, Staging)>, PollError> {
-        while let Ok(more) = self.wanted.try_recv() {
-            awaited.add(more);
-        }
+        let asked =
+            std::mem::take(&mut *self.wanted.lock().unwrap_or_else(PoisonError::into_inner));
+        awaited.add(asked);
         // A message that nobody asked for, or a second body of one: its octets are not kept.
         let Some(found) = awaited.wanted.remove(key) else { return Ok(None) };
         if let Some(keys) = awaited.next_parsed(key) {

@@ -88,7 +88,7 @@ impl Tx<'_> {
         let sql = "UPDATE message SET mailbox_id = ?2, uid_validity = ?3, uid = ?4,
             generation = ?5, unique_id = ?6, occurrence = ?7, state = 'archived',
             listed_size = ?8, internal_date = ?9, deleted_at = NULL, delete_ok = 0, doubtful = 0,
-            left_server = 0 WHERE id = ?1";
+            left_server = 0, flagged_at = NULL, delete_how = '' WHERE id = ?1";
         let mut set = self.db.prepare_cached(sql).map_err(act())?;
         let mut done = 0_u32;
         for (sighting, row) in pairs {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::KnownState;
+use crate::model::{KnownState, Sighting};
 
 /// Archives a copy under the old UIDVALIDITY 7.
 fn archive(book: &mut Book, id: MailboxId, uid: u32, content: u8) -> i64 {
@@ -112,6 +112,26 @@ fn copy_that_is_found_again_counts_as_on_the_server() {
     let sql = "SELECT deleted_at FROM message WHERE id = ?1";
     let deleted_at: Option<i64> = book.db.query_row(sql, [row], |row| row.get(0)).unwrap();
     assert_eq!(deleted_at, None);
+}
+
+#[test]
+fn copy_that_facts_find_again_is_neither_marked_nor_on_its_way() {
+    let mut book = Book::new();
+    let id = book.inbox();
+    let row = book.write(|tx| put(tx, id, &imap(7, 5), "deleting")).unwrap();
+    book.write(|tx| tx.flagged(&[row], at(9))).unwrap();
+    let sighting = Sighting {
+        key: imap(8, 9),
+        alone: true,
+        size: Some(901),
+        internal_date: Some(at(-60)),
+        header: Sha256([3; 32]),
+    };
+    assert_eq!(book.write(|tx| tx.rekey_by_facts(id, &[(sighting, row)])).unwrap(), 1);
+    let sql = "SELECT state, flagged_at, delete_how FROM message WHERE id = ?1";
+    let left: (String, Option<i64>, String) =
+        book.db.query_row(sql, [row], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+    assert_eq!(left, ("archived".to_owned(), None, String::new()));
 }
 
 proptest! {

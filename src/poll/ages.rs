@@ -32,12 +32,13 @@ pub(super) async fn date<M: ReadMailbox>(
     let mut undated: Vec<&mut Listed> = listing
         .messages
         .iter_mut()
-        .filter(|listed| listed.received.is_none() && asks(known.get(&listed.key)))
+        .filter(|listed| listed.received.is_none() && asks(listed, known.get(&listed.key)))
         .collect();
     let keys: Vec<MessageKey> = undated.iter().map(|listed| listed.key.clone()).collect();
     let kept = ledger.read("read received dates", move |tx| tx.seen(mailbox, &keys)).await?;
     for (listed, kept) in undated.iter_mut().zip(kept) {
-        listed.received = kept;
+        // Where several share a unique-id, their places shift: a kept date may be another's.
+        listed.received = kept.filter(|_| listed.alone);
     }
     undated.retain(|listed| listed.received.is_none());
     if undated.is_empty() {
@@ -94,12 +95,13 @@ pub(super) fn received(header: Option<Bytes>, now: Timestamp) -> Received {
     }
 }
 
-/// Of a UID that was used again the dates that are kept are the older message's: not asked for,
-/// and what has no date is fetched.
-fn asks(state: Option<&KnownState>) -> bool {
+/// Of a UID or unique-id that was used again the dates that are kept are the older message's: not
+/// asked for, and what has no date is fetched.
+fn asks(listed: &Listed, state: Option<&KnownState>) -> bool {
     match state {
         None => true,
-        Some(KnownState::Held { key, .. }) => key.generation() == 0,
+        Some(KnownState::Held { key, .. }) => key.turn() == 0 || !listed.alone,
+        Some(KnownState::Other { .. }) => !listed.alone,
         Some(_) => false,
     }
 }

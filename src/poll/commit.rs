@@ -197,7 +197,7 @@ impl Committer {
         staged: Vec<StagedMessage>,
         done: &mut Committed,
     ) -> Result<Vec<StagedMessage>, PollError> {
-        let is_reused = |message: &StagedMessage| message.fetch.is_beside();
+        let is_reused = |message: &StagedMessage| message.fetch.is_beside() || !message.fetch.alone;
         let (reused, mut rest): (Vec<_>, Vec<_>) = staged.into_iter().partition(is_reused);
         if reused.is_empty() {
             return Ok(rest);

@@ -179,7 +179,9 @@ impl<M: DeleteMail> Visit<'_, M> {
         let Some(mut listing) = window else { return Ok(false) };
         self.complete &= listing.complete;
         for listed in &listing.messages {
-            self.unlisted.remove(&listed.key);
+            if listed.alone {
+                self.unlisted.remove(&listed.key);
+            }
             if let (MessageKey::Pop3 { .. }, true) = (&listed.key, listed.alone) {
                 let all = listed.key.clone()..=listed.key.with_turn(u32::MAX);
                 self.unlisted.extract_if(all, |_, _| true).for_each(drop);
@@ -218,6 +220,11 @@ impl<M: DeleteMail> Visit<'_, M> {
             known = self.known(listing).await?;
         }
         self.presence.see(listing, &known);
+        for listed in listing.messages.iter().filter(|listed| !listed.alone) {
+            if let Some(key) = known.get(&listed.key).and_then(key_of_open) {
+                self.unlisted.remove(key);
+            }
+        }
         ages::date(account, self.session, self.mailbox, listing, &known).await?;
         let mut rest = listing.clone();
         let mut noted = account.rules.delete != DeleteRule::Never;
@@ -272,11 +279,11 @@ impl<M: DeleteMail> Visit<'_, M> {
             KeepReason::TooLarge { size, limit } => {
                 let (size, limit) = (ByteSize(size), ByteSize(limit));
                 let why = format!("{size} are more than `max_message_size` ({limit})");
-                Some((keep.key.clone(), why))
+                Some((keep.key.clone(), size.0, why))
             }
             _ => None,
         });
-        let too_large: Vec<(MessageKey, String)> = too_large.collect();
+        let too_large: Vec<(MessageKey, u64, String)> = too_large.collect();
         if too_large.is_empty() {
             return Ok(());
         }
@@ -381,6 +388,15 @@ async fn known(account: &Account, id: MailboxId, listing: &Listing) -> Result<Kn
     let listed = listing.messages.clone();
     let read = move |tx: &Tx<'_>| tx.known_listed(id, &listed);
     Ok(account.tools.ledger.read("read messages", read).await?)
+}
+
+/// The key of what may be open, of a message that is one of several with its unique-id.
+fn key_of_open(state: &KnownState) -> Option<&MessageKey> {
+    match state {
+        KnownState::Held { key, .. } | KnownState::Placing { key } => Some(key),
+        KnownState::Stored(copy) => Some(&copy.key),
+        KnownState::Deleted { .. } | KnownState::Other { .. } => None,
+    }
 }
 
 /// A unique-id must never be given twice in a maildrop (RFC 1939 §7), so nothing is known about

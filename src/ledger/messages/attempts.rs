@@ -108,23 +108,24 @@ impl Tx<'_> {
         Ok(failures.map_err(sqlite("hold a message"))?.unwrap_or(0))
     }
 
-    /// Holds messages that a rule keeps from being fetched, until the rule changes: they are
-    /// judged anew by each plan.
+    /// Holds messages of these listed sizes that a rule keeps from being fetched, until the rule
+    /// changes: they are judged anew by each plan.
     pub fn hold_by_rule(
         &self,
         id: MailboxId,
-        held: &[(MessageKey, String)],
+        held: &[(MessageKey, u64, String)],
         code: &str,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
         let sql = "INSERT INTO message (mailbox_id, uid_validity, uid, generation,
-            unique_id, occurrence, state, reason_code, reason, first_seen)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'held', ?7, ?8, ?9)
+            unique_id, occurrence, state, reason_code, reason, first_seen, listed_size)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'held', ?7, ?8, ?9, ?10)
             ON CONFLICT (mailbox_id, uid_validity, uid, generation, unique_id, occurrence)
-            DO UPDATE SET state = 'held', reason_code = ?7, reason = ?8, retry_at = NULL
+            DO UPDATE SET state = 'held', reason_code = ?7, reason = ?8, retry_at = NULL,
+            listed_size = ?10
             WHERE state IN ('fetching', 'held', 'gone')";
         let mut put = self.db.prepare_cached(sql).map_err(sqlite("hold messages"))?;
-        for (key, reason) in held {
+        for (key, size, reason) in held {
             let k = Columns::of(key);
             put.execute(params![
                 id.0,
@@ -135,7 +136,8 @@ impl Tx<'_> {
                 k.occurrence,
                 code,
                 reason,
-                millis(now)
+                millis(now),
+                i64::try_from(*size).unwrap_or(i64::MAX)
             ])
             .map_err(sqlite("hold messages"))?;
         }

@@ -17,6 +17,9 @@ mod rekey;
 mod reuse;
 mod row;
 mod seen;
+mod shared;
+
+use std::collections::BTreeMap;
 
 use rusqlite::params;
 
@@ -32,6 +35,7 @@ pub use placing::{Placing, PlacingRow};
 pub use rekey::Rekeyed;
 pub use reuse::Restated;
 use row::{Columns, state};
+use shared::Shared;
 
 /// All generations of a UID, the newest first; all statements keep to the columns' index.
 const KNOWN_IMAP: &str = "SELECT id, generation AS turn, state, failures, retry_at, path, sha256,
@@ -39,7 +43,7 @@ const KNOWN_IMAP: &str = "SELECT id, generation AS turn, state, failures, retry_
     flagged_at, doubtful FROM message
     WHERE mailbox_id = ?1 AND uid_validity = ?2 AND uid = ?3
     AND unique_id = '' AND occurrence = 0 ORDER BY generation DESC";
-/// One of several messages that share a unique-id.
+/// One of several messages that share a unique-id and whose sizes aren't known.
 const KNOWN_SHARED: &str = "SELECT id, occurrence AS turn, state, failures, retry_at, path, sha256,
     json_sha256, size, listed_size, internal_date, received, archived_at, delete_ok,
     flagged_at, doubtful FROM message
@@ -79,8 +83,19 @@ impl Tx<'_> {
         let mut shared = self.db.prepare_cached(KNOWN_SHARED).map_err(act())?;
         let mut alone = self.db.prepare_cached(KNOWN_ALONE).map_err(act())?;
         let mut known = Known::new();
-        for Listed { key, alone: is_alone, .. } in listed {
+        let mut groups: BTreeMap<&str, Shared> = BTreeMap::new();
+        for message in listed {
+            let Listed { key, alone: is_alone, .. } = message;
             let k = Columns::of(key);
+            if key.mailbox().is_none() && !is_alone && message.size.is_some() {
+                if !groups.contains_key(k.unique_id) {
+                    let rows = alone.query(params![id.0, k.unique_id]).map_err(act())?;
+                    groups.insert(k.unique_id, Shared::read(key, listed, rows)?);
+                }
+                let taken = groups.get_mut(k.unique_id).and_then(|group| group.take(message));
+                taken.into_iter().for_each(|state| drop(known.insert(key.clone(), state)));
+                continue;
+            }
             let found = match key {
                 MessageKey::Imap { .. } => imap.query(params![id.0, k.uid_validity, k.uid]),
                 MessageKey::Pop3 { .. } if *is_alone => alone.query(params![id.0, k.unique_id]),

@@ -39,6 +39,9 @@ impl Tx<'_> {
     /// other messages had the identity in between, the copy gets the new generation, so that it
     /// is the newest; they have left.
     pub fn restate(&self, id: MailboxId, to: &Placing) -> Result<Option<Restated>, LedgerError> {
+        if !to.alone {
+            return self.restate_shared(id, to);
+        }
         let k = Columns::of(&to.key);
         let act = || sqlite("restate a message");
         let sql = match to.key {

@@ -196,14 +196,15 @@ impl Maildrop {
     }
 
     /// Whether a message number of this session means this message: what is fetched by a number
-    /// of another session would be archived under a wrong identity.
+    /// of another session would be archived under a wrong identity. An occurrence that this listing
+    /// does not have counts messages that had the unique-id before.
     pub(super) fn is_listed(&self, number: u32, key: &MessageKey) -> bool {
         let MessageKey::Pop3 { unique_id, occurrence } = key else { return false };
         let found = self.messages.binary_search_by_key(&number, |message| message.number);
         let message = found.ok().and_then(|at| self.messages.get(at));
         message.is_some_and(|m| {
             self.unique_id(m) == unique_id
-                && (m.occurrence == *occurrence || self.is_alone(unique_id))
+                && (m.occurrence == *occurrence || self.count_of(unique_id) <= *occurrence)
                 && !self.deleted.contains(&number)
         })
     }
@@ -236,6 +237,16 @@ impl Maildrop {
     /// counts earlier messages of that unique-id.
     fn is_alone(&self, unique_id: &str) -> bool {
         self.first_two(unique_id).1.is_none()
+    }
+
+    /// How many messages share a unique-id; 0 for one that is alone.
+    fn count_of(&self, unique_id: &str) -> u32 {
+        if self.is_alone(unique_id) {
+            return 0;
+        }
+        let from = self.by_unique_id.partition_point(|at| self.unique_id_at(*at) < unique_id);
+        let to = self.by_unique_id.partition_point(|at| self.unique_id_at(*at) <= unique_id);
+        u32::try_from(to.saturating_sub(from)).unwrap_or(u32::MAX)
     }
 
     /// The messages with a unique-id: one, and another where it is shared.

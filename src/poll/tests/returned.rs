@@ -204,3 +204,50 @@ async fn received_dates_of_messages_that_left_are_forgotten() {
     ok(&site.poll().await);
     assert_eq!(seen().await, 3);
 }
+
+#[tokio::test]
+async fn pop02_message_that_joins_those_of_a_unique_id_or_takes_the_place_of_one_is_archived() {
+    let mut site = maildrop();
+    site.config.delete = DeleteRule::AfterDays(0);
+    for n in [10, 100, 1000] {
+        site.server.deliver(message(n).as_bytes(), THEN);
+    }
+    (1..=3).for_each(|number| site.name(number, "same"));
+    ok(&site.poll().await);
+    // One leaves, so that the places of the others shift, and another comes.
+    site.server.with(|s| s.messages.remove(&1));
+    let number = site.server.deliver(message(10_000).as_bytes(), THEN);
+    site.name(number, "same");
+    for _ in 0..3 {
+        ok(&site.poll().await);
+    }
+    assert_eq!((site.stored().len(), site.count("fetch")), (4, 4));
+    // One that had left comes back, and one that is as large as another joins.
+    site.server.deliver(message(10).as_bytes(), THEN);
+    site.server.deliver(message(101).as_bytes(), THEN);
+    (5..=6).for_each(|number| site.name(number, "same"));
+    for _ in 0..3 {
+        ok(&site.poll().await);
+    }
+    assert_eq!((site.stored().len(), site.count("fetch")), (5, 6));
+    assert_eq!(site.server.uids(), [2, 3, 4, 5, 6]);
+}
+
+#[tokio::test]
+async fn pop02_messages_of_a_shared_unique_id_whose_rows_are_in_doubt_are_fetched_and_found() {
+    let mut site = maildrop();
+    site.deliver(12);
+    (1..=3).for_each(|number| site.name(number, "same"));
+    ok(&site.poll().await);
+    let stored = site.stored();
+    site.config.host = "other.example".to_owned();
+    site.server.with(|s| s.messages.remove(&1));
+    site.server.deliver(message(50).as_bytes(), THEN);
+    for _ in 0..3 {
+        let report = site.poll().await;
+        ok(&report);
+    }
+    assert!(stored.iter().all(|old| site.stored().contains(old)));
+    assert_eq!(site.stored().len(), 13);
+    assert!(site.count("fetch") <= 12 + 3, "{}", site.count("fetch"));
+}

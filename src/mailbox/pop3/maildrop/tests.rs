@@ -169,3 +169,11 @@ fn deleted_messages_are_listed_no_more() {
     assert_eq!(keys(&drop.next_window().unwrap()), [(2, key("b", 0))]);
     assert!(!drop.is_listed(1, &key("a", 0)));
 }
+
+#[test]
+fn pop02_occurrence_behind_those_of_a_listing_is_told_by_the_number() {
+    let drop = maildrop(&[b"1 x", b"2 y", b"3 x"], &["1 1", "2 1", "3 1"]);
+    assert!(drop.is_listed(1, &key("x", 2)) && drop.is_listed(3, &key("x", 7)));
+    assert!(!drop.is_listed(2, &key("x", 7)) && !drop.is_listed(1, &key("x", 1)));
+    assert!(!drop.may_delete(1, &key("x", 7)));
+}

@@ -83,18 +83,14 @@ pub fn counted_from(copy: &StoredCopy, age_from: DeleteAge) -> Timestamp {
     }
 }
 
-/// What a listing proves of a copy that was found in the tree or in an older ledger: the server
-/// lists the size that it has on disk, and for IMAP its date. A copy of which a server's size is
-/// known has its doubt from elsewhere; figures don't end that.
-pub fn proof(listed: &Listed, copy: &StoredCopy) -> Option<(u64, Option<Timestamp>)> {
+/// What a listing proves of a copy that was found in the tree or in an older ledger: on IMAP the
+/// server lists the size that it has on disk, and its date. A copy of which a server's size is
+/// known has its doubt from elsewhere; figures don't end that. A maildrop's size alone proves
+/// nothing.
+pub fn proof(listed: &Listed, copy: &StoredCopy) -> Option<(u64, Timestamp)> {
     let size = listed.size.filter(|size| copy.listed_size.is_none() && *size == copy.size)?;
-    match &copy.key {
-        MessageKey::Imap { .. } => {
-            let date = listed.internal_date.filter(|date| Some(*date) == copy.internal_date)?;
-            Some((size, Some(date)))
-        }
-        MessageKey::Pop3 { .. } => Some((size, None)),
-    }
+    let date = listed.internal_date.filter(|date| Some(*date) == copy.internal_date)?;
+    (listed.alone && copy.key.mailbox().is_some()).then_some((size, date))
 }
 
 /// A delete that `delete_max_per_poll` put off.

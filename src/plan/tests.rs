@@ -314,7 +314,7 @@ fn d13_copy_that_was_found_is_proven_by_size_and_date() {
         ..copy(1, -DAY)
     };
     let shown = Listed { size: Some(found.size), ..listed(1, Some(-HOUR)) };
-    assert_eq!(proof(&shown, &found), Some((found.size, Some(at(-HOUR)))));
+    assert_eq!(proof(&shown, &found), Some((found.size, at(-HOUR))));
     let known = Known::from([(key(1), KnownState::Stored(found.clone()))]);
     let kept = plan_all(&listing(vec![shown.clone()]), &known, &rules);
     assert_eq!(kept.keep[0].why, KeepReason::DeletesHeld { cause: DeletesHeld::Identity });
@@ -326,14 +326,19 @@ fn d13_copy_that_was_found_is_proven_by_size_and_date() {
 }
 
 #[test]
-fn d13_maildrop_s_copy_of_doubtful_identity_is_proven_by_its_size_alone() {
+fn d13_maildrop_s_copy_of_doubtful_identity_is_not_proven_by_its_size() {
     let key = MessageKey::Pop3 { unique_id: "a".to_owned(), occurrence: 0 };
     let copy = StoredCopy { key: key.clone(), delete_ok: false, size: 7, ..copy(1, -DAY) };
     let listed = |size| Listed { key: key.clone(), size, ..listed(1, None) };
     let copy = StoredCopy { listed_size: None, ..copy };
-    assert_eq!(proof(&listed(Some(7)), &copy), Some((7, None)));
-    assert_eq!(proof(&listed(Some(8)), &copy), None);
-    assert_eq!(proof(&listed(None), &copy), None);
+    for size in [Some(7), Some(8), None] {
+        assert_eq!(proof(&listed(size), &copy), None);
+    }
+    let rules = Rules { delete: DeleteRule::AfterDays(0), ..Rules::default() };
+    let known = Known::from([(key.clone(), KnownState::Stored(copy))]);
+    let drop = Listing { mailbox: None, uid_validity: None, ..listing(vec![listed(Some(7))]) };
+    let plan = plan_all(&drop, &known, &rules);
+    assert_eq!((plan.delete.len(), &plan.fetch[0].why), (0, &FetchReason::Proof));
 }
 
 #[test]

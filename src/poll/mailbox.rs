@@ -336,8 +336,8 @@ impl<M: DeleteMail> Visit<'_, M> {
         }
         let proofs = listing.messages.iter().filter_map(|listed| {
             let Some(KnownState::Stored(copy)) = known.get(&listed.key) else { return None };
-            let (size, internal_date) = proof(listed, copy).filter(|_| !copy.delete_ok)?;
-            Some(Proof { row: copy.row, listed_size: Some(size), internal_date })
+            let (size, date) = proof(listed, copy).filter(|_| !copy.delete_ok)?;
+            Some(Proof { row: copy.row, listed_size: Some(size), internal_date: Some(date) })
         });
         let proofs: Vec<Proof> = proofs.collect();
         if proofs.is_empty() {

@@ -74,19 +74,21 @@ const COLUMNS_OF_SHELF: &str =
 
 impl Tx<'_> {
     /// Gives a copy that was found in the tree its row; it may not be deleted before the server
-    /// has shown that it is the one.
+    /// has shown that it is the one. What a unique-id means by now only the content tells: which
+    /// messages had left the server is not known.
     pub fn adopt(&self, found: &Adoption) -> Result<Adopted, LedgerError> {
         let name = found.key.mailbox().unwrap_or_default();
         let id = self.mailbox(&found.account, name)?.id;
         let k = Columns::of(&found.key);
         let sql = "INSERT INTO message (mailbox_id, uid_validity, uid, generation, unique_id,
             occurrence, state, attempts, first_seen, path, sha256, json_sha256, size,
-            internal_date, received, archived_at, delete_ok)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'archived', 1, ?12, ?7, ?8, ?9, ?10, ?11, ?13, ?12, 0)
+            internal_date, received, archived_at, delete_ok, doubtful)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'archived', 1, ?12, ?7, ?8, ?9, ?10, ?11, ?13, ?12, 0,
+            ?5 <> '')
             ON CONFLICT (mailbox_id, uid_validity, uid, generation, unique_id, occurrence)
             DO UPDATE SET state = 'archived', path = ?7, sha256 = ?8, json_sha256 = ?9, size = ?10,
             listed_size = NULL, internal_date = ?11, received = ?13, archived_at = ?12,
-            delete_ok = 0, retry_at = NULL, reason_code = '', reason = ''
+            delete_ok = 0, doubtful = ?5 <> '', retry_at = NULL, reason_code = '', reason = ''
             WHERE state IN ('fetching', 'held', 'gone')";
         let row = params![
             id.0,
@@ -133,10 +135,15 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Holds the deletes of all copies until the server has shown each of them again.
+    /// Holds the deletes of all copies until the server has shown each of them again: by its size
+    /// and date, by its content where a doubt was there before, and in maildrops.
     pub fn doubt_copies(&self) -> Result<(), LedgerError> {
         let sql = "UPDATE message SET delete_ok = 0, listed_size = NULL
-            WHERE state IN ('archived', 'deleting')";
+            WHERE state IN ('archived', 'deleting') AND unique_id = '' AND delete_ok = 1";
+        self.db.execute(sql, []).map_err(sqlite("hold deletes"))?;
+        let sql = "UPDATE message SET delete_ok = 0, doubtful = 1,
+            state = CASE WHEN state = 'deleting' THEN 'archived' ELSE state END
+            WHERE state IN ('archived', 'deleting', 'deleted') AND unique_id <> ''";
         self.db.execute(sql, []).map_err(sqlite("hold deletes"))?;
         Ok(())
     }

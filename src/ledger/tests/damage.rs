@@ -4,6 +4,7 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 
 use super::*;
 use crate::ledger::schema::{migrate_to, newest, version};
+use crate::model::KnownState;
 
 /// A ledger with some rows that no process closed.
 fn left_open(rows: u32) -> TempDir {
@@ -239,4 +240,46 @@ async fn d15_ledger_of_an_older_schema_says_so_to_readers_and_is_raised_by_a_sta
     drop(Ledger::open(temp.path()).unwrap());
     let reader = Ledger::open_read_only(temp.path()).unwrap();
     assert_eq!(reader.read("count", |tx| tx.shelf_len("")).await.unwrap(), 0);
+}
+
+#[test]
+fn d13_doubt_is_ended_by_figures_only_where_there_was_none_before() {
+    let mut book = Book::new();
+    let (id, drop) = (book.inbox(), book.write(|tx| tx.mailbox("drop", "")).unwrap().id);
+    let one = book.write(|tx| put(tx, id, &imap(7, 1), "archived")).unwrap();
+    let two = book.write(|tx| put(tx, id, &imap(7, 2), "archived")).unwrap();
+    book.db.execute("UPDATE message SET delete_ok = 0 WHERE id = ?1", [two]).unwrap();
+    let keys = [pop3("a", 0), pop3("b", 0)];
+    book.write(|tx| put(tx, drop, &keys[0], "deleting")).unwrap();
+    book.write(|tx| put(tx, drop, &keys[1], "deleted")).unwrap();
+    book.write(|tx| tx.doubt_copies()).unwrap();
+    let mut size = |row| book.write(|tx| tx.shelf_at(row)).unwrap().unwrap().copy.listed_size;
+    assert_eq!((size(one), size(two)), (None, Some(901)));
+    let known = book.write(|tx| tx.known(drop, &keys)).unwrap();
+    assert!(keys.iter().all(|key| matches!(known[key], KnownState::Other { .. })), "{known:?}");
+    assert!(book.write(|tx| tx.has_former(drop, 0, &[])).unwrap());
+}
+
+#[test]
+fn d12_adopted_copy_of_a_maildrop_is_known_by_its_content_only() {
+    let mut book = Book::new();
+    let found = Adoption {
+        account: "drop".to_owned(),
+        key: pop3("a", 0),
+        path: "drop/a".to_owned(),
+        sha256: Sha256([1; 32]),
+        json_sha256: Sha256([2; 32]),
+        size: 9,
+        internal_date: None,
+        received: at(0),
+        archived_at: at(1),
+    };
+    assert_eq!(book.write(|tx| tx.adopt(&found)).unwrap(), Adopted::New);
+    let drop = book.write(|tx| tx.mailbox("drop", "")).unwrap().id;
+    let known = book.write(|tx| tx.known(drop, &[pop3("a", 0)])).unwrap();
+    assert!(matches!(known[&pop3("a", 0)], KnownState::Other { .. }), "{known:?}");
+    let to = copy_of(&pop3("a", 1), 1);
+    assert_eq!(book.write(|tx| tx.restate(drop, &to)).unwrap().unwrap().path, "drop/a");
+    let known = book.write(|tx| tx.known(drop, &[pop3("a", 0)])).unwrap();
+    assert!(matches!(&known[&pop3("a", 0)], KnownState::Stored(copy) if copy.delete_ok));
 }

@@ -21,6 +21,8 @@ pub struct MailboxRow {
     pub origin: String,
     /// Messages were being parsed when the process died.
     pub crashed: bool,
+    /// Header sections can't be asked for: see [`Tx::set_no_facts`].
+    pub no_facts: bool,
     /// UIDVALIDITY that its messages are keyed by.
     pub uid_validity: Option<u32>,
     /// The last complete listing.
@@ -65,7 +67,7 @@ impl Tx<'_> {
         name: &str,
     ) -> Result<Option<MailboxRow>, LedgerError> {
         let sql = "SELECT mailbox.id, mailbox.name, uid_validity, uid_next, message_count,
-            highest_modseq, rules, listed_at, wake_at, origin, parsing
+            highest_modseq, rules, listed_at, wake_at, origin, parsing, no_facts
             FROM mailbox JOIN account ON account.id = mailbox.account_id
             WHERE account.name = ?1 AND mailbox.name = ?2";
         self.db.query_row(sql, [account, name], read).optional().map_err(sqlite("read a mailbox"))
@@ -138,7 +140,8 @@ impl Tx<'_> {
     /// Records a complete listing.
     pub fn set_facts(&self, id: MailboxId, facts: &MailboxFacts) -> Result<(), LedgerError> {
         let sql = "UPDATE mailbox SET uid_next = ?2, message_count = ?3,
-            highest_modseq = ?4, rules = ?5, listed_at = ?6, wake_at = ?7 WHERE id = ?1";
+            highest_modseq = ?4, rules = ?5, listed_at = ?6, wake_at = ?7, no_facts = 0
+            WHERE id = ?1";
         let modseq = facts.highest_modseq.map(|value| i64::try_from(value).unwrap_or(i64::MAX));
         let row = params![
             id.0,
@@ -150,6 +153,14 @@ impl Tx<'_> {
             facts.wake_at.map(millis)
         ];
         self.db.execute(sql, row).map_err(sqlite("record a listing"))?;
+        Ok(())
+    }
+
+    /// Records that a header section ended the session: until the mailbox has been listed whole,
+    /// copies are found again by their content alone.
+    pub fn set_no_facts(&self, id: MailboxId) -> Result<(), LedgerError> {
+        let sql = "UPDATE mailbox SET no_facts = 1 WHERE id = ?1";
+        self.db.execute(sql, [id.0]).map_err(sqlite("record a lost session"))?;
         Ok(())
     }
 
@@ -181,6 +192,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<MailboxRow> {
         name: row.get("name")?,
         origin: row.get("origin")?,
         crashed: row.get("parsing")?,
+        no_facts: row.get("no_facts")?,
         uid_validity: row.get("uid_validity")?,
         facts,
     })

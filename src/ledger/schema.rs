@@ -118,6 +118,8 @@ ALTER TABLE mailbox ADD COLUMN origin TEXT NOT NULL DEFAULT '';
 ALTER TABLE mailbox ADD COLUMN missing INTEGER NOT NULL DEFAULT 0;
 -- fetching was begun and has not come to its end
 ALTER TABLE mailbox ADD COLUMN parsing INTEGER NOT NULL DEFAULT 0;
+-- header sections end the session there: until the next whole listing content decides, not facts
+ALTER TABLE mailbox ADD COLUMN no_facts INTEGER NOT NULL DEFAULT 0;
 -- of the header section, where it has a Message-ID: finds the copy again without its content
 ALTER TABLE message ADD COLUMN header_sha256 BLOB;
 -- the key may mean another message by now: server, user or unique-ids have changed

@@ -37,6 +37,8 @@ pub(crate) struct State {
     pub(crate) window: u32,
     /// The connection is lost after so many fetched messages.
     pub(crate) lose_after: Option<u32>,
+    /// The header section of this message ends the session.
+    pub(crate) lose_at_header: Option<u32>,
     /// Counts changes that UIDNEXT and the number of messages don't show.
     pub(crate) modseq: Option<u64>,
 }
@@ -176,6 +178,10 @@ impl ReadMailbox for FakeSession {
     }
 
     async fn headers(&mut self, wanted: &[Listed]) -> Result<Vec<Option<Bytes>>, MailboxError> {
+        let lost = self.server.with(|state| state.lose_at_header);
+        if lost.is_some_and(|lost| wanted.iter().any(|listed| listed.number == lost)) {
+            return Err(MailboxError::Protocol { what: "the connection is lost".to_owned() });
+        }
         Ok(self.server.with(|state| {
             state.commands.push(format!("headers {}", wanted.len()));
             let header = |listed: &Listed| {

@@ -58,7 +58,7 @@ pub(super) async fn date<M: ReadMailbox>(
 }
 
 /// The poll's own deadline is no message's fault.
-fn ends_the_session(error: &PollError) -> bool {
+pub(super) fn ends_the_session(error: &PollError) -> bool {
     let PollError::Mailbox(error) = error else { return false };
     !matches!(error, MailboxError::Net(NetError::PollDeadline))
 }

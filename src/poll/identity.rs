@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Account;
-use super::ages::AT_ONCE;
+use super::ages::{AT_ONCE, ends_the_session};
 use super::error::PollError;
 use super::presence::{Presence, shown};
 use crate::config::Inbound;
@@ -120,6 +120,8 @@ pub(super) struct Formers {
     /// The mailbox has not been listed whole since its keys changed, so that facts are compared
     /// before anything is fetched.
     pub(super) by_facts: bool,
+    /// A header section has ended a session, so that they aren't.
+    pub(super) no_facts: bool,
 }
 
 impl Formers {
@@ -131,11 +133,12 @@ impl Formers {
     ) -> Result<Self, PollError> {
         let (name, id, polled) = (Arc::clone(&account.config.name), row.id, polled.to_vec());
         let uid_validity = opened.uid_validity.unwrap_or(0);
+        let no_facts = row.no_facts;
         let read = move |tx: &Tx<'_>| {
             let mut others = tx.former_mailboxes(&name, &polled)?;
             others.retain(|other| *other != id);
             let any = tx.has_former(id, uid_validity, &others)?;
-            Ok(Self { mailbox: id, others, uid_validity, any, by_facts: false })
+            Ok(Self { mailbox: id, others, uid_validity, any, by_facts: false, no_facts })
         };
         Ok(account.tools.ledger.read("look for older identities", read).await?)
     }
@@ -148,7 +151,7 @@ impl Formers {
         listing: &Listing,
         known: &Known,
     ) -> Result<u32, PollError> {
-        if !self.any || !self.by_facts {
+        if !self.any || !self.by_facts || self.no_facts {
             return Ok(0);
         }
         let is_new =
@@ -163,24 +166,21 @@ impl Formers {
         let mut wanted: Vec<Listed> = new.into_iter().cloned().collect();
         wanted.retain(|listed| listed.size.is_some_and(|size| found.contains(&size)));
         let mut sightings = Vec::with_capacity(wanted.len());
-        for chunk in wanted.chunks(AT_ONCE) {
-            let headers = account.unless_stopped(session.headers(chunk)).await?;
-            for (listed, header) in chunk.iter().zip(headers) {
-                let Some(header) = header.and_then(|header| mail::fingerprint(&header)) else {
-                    continue;
-                };
-                let Listed { key, alone, size, internal_date, .. } = listed.clone();
-                sightings.push(Sighting { key, alone, size, internal_date, header });
-            }
-        }
+        let asked = sight(account, session, &wanted, &mut sightings).await;
         let pairs = pair(&sightings, &formers).into_iter();
         let pairs: Vec<(Sighting, i64)> =
             pairs.filter_map(|(at, row)| Some((sightings.get(at)?.clone(), row))).collect();
-        if pairs.is_empty() {
-            return Ok(0);
+        // A server that ends the session at a header section would end each poll there.
+        let stuck = pairs.is_empty() && asked.as_ref().is_err_and(ends_the_session);
+        if stuck {
+            ledger.write("record a lost session", move |tx| tx.set_no_facts(id)).await?;
         }
         let write = move |tx: &Tx<'_>| tx.rekey_by_facts(id, &pairs);
         let n = ledger.write("re-key messages", write).await?;
+        asked?;
+        if n == 0 {
+            return Ok(0);
+        }
         tracing::debug!(
             target: "incoming",
             code = "rekeyed",
@@ -189,6 +189,26 @@ impl Formers {
         );
         Ok(n)
     }
+}
+
+/// Asks for the header sections of messages, as far as the session lasts.
+async fn sight<M: ReadMailbox>(
+    account: &Account,
+    session: &mut M,
+    wanted: &[Listed],
+    sightings: &mut Vec<Sighting>,
+) -> Result<(), PollError> {
+    for chunk in wanted.chunks(AT_ONCE) {
+        let headers = account.unless_stopped(session.headers(chunk)).await?;
+        for (listed, header) in chunk.iter().zip(headers) {
+            let Some(header) = header.and_then(|header| mail::fingerprint(&header)) else {
+                continue;
+            };
+            let Listed { key, alone, size, internal_date, .. } = listed.clone();
+            sightings.push(Sighting { key, alone, size, internal_date, header });
+        }
+    }
+    Ok(())
 }
 
 /// What goes for the keys of a whole mailbox, before anything is decided about its messages.

@@ -216,3 +216,29 @@ async fn i03_uidvalidity_that_goes_backwards_and_forth_stores_nothing_twice() {
     site.config.delete = DeleteRule::AfterDays(0);
     assert_eq!(site.poll().await.deleted, 5);
 }
+
+#[tokio::test]
+async fn i01_header_section_that_ends_the_session_stops_no_mailbox_for_ever() {
+    for lost in [5, 130] {
+        let mut site = Site::new();
+        site.deliver(140);
+        ok(&site.poll().await);
+        let stored = site.stored();
+        site.server.with(|s| (s.uid_validity, s.lose_at_header) = (8, Some(lost)));
+        let polls = if lost == 5 { 1 } else { 2 };
+        for _ in 0..polls {
+            assert!(site.poll().await.error.is_some(), "{lost}");
+        }
+        ok(&site.poll().await);
+        // What facts told before the session was lost is not fetched.
+        let fetched = if lost == 5 { 140 } else { 40 };
+        assert_eq!((site.count("fetch"), site.stored() == stored), (140 + fetched, true), "{lost}");
+        // Facts are tried again after the next change.
+        site.server.with(|s| (s.uid_validity, s.lose_at_header) = (9, None));
+        let report = site.poll().await;
+        ok(&report);
+        assert_eq!((report.rekeyed, site.count("fetch")), (140, 140 + fetched), "{lost}");
+        site.config.delete = DeleteRule::AfterDays(0);
+        assert_eq!(site.poll().await.deleted, 140);
+    }
+}

@@ -618,7 +618,7 @@ pub const CODES: &[Code] = &[
     Code {
         code: "unique-ids-changed",
         level: Level::Warning,
-        cause: "Most unique-ids of a maildrop are new, though there are as many messages as before: \
+        cause: "Many unique-ids of a maildrop are new, and messages under them are stored already: \
                 the server was moved or restored. Nothing is deleted in this poll.",
         remedy: "Nothing; messages that are stored already are recognised by facts and content.",
     },

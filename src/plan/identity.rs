@@ -38,12 +38,18 @@ pub fn pair(listed: &[Sighting], former: &[Former]) -> Vec<(usize, i64)> {
     pairs
 }
 
-/// Whether the unique-ids of a maildrop have all changed, as after a move to another server: more
-/// than half of what is listed is unknown, though there are about as many messages as copies were
-/// listed before.
-pub fn is_renumbered(listed: usize, unknown: usize, stored: usize) -> bool {
-    let similar = listed <= stored.saturating_mul(2) && stored <= listed.saturating_mul(2);
-    unknown.saturating_mul(2) > listed && stored > 0 && similar
+/// From so many messages on that came, and as many that went, they may be the same ones.
+const IN_NUMBER: usize = 10;
+
+/// Whether the messages of a maildrop may have got other unique-ids, as after a move to another
+/// server, which may keep only some: of `listed` ones `unknown` are new, and of `stored` ones
+/// `absent` are not listed. Either in number, or most of both.
+///
+/// Mail that others take away and new mail look alike. So this only asks for a comparison with the
+/// copies that are absent, and holds no delete before one of them is found.
+pub fn may_be_renumbered(listed: usize, unknown: usize, stored: usize, absent: usize) -> bool {
+    let most = unknown.saturating_mul(2) > listed && absent.saturating_mul(2) > stored;
+    (most && absent > 0) || unknown.min(absent) >= IN_NUMBER
 }
 
 #[cfg(test)]

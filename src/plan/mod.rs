@@ -39,7 +39,7 @@ use crate::model::{
 use reuse::{Before, Sight};
 
 pub use budget::Budget;
-pub use identity::{is_renumbered, pair};
+pub use identity::{may_be_renumbered, pair};
 pub use retain::{Fate, counted_from, proof};
 pub use rules::{Conditions, Rules};
 pub use select::is_truly_empty;

@@ -9,7 +9,7 @@ use super::Account;
 use super::error::PollError;
 use crate::ledger::{MailboxFacts, MailboxId, MailboxRow, Tx};
 use crate::mailbox::{MailboxError, Opened, ReadMailbox};
-use crate::model::{DeletesHeld, MessageKey};
+use crate::model::{DeletesHeld, Known, KnownState, Listing, MessageKey};
 
 /// A mailbox is listed whole at least this often, whatever it says of itself.
 const LIST_EVERY: SignedDuration = SignedDuration::from_hours(24);
@@ -105,4 +105,50 @@ pub(super) async fn close(
         })
         .await?;
     Ok(())
+}
+
+/// Rows of messages whose fate is open, by the keys that the server lists.
+pub(super) async fn open_messages(
+    account: &Account,
+    id: MailboxId,
+) -> Result<BTreeMap<MessageKey, Vec<i64>>, PollError> {
+    let read = move |tx: &Tx<'_>| tx.open_messages(id);
+    let mut rows: BTreeMap<MessageKey, Vec<i64>> = BTreeMap::new();
+    for (row, key) in account.tools.ledger.read("read open messages", read).await? {
+        rows.entry(key.as_listed()).or_default().push(row);
+    }
+    Ok(rows)
+}
+
+/// What is open of messages that share a unique-id is listed under whatever place they have.
+pub(super) fn see_shared(
+    unlisted: &mut BTreeMap<MessageKey, Vec<i64>>,
+    listing: &Listing,
+    known: &Known,
+) {
+    for listed in listing.messages.iter().filter(|listed| !listed.alone) {
+        if let Some(key) = known.get(&listed.key).and_then(key_of_open) {
+            unlisted.remove(key);
+        }
+    }
+}
+
+/// The key of what may be open, of a message that is one of several with its unique-id.
+fn key_of_open(state: &KnownState) -> Option<&MessageKey> {
+    match state {
+        KnownState::Held { key, .. } | KnownState::Placing { key } => Some(key),
+        KnownState::Stored(copy) => Some(&copy.key),
+        KnownState::Deleted { .. } | KnownState::Other { .. } => None,
+    }
+}
+
+/// What the ledger knows of a window's messages.
+pub(super) async fn known(
+    account: &Account,
+    id: MailboxId,
+    listing: &Listing,
+) -> Result<Known, PollError> {
+    let listed = listing.messages.clone();
+    let read = move |tx: &Tx<'_>| tx.known_listed(id, &listed);
+    Ok(account.tools.ledger.read("read messages", read).await?)
 }

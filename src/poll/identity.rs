@@ -17,7 +17,7 @@ use crate::ledger::{MailboxId, MailboxRow, Tx};
 use crate::mail;
 use crate::mailbox::{Opened, ReadMailbox};
 use crate::model::{DeletesHeld, Known, KnownState, Listed, Listing, Sighting};
-use crate::plan::{is_renumbered, pair};
+use crate::plan::{may_be_renumbered, pair};
 
 /// Maildrops with fewer messages change too often for a warning.
 const WARN_FROM: usize = 10;
@@ -219,50 +219,58 @@ pub(super) struct Survey {
     shown: BTreeSet<i64>,
 }
 
+/// A maildrop whose messages may have got other unique-ids: one that is found again says so.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Renumbered {
+    listed: usize,
+    unknown: usize,
+}
+
+impl Renumbered {
+    /// A message was found again under another unique-id.
+    pub(super) fn warn(self) {
+        let Self { listed, unknown } = self;
+        if listed >= WARN_FROM {
+            tracing::warn!(
+                target: "incoming",
+                code = "unique-ids-changed",
+                n = unknown,
+                "{unknown} of {listed} unique-ids are new, and messages under them are stored: they \
+                 are matched by facts and content, nothing is deleted in this poll"
+            );
+        }
+    }
+}
+
 impl Survey {
     /// Looks at a window.
     pub(super) fn add(&mut self, listing: &Listing, known: &Known) {
-        let is_new = |l: &&Listed| {
-            matches!(
-                known.get(&l.key),
-                None | Some(KnownState::Other { .. } | KnownState::Deleted { .. })
-            )
-        };
+        let is_new =
+            |l: &&Listed| matches!(known.get(&l.key), None | Some(KnownState::Deleted { .. }));
         self.listed = self.listed.saturating_add(listing.messages.len());
         let unknown = listing.messages.iter().filter(is_new).count();
         self.unknown = self.unknown.saturating_add(unknown);
         self.shown.extend(listing.messages.iter().filter_map(|listed| shown(listed, known)));
     }
 
-    /// Doubts the keys of all copies that are not shown, if the messages have got other keys:
-    /// where the server gives no UIDVALIDITY that may be at any time, in a maildrop where most
-    /// unique-ids are new. Whether it has.
+    /// Doubts the keys of all copies that are not shown, if the messages may have got other keys:
+    /// where the server gives no UIDVALIDITY that may be at any time, in a maildrop where many
+    /// unique-ids are new. `None` if they have not.
     pub(super) async fn doubt(
         self,
         account: &Account,
         presence: &Presence,
         is_maildrop: bool,
-    ) -> Result<bool, PollError> {
+    ) -> Result<Option<Renumbered>, PollError> {
         let Self { listed, unknown, shown } = self;
-        if is_maildrop && !is_renumbered(listed, unknown, presence.len()) {
-            return Ok(false);
-        }
         let mut absent = presence.absent();
         absent.retain(|row| !shown.contains(row));
-        if absent.is_empty() {
-            return Ok(false);
-        }
-        if is_maildrop && listed >= WARN_FROM {
-            tracing::warn!(
-                target: "incoming",
-                code = "unique-ids-changed",
-                n = unknown,
-                "{unknown} of {listed} unique-ids are new: messages are matched by facts and \
-                 content, nothing is deleted in this poll"
-            );
+        let renumbered = may_be_renumbered(listed, unknown, presence.len(), absent.len());
+        if absent.is_empty() || (is_maildrop && !renumbered) {
+            return Ok(None);
         }
         let doubt = move |tx: &Tx<'_>| tx.doubt(&absent);
         account.tools.ledger.write("doubt older identities", doubt).await?;
-        Ok(true)
+        Ok(Some(Renumbered { listed, unknown }))
     }
 }

@@ -8,8 +8,8 @@ use super::Account;
 use super::ages;
 use super::delete::{Deleter, Ended, OnQuit};
 use super::error::PollError;
-use super::facts::{close, is_unchanged, open, seen};
-use super::identity::{Epoch, Formers, Survey};
+use super::facts::{close, is_unchanged, known, open, open_messages, see_shared, seen};
+use super::identity::{Epoch, Formers, Renumbered, Survey};
 use super::pipeline::{Pipeline, Target};
 use super::presence::Presence;
 use super::report::PollReport;
@@ -46,6 +46,8 @@ struct Visit<'a, M> {
     mailbox: MailboxId,
     /// Where copies with older keys are.
     formers: Formers,
+    /// Its messages may have got other unique-ids; `None` once one was found again.
+    renumbered: Option<Renumbered>,
     /// Which copies the mailbox still shows.
     presence: Presence,
     /// The process died while it parsed messages of this mailbox.
@@ -98,17 +100,13 @@ pub(super) async fn poll<M: DeleteMail>(
     let id = row.id;
     let mut formers = Formers::find(account, &row, &opened, &walk.names).await?;
     formers.by_facts = epoch != Epoch::Same || row.facts.is_none();
-    let read_open = move |tx: &Tx<'_>| tx.open_messages(id);
-    let open = account.tools.ledger.read("read open messages", read_open).await?;
-    let mut unlisted: BTreeMap<MessageKey, Vec<i64>> = BTreeMap::new();
-    for (row, key) in open {
-        unlisted.entry(key.as_listed()).or_default().push(row);
-    }
+    let unlisted = open_messages(account, id).await?;
     let mut visit = Visit {
         account,
         session,
         mailbox: id,
         formers,
+        renumbered: None,
         presence: Presence::begin(account, id).await?,
         crashed: row.crashed,
         pipeline: None,
@@ -151,11 +149,22 @@ impl<M: DeleteMail> Visit<'_, M> {
             survey.add(&listing, &known);
         }
         self.account.unless_stopped(self.session.open(name)).await?;
-        if survey.doubt(self.account, &self.presence, is_maildrop).await? {
+        if let Some(doubt) = survey.doubt(self.account, &self.presence, is_maildrop).await? {
             (self.formers.any, self.formers.by_facts) = (true, true);
-            self.walk.held = self.walk.held.or(Some(DeletesHeld::IdentityChanged));
+            self.renumbered = is_maildrop.then_some(doubt);
         }
         Ok(())
+    }
+
+    /// Messages were found again under other keys: if those are unique-ids that nobody had called
+    /// in question, nothing is deleted in this poll.
+    fn found_again(&mut self, n: u32) {
+        if n > 0
+            && let Some(renumbered) = self.renumbered.take()
+        {
+            renumbered.warn();
+            self.walk.held = self.walk.held.or(Some(DeletesHeld::IdentityChanged));
+        }
     }
 
     /// Goes through all windows: fetches what is wanted, then deletes what is due.
@@ -217,14 +226,11 @@ impl<M: DeleteMail> Visit<'_, M> {
         let found = formers.rekey(account, self.session, listing, &known).await?;
         if found > 0 {
             self.report.rekeyed = self.report.rekeyed.saturating_add(found);
+            self.found_again(found);
             known = self.known(listing).await?;
         }
         self.presence.see(listing, &known);
-        for listed in listing.messages.iter().filter(|listed| !listed.alone) {
-            if let Some(key) = known.get(&listed.key).and_then(key_of_open) {
-                self.unlisted.remove(key);
-            }
-        }
+        see_shared(&mut self.unlisted, listing, &known);
         ages::date(account, self.session, self.mailbox, listing, &known).await?;
         let mut rest = listing.clone();
         let mut noted = account.rules.delete != DeleteRule::Never;
@@ -378,24 +384,10 @@ impl<M: DeleteMail> Visit<'_, M> {
         let Some(pipeline) = self.pipeline.take() else { return Ok(()) };
         let (done, outcome) = pipeline.finish().await;
         self.quiet &= done.held.is_empty();
+        self.found_again(done.rekeyed);
         done.found.iter().for_each(|row| self.presence.see_row(*row));
         self.report.add(done);
         outcome
-    }
-}
-
-async fn known(account: &Account, id: MailboxId, listing: &Listing) -> Result<Known, PollError> {
-    let listed = listing.messages.clone();
-    let read = move |tx: &Tx<'_>| tx.known_listed(id, &listed);
-    Ok(account.tools.ledger.read("read messages", read).await?)
-}
-
-/// The key of what may be open, of a message that is one of several with its unique-id.
-fn key_of_open(state: &KnownState) -> Option<&MessageKey> {
-    match state {
-        KnownState::Held { key, .. } | KnownState::Placing { key } => Some(key),
-        KnownState::Stored(copy) => Some(&copy.key),
-        KnownState::Deleted { .. } | KnownState::Other { .. } => None,
     }
 }
 

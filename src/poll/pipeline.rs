@@ -100,12 +100,12 @@ impl Pipeline {
         let sharing = fetches.iter().filter(|fetch| !fetch.alone);
         let sizes: Vec<_> =
             sharing.filter_map(|fetch| Some((fetch.key.clone(), fetch.size?))).collect();
-        let begin = move |tx: &Tx<'_>| {
+        let count = move |tx: &Tx<'_>| {
             let begun = tx.begin_fetch(mailbox, &keys, crashed, now)?;
             tx.note_sizes(mailbox, &sizes)?;
             Ok(begun)
         };
-        let begun = self.tools.ledger.write("count attempts", begin).await?;
+        let begun = self.tools.ledger.write("count attempts", count).await?;
         self.progress.add_wanted(fetches.len() as u64);
         let wanted = fetches.iter().cloned().zip(begun);
         let mut wanted: Vec<_> = wanted.map(|(fetch, begun)| Wanted { fetch, begun }).collect();

@@ -93,7 +93,7 @@ impl Tx<'_> {
                     groups.insert(k.unique_id, Shared::read(key, listed, rows)?);
                 }
                 let taken = groups.get_mut(k.unique_id).and_then(|group| group.take(message));
-                taken.into_iter().for_each(|state| drop(known.insert(key.clone(), state)));
+                known.extend(taken.map(|state| (key.clone(), state)));
                 continue;
             }
             let found = match key {

@@ -90,15 +90,25 @@ fn dates_count_only_where_all_have_one() {
 
 #[test]
 fn pop04_renumbered_maildrop_is_told_from_new_mail() {
-    for (listed, unknown, stored, want) in [
-        (100, 100, 100, true),
-        (101, 51, 100, true),
-        (100, 50, 100, false),
-        (100, 100, 0, false),
-        (100, 100, 49, false),
-        (40, 40, 100, false),
-        (0, 0, 0, false),
+    for (listed, unknown, stored, absent, want) in [
+        (100, 100, 100, 100, true),
+        (101, 51, 100, 51, true),
+        (3, 3, 2, 2, true),
+        // A server that kept some of them, and one that got many more.
+        (400, 400, 1000, 1000, true),
+        (40, 40, 1000, 1000, true),
+        (1000, 900, 100, 100, true),
+        (100, 10, 100, 10, true),
+        // A trickle, though most of what is listed is new.
+        (100, 9, 100, 50, false),
+        (100, 60, 41, 1, false),
+        (10, 6, 5, 1, false),
+        (100, 100, 0, 0, false),
+        (100, 0, 200, 100, false),
+        (0, 0, 0, 0, false),
+        (0, 0, 100, 100, false),
     ] {
-        assert_eq!(is_renumbered(listed, unknown, stored), want, "{listed} {unknown} {stored}");
+        let found = may_be_renumbered(listed, unknown, stored, absent);
+        assert_eq!(found, want, "{listed} {unknown} {stored} {absent}");
     }
 }

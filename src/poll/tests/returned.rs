@@ -251,3 +251,43 @@ async fn pop02_messages_of_a_shared_unique_id_whose_rows_are_in_doubt_are_fetche
     assert_eq!(site.stored().len(), 13);
     assert!(site.count("fetch") <= 12 + 3, "{}", site.count("fetch"));
 }
+
+#[tokio::test]
+async fn pop04_server_that_kept_some_messages_under_new_unique_ids_stores_none_of_them_twice() {
+    for (count, kept) in [(50, 20), (50, 4), (3, 3)] {
+        let mut site = maildrop();
+        site.deliver(count);
+        ok(&site.poll().await);
+        let stored = site.stored();
+        site.server.with(|s| s.messages.retain(|number, _| *number <= kept));
+        (1..=kept).for_each(|number| site.name(number, &format!("new-{number}")));
+        site.config.delete = DeleteRule::AfterDays(0);
+        let report = site.poll().await;
+        ok(&report);
+        assert_eq!(
+            (report.rekeyed, report.archived, report.deleted),
+            (kept, 0, 0),
+            "{count} {kept}"
+        );
+        assert_eq!(site.stored(), stored);
+        assert_eq!(site.poll().await.deleted, kept);
+    }
+}
+
+#[tokio::test]
+async fn pop04_maildrop_that_others_empty_holds_no_deletes_though_all_of_it_is_new() {
+    for (removed, new) in [(5, 6), (1, 6), (30, 40)] {
+        let mut site = maildrop();
+        site.deliver(removed + 1);
+        ok(&site.poll().await);
+        site.server.with(|s| s.messages.retain(|number, _| *number > removed));
+        for n in 0..new {
+            site.server.deliver(message(900 + n).as_bytes(), THEN);
+        }
+        site.config.delete = DeleteRule::AfterDays(0);
+        let report = site.poll().await;
+        ok(&report);
+        let new = u32::try_from(new).unwrap();
+        assert_eq!((report.archived, report.deleted), (new, new + 1), "{removed}");
+    }
+}

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::model::{AccountName, ByteSize};
+use crate::model::{AccountName, ByteSize, Mechanism};
 
 /// The whole configuration, checked.
 #[derive(Clone, Debug)]
@@ -125,12 +125,8 @@ pub struct Inbound {
     pub allow_plaintext: bool,
     /// Local address to connect from.
     pub bind_address: Option<IpAddr>,
-    /// False: any certificate is taken, with a warning at each start.
-    pub tls_verify: bool,
-    /// PEM file of further CAs that are trusted.
-    pub tls_ca_file: Option<PathBuf>,
-    /// Name to expect in the certificate instead of `host`.
-    pub tls_name: Option<String>,
+    /// Whose certificates are taken, and which one we show.
+    pub tls: TlsRules,
     /// User name; no CR, LF or NUL.
     pub user: String,
     /// Where the password is; `None` with `oauth`.
@@ -139,6 +135,8 @@ pub struct Inbound {
     pub oauth: Option<String>,
     /// Which mechanisms are allowed.
     pub safe_logon: SafeLogon,
+    /// Only these mechanisms, in this order; empty: what the server offers, the strongest first.
+    pub sasl: Vec<Mechanism>,
     /// Mailboxes, IMAP only; names or globs, `!` excludes.
     pub folders: Vec<String>,
     /// When it is polled.
@@ -220,6 +218,46 @@ impl Encryption {
             Self::None => "none",
             Self::StartTls => "starttls",
             Self::Tls => "tls",
+        }
+    }
+}
+
+/// `tls_…`: which certificates are taken, and which one we show.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct TlsRules {
+    /// False: any certificate is taken, with a warning at each start.
+    pub verify: bool,
+    /// PEM file of further CAs that are trusted.
+    pub ca_file: Option<PathBuf>,
+    /// Name to expect in the certificate instead of the host.
+    pub name: Option<String>,
+    /// SHA-256 of public keys (RFC 7469 §2.4): only a certificate with one of them is taken, and
+    /// nothing else is asked of it. Empty: the authorities decide.
+    pub pins: Vec<[u8; 32]>,
+    /// TLS 1.2 is refused.
+    pub only_tls13: bool,
+    /// What we show when the server asks for a certificate.
+    pub client: Option<ClientCertificate>,
+}
+
+/// A certificate of ours, with its key.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct ClientCertificate {
+    /// PEM file of the certificate and those that signed it.
+    pub certificate: PathBuf,
+    /// PEM file of its private key.
+    pub key: PathBuf,
+}
+
+impl Default for TlsRules {
+    fn default() -> Self {
+        Self {
+            verify: true,
+            ca_file: None,
+            name: None,
+            pins: Vec::new(),
+            only_tls13: false,
+            client: None,
         }
     }
 }
@@ -318,12 +356,8 @@ pub struct Outbound {
     pub allow_plaintext: bool,
     /// Local address to connect from.
     pub bind_address: Option<IpAddr>,
-    /// False: any certificate is taken, with a warning at each start.
-    pub tls_verify: bool,
-    /// PEM file of further CAs that are trusted.
-    pub tls_ca_file: Option<PathBuf>,
-    /// Name to expect in the certificate instead of `host`.
-    pub tls_name: Option<String>,
+    /// Whose certificates are taken, and which one we show.
+    pub tls: TlsRules,
     /// TCP connect.
     pub connect_timeout: Duration,
     /// Each wait for the server's next octets.
@@ -336,6 +370,8 @@ pub struct Outbound {
     pub oauth: Option<String>,
     /// Which mechanisms are allowed.
     pub safe_logon: SafeLogon,
+    /// Only these mechanisms, in this order; empty: what the server offers, the strongest first.
+    pub sasl: Vec<Mechanism>,
     /// The inbound account that must log in first.
     pub pop_before_smtp: Option<AccountName>,
     /// From address.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use crate::model::{AccountName, ByteSize};
+use crate::model::{AccountName, ByteSize, Mechanism};
 
 use super::keys::Table;
 use super::origin::{Origin, OriginKind};
@@ -138,6 +138,15 @@ impl<'a> View<'a> {
             Some(Value::Text(_)) => SafeLogon::Strict,
             _ => SafeLogon::On,
         }
+    }
+
+    /// `sasl`, in its order.
+    pub(super) fn mechanisms(&self) -> Vec<Mechanism> {
+        self.list("sasl").iter().filter_map(|name| Mechanism::of_name(name)).collect()
+    }
+
+    pub(super) fn pins(&self, name: &str) -> Vec<[u8; 32]> {
+        if let Some(Value::Pins(pins)) = self.value(name) { pins } else { Vec::new() }
     }
 
     /// Each key's effective value and where it comes from.

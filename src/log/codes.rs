@@ -101,6 +101,12 @@ pub const CODES: &[Code] = &[
         remedy: "Check the disk, its permissions and the kernel's log.",
     },
     Code {
+        code: "auth-false-server",
+        level: Level::Error,
+        cause: "The server said yes, and could not prove that it knows the password (SCRAM).",
+        remedy: "Check `host`, DNS and the certificate; somebody may stand in between.",
+    },
+    Code {
         code: "auth-no-mechanism",
         level: Level::Error,
         cause: "The server offers no way to log in that the config allows; nothing was sent.",
@@ -581,6 +587,12 @@ pub const CODES: &[Code] = &[
         level: Level::Error,
         cause: "The server's certificate is not valid yet.",
         remedy: "Check this machine's clock.",
+    },
+    Code {
+        code: "tls-pin-mismatch",
+        level: Level::Error,
+        cause: "The server's key is not the one of `tls_pin_sha256`.",
+        remedy: "Ask the server's owner whether it has a new key; the record has the line for it.",
     },
     Code {
         code: "tls-untrusted",

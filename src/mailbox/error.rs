@@ -23,6 +23,12 @@ pub enum MailboxError {
         /// What the server offers and what the config refuses.
         what: String,
     },
+    /// The server could not prove that it knows the password (RFC 5802 §3): it is another one.
+    #[error("{what}")]
+    FalseServer {
+        /// How that was found out.
+        what: String,
+    },
     /// The server asks for patience: `[UNAVAILABLE]`, `[LIMIT]`, `[IN-USE]`, `[THROTTLED]`…
     #[error("the server asks to try later: \"{said}\"")]
     Throttled {
@@ -102,6 +108,7 @@ impl MailboxError {
             Self::NoMailbox { .. } => ErrorScope::Mailbox,
             Self::Credentials { .. }
             | Self::NoMechanism { .. }
+            | Self::FalseServer { .. }
             | Self::Throttled { .. }
             | Self::Refused { .. }
             | Self::Unsupported { .. }
@@ -113,7 +120,7 @@ impl MailboxError {
     /// When to try again.
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Credentials { .. } => Retry::Credentials,
+            Self::Credentials { .. } | Self::FalseServer { .. } => Retry::Credentials,
             Self::Throttled { after: Some(after), .. } => Retry::NotBefore(*after),
             Self::NoMechanism { .. } | Self::Unsupported { .. } => Retry::AfterChange,
             Self::Throttled { after: None, .. }
@@ -130,6 +137,7 @@ impl MailboxError {
         match self {
             Self::Credentials { .. } => "auth-rejected",
             Self::NoMechanism { .. } => "auth-no-mechanism",
+            Self::FalseServer { .. } => "auth-false-server",
             Self::Throttled { .. } => "server-busy",
             Self::Refused { .. } => "server-refused",
             Self::NoMailbox { .. } => "mailbox-missing",
@@ -149,6 +157,10 @@ impl MailboxError {
             Self::NoMechanism { .. } => {
                 Some("use `encryption = \"tls\"` or `\"starttls\"`, or see `safe_logon`".to_owned())
             }
+            Self::FalseServer { .. } => Some(
+                "check `host`, DNS and the certificate: the password was not shown to the server"
+                    .to_owned(),
+            ),
             Self::NoMailbox { .. } => Some("see `folders` in the account's table".to_owned()),
             Self::Net(error) => error.hint(),
             Self::Throttled { .. }

@@ -4,6 +4,7 @@
 //! ([`DeleteMail`]), so that a preview *cannot* delete by type. `imap` follows RFC 3501 and 9051,
 //! `pop3` RFC 1939 and 2449.
 
+mod credentials;
 mod error;
 #[cfg(test)]
 pub(crate) mod fake;

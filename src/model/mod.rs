@@ -7,6 +7,7 @@ mod harmless;
 mod identity;
 mod key;
 mod listing;
+mod mechanism;
 mod plan;
 mod size;
 mod source;
@@ -17,6 +18,7 @@ pub use harmless::{harmless_json, is_harmful};
 pub use identity::{Former, Sighting};
 pub use key::{FOLDER_SUFFIX_LEN, ID_LEN, MessageId, MessageKey};
 pub use listing::{Listed, Listing, Received, ReceivedBasis};
+pub use mechanism::Mechanism;
 pub use plan::{
     Delete, DeleteReason, DeletesHeld, Fetch, FetchReason, Keep, KeepReason, LeftOver,
     LeftOverReason, Plan, Skip, SkipReason,

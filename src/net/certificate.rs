@@ -1,7 +1,9 @@
 //! Words for a certificate that is not accepted: whose it is, for which names, until when.
 
+use data_encoding::BASE64;
 use rustls::CertificateError;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use super::NetError;
@@ -19,10 +21,39 @@ pub(super) fn refusal(
     now: UnixTime,
 ) -> NetError {
     let parsed = X509Certificate::from_der(certificate).ok().map(|(_, parsed)| parsed);
-    let (code, wrong, hint) = explain(why, parsed.as_ref(), &name.to_str(), now);
-    let whose =
-        parsed.as_ref().map_or_else(String::new, |parsed| format!(" ({})", describe(parsed)));
-    NetError::Certificate { code, what: format!("{wrong}{whose}"), hint }
+    let (code, wrong, mut hint) = explain(why, parsed.as_ref(), &name.to_str(), now);
+    if let Some(pin) = pin_line(certificate) {
+        hint.push_str("; to trust just this server's key, whatever its certificate says: ");
+        hint.push_str(&pin);
+    }
+    NetError::Certificate { code, what: format!("{wrong}{}", whose(parsed.as_ref())), hint }
+}
+
+/// The error for a certificate whose key is not a pinned one.
+pub(super) fn other_key(certificate: &CertificateDer<'_>) -> NetError {
+    let parsed = X509Certificate::from_der(certificate).ok().map(|(_, parsed)| parsed);
+    let what =
+        format!("the server's key is not the one of `tls_pin_sha256`{}", whose(parsed.as_ref()));
+    let pin = pin_line(certificate).unwrap_or_else(|| "`tls_pin_sha256`".to_owned());
+    let hint =
+        format!("somebody may stand in between; if the server's owner confirms the new key: {pin}");
+    NetError::Certificate { code: "tls-pin-mismatch", what, hint }
+}
+
+/// SHA-256 of a certificate's public key with its algorithm (RFC 7469 §2.4).
+pub(super) fn key_digest(certificate: &CertificateDer<'_>) -> Option<[u8; 32]> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    Some(Sha256::digest(parsed.tbs_certificate.subject_pki.raw).into())
+}
+
+/// The line of the config that trusts a certificate's key.
+fn pin_line(certificate: &CertificateDer<'_>) -> Option<String> {
+    let digest = key_digest(certificate)?;
+    Some(format!("`tls_pin_sha256 = \"{}\"`", BASE64.encode(&digest)))
+}
+
+fn whose(certificate: Option<&X509Certificate<'_>>) -> String {
+    certificate.map_or_else(String::new, |parsed| format!(" ({})", describe(parsed)))
 }
 
 /// Whether the certificate is within its time.

@@ -1,10 +1,9 @@
 //! Where to connect to, and how patiently: the network half of an account.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::{Encryption, Inbound, MinRate};
+use crate::config::{Encryption, Inbound, MinRate, TlsRules};
 
 /// A server and the rules of its connections.
 #[derive(Clone, Debug)]
@@ -26,18 +25,7 @@ pub struct Endpoint {
     /// Idle time before TCP's first keepalive probe.
     pub tcp_keepalive: Duration,
     /// Whose certificates are taken.
-    pub tls: TlsPolicy,
-}
-
-/// Which certificates are taken.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct TlsPolicy {
-    /// False: any certificate. Its signature over the handshake is checked all the same.
-    pub verify: bool,
-    /// PEM file of certificates that are trusted besides the system's.
-    pub ca_file: Option<PathBuf>,
-    /// Name to expect instead of the host.
-    pub name: Option<String>,
+    pub tls: TlsRules,
 }
 
 impl Endpoint {
@@ -52,11 +40,7 @@ impl Endpoint {
             read_timeout: account.read_timeout,
             min_rate: account.min_rate,
             tcp_keepalive: account.properties.tcp_keepalive,
-            tls: TlsPolicy {
-                verify: account.tls_verify,
-                ca_file: account.tls_ca_file.clone(),
-                name: account.tls_name.clone(),
-            },
+            tls: account.tls.clone(),
         }
     }
 
@@ -84,7 +68,7 @@ impl Endpoint {
             read_timeout: Duration::from_secs(5),
             min_rate: MinRate { octets: 1024, window: Duration::from_mins(5) },
             tcp_keepalive: Duration::from_mins(1),
-            tls: TlsPolicy { verify: true, ca_file: None, name: None },
+            tls: TlsRules::default(),
         }
     }
 }

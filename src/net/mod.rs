@@ -20,7 +20,7 @@ mod tls;
 mod verify;
 
 pub use dial::connect;
-pub use endpoint::{Endpoint, TlsPolicy};
+pub use endpoint::Endpoint;
 pub use error::NetError;
 pub use stream::{NetStream, Wire};
 

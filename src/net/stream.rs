@@ -78,6 +78,17 @@ impl NetStream {
         matches!(self.inner, Inner::Tls(_))
     }
 
+    /// What binds an authentication to this very connection: `tls-exporter` (RFC 9266), which
+    /// only TLS 1.3 gives without further proofs.
+    pub fn channel_binding(&self) -> Option<[u8; 32]> {
+        let Inner::Tls(stream) = &self.inner else { return None };
+        let (_, session) = stream.get_ref();
+        if session.protocol_version() != Some(rustls::ProtocolVersion::TLSv1_3) {
+            return None;
+        }
+        session.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")).ok()
+    }
+
     /// Names what the next waits are for, in [`NetError::Silent`].
     pub fn set_stage(&mut self, stage: &'static str) {
         self.limits().stage = stage;

@@ -2,21 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::verify::{Trust, Verifier};
-use super::{Endpoint, NetError, TlsPolicy};
+use super::{Endpoint, NetError};
+use crate::config::{ClientCertificate, TlsRules};
 
 /// Performs the handshake; its waits are under the stream's own guard.
 pub(super) async fn connect<S>(stream: S, endpoint: &Endpoint) -> Result<TlsStream<S>, NetError>
@@ -26,8 +27,8 @@ where
     let name = ServerName::try_from(endpoint.tls_name().to_owned()).map_err(|_| {
         NetError::TlsConfig { what: format!("`{}` is no name for TLS", endpoint.tls_name()) }
     })?;
-    let policy = endpoint.tls.clone();
-    let config = tokio::task::spawn_blocking(move || client_config(&policy))
+    let rules = endpoint.tls.clone();
+    let config = tokio::task::spawn_blocking(move || client_config(&rules))
         .await
         .map_err(|error| NetError::TlsConfig { what: error.to_string() })??;
     TlsConnector::from(config).connect(name, stream).await.map_err(handshake_error)
@@ -65,29 +66,42 @@ fn in_words(error: &rustls::Error) -> String {
     }
 }
 
-/// Configs by policy: they hold the sessions that make the next handshake shorter.
-type Configs = BTreeMap<TlsPolicy, (Option<FileStamp>, Arc<ClientConfig>)>;
+/// Configs by rules: they hold the sessions that make the next handshake shorter.
+type Configs = BTreeMap<TlsRules, (Stamps, Arc<ClientConfig>)>;
+
+/// Of `tls_ca_file`, and of our certificate and its key.
+type Stamps = [Option<FileStamp>; 3];
 
 /// What tells that a file is another one now.
 type FileStamp = (SystemTime, u64);
 
 /// Blocks: the system's certificates are read from disk, once per process.
-fn client_config(policy: &TlsPolicy) -> Result<Arc<ClientConfig>, NetError> {
+fn client_config(rules: &TlsRules) -> Result<Arc<ClientConfig>, NetError> {
     static CONFIGS: Mutex<Configs> = Mutex::new(BTreeMap::new());
-    let key = TlsPolicy { name: None, ..policy.clone() };
-    let stamp = policy.ca_file.as_deref().and_then(stamp_of);
+    let key = TlsRules { name: None, ..rules.clone() };
+    let stamps = stamps_of(rules);
     {
         let configs = CONFIGS.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((then, config)) = configs.get(&key)
-            && *then == stamp
+            && *then == stamps
         {
             return Ok(Arc::clone(config));
         }
     }
-    let config = Arc::new(new_config(policy)?);
+    let config = Arc::new(new_config(rules)?);
     let mut configs = CONFIGS.lock().unwrap_or_else(PoisonError::into_inner);
-    configs.insert(key, (stamp, Arc::clone(&config)));
+    configs.insert(key, (stamps, Arc::clone(&config)));
     Ok(config)
+}
+
+fn stamps_of(rules: &TlsRules) -> Stamps {
+    let client = rules.client.as_ref();
+    let paths = [
+        rules.ca_file.as_deref(),
+        client.map(|client| client.certificate.as_path()),
+        client.map(|client| client.key.as_path()),
+    ];
+    paths.map(|path| path.and_then(stamp_of))
 }
 
 fn stamp_of(path: &Path) -> Option<FileStamp> {
@@ -95,19 +109,45 @@ fn stamp_of(path: &Path) -> Option<FileStamp> {
     Some((metadata.modified().ok()?, metadata.len()))
 }
 
-fn new_config(policy: &TlsPolicy) -> Result<ClientConfig, NetError> {
+fn new_config(rules: &TlsRules) -> Result<ClientConfig, NetError> {
     let provider = provider();
     let broken = |error: rustls::Error| NetError::TlsConfig { what: error.to_string() };
-    let trust =
-        if policy.verify { trusted(policy.ca_file.as_deref(), &provider)? } else { Trust::Anyone };
+    let trust = match rules {
+        TlsRules { pins, .. } if !pins.is_empty() => Trust::Keys(pins.clone()),
+        TlsRules { verify: true, ca_file, .. } => trusted(ca_file.as_deref(), &provider)?,
+        TlsRules { verify: false, .. } => Trust::Anyone,
+    };
     let verifier = Verifier::new(trust, Arc::clone(&provider));
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+    let versions: &[_] = if rules.only_tls13 {
+        &[&rustls::version::TLS13]
+    } else {
+        &[&rustls::version::TLS13, &rustls::version::TLS12]
+    };
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
         .map_err(broken)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
-    Ok(config)
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let Some(client) = &rules.client else { return Ok(builder.with_no_client_auth()) };
+    let (chain, key) = our_certificate(client)?;
+    builder.with_client_auth_cert(chain, key).map_err(|error| NetError::TlsConfig {
+        what: format!(
+            "`tls_client_certificate` {} and `tls_client_key` {}: {error}",
+            client.certificate.display(),
+            client.key.display()
+        ),
+    })
+}
+
+/// Our certificate with those that signed it, and its key.
+fn our_certificate(
+    client: &ClientCertificate,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), NetError> {
+    let chain = read_certificates("tls_client_certificate", &client.certificate)?;
+    let key = PrivateKeyDer::from_pem_file(&client.key).map_err(|error| NetError::TlsConfig {
+        what: format!("`tls_client_key` {}: {error}", client.key.display()),
+    })?;
+    Ok((chain, key))
 }
 
 fn provider() -> Arc<CryptoProvider> {
@@ -118,7 +158,8 @@ fn provider() -> Arc<CryptoProvider> {
 
 fn trusted(ca_file: Option<&Path>, provider: &Arc<CryptoProvider>) -> Result<Trust, NetError> {
     let mut roots = system_roots().clone();
-    let pinned = ca_file.map(read_ca_file).transpose()?.unwrap_or_default();
+    let read = |file| read_certificates("tls_ca_file", file);
+    let pinned = ca_file.map(read).transpose()?.unwrap_or_default();
     for certificate in &pinned {
         roots.add(certificate.clone()).map_err(|error| NetError::TlsConfig {
             what: format!("`tls_ca_file` holds a certificate that can't be used: {error}"),
@@ -150,10 +191,9 @@ fn system_roots() -> &'static RootCertStore {
     })
 }
 
-fn read_ca_file(path: &Path) -> Result<Vec<CertificateDer<'static>>, NetError> {
-    let failed = |why: String| NetError::TlsConfig {
-        what: format!("`tls_ca_file` {}: {why}", PathBuf::from(path).display()),
-    };
+fn read_certificates(key: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, NetError> {
+    let failed =
+        |why: String| NetError::TlsConfig { what: format!("`{key}` {}: {why}", path.display()) };
     let text = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
     let certificates = CertificateDer::pem_slice_iter(&text)
         .collect::<Result<Vec<_>, _>>()

@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, OtherError, SignatureScheme};
 
-use super::certificate;
+use super::{NetError, certificate};
 
 /// Whose certificates are good.
 pub(super) enum Trust {
@@ -26,6 +26,8 @@ pub(super) enum Trust {
         /// trusted, even where it is marked as an authority (small servers do that).
         pinned: Vec<CertificateDer<'static>>,
     },
+    /// Whoever has one of these keys, told by its SHA-256; issuer, name and time aren't asked.
+    Keys(Vec<[u8; 32]>),
 }
 
 /// A verifier whose refusals carry a [`NetError`](super::NetError).
@@ -55,8 +57,16 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let Trust::Chains { verifier, pinned } = &self.trust else {
-            return Ok(ServerCertVerified::assertion());
+        let (verifier, pinned) = match &self.trust {
+            Trust::Anyone => return Ok(ServerCertVerified::assertion()),
+            Trust::Chains { verifier, pinned } => (verifier, pinned),
+            Trust::Keys(keys) => {
+                let known = certificate::key_digest(end_entity).filter(|key| keys.contains(key));
+                return match known {
+                    Some(_) => Ok(ServerCertVerified::assertion()),
+                    None => Err(refused(certificate::other_key(end_entity))),
+                };
+            }
         };
         let judged =
             verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
@@ -70,8 +80,7 @@ impl ServerCertVerifier for Verifier {
             Err(rustls::Error::InvalidCertificate(why)) => why,
             other => return other,
         };
-        let refusal = certificate::refusal(&error, end_entity, server_name, now);
-        Err(CertificateError::Other(OtherError(Arc::new(refusal))).into())
+        Err(refused(certificate::refusal(&error, end_entity, server_name, now)))
     }
 
     fn verify_tls12_signature(
@@ -97,6 +106,10 @@ impl ServerCertVerifier for Verifier {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
+}
+
+fn refused(error: NetError) -> rustls::Error {
+    CertificateError::Other(OtherError(Arc::new(error))).into()
 }
 
 /// A pinned certificate needs no issuer; its name and its time must hold all the same.

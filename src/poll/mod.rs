@@ -36,6 +36,7 @@ use crate::mailbox::{DeleteMail, MailboxError, imap, pop3};
 use crate::model::{AccountName, DeletesHeld, Source};
 use crate::net::{NetError, NetStream};
 use crate::plan::{Budget, Rules};
+use crate::sasl::Proof;
 use crate::secret::{self, Secret, Surroundings};
 
 pub use clock::Clock;
@@ -247,7 +248,7 @@ pub(crate) async fn connect_imap(
     redactor: &Redactor,
 ) -> Result<imap::ImapSession, PollError> {
     let secret = password(account, redactor).await?;
-    Ok(imap::connect(account, secret.expose(), deadline(account)).await?)
+    Ok(imap::connect(account, Proof::Password(secret.expose()), deadline(account)).await?)
 }
 
 /// Opens an authenticated POP3 session.
@@ -256,7 +257,7 @@ pub(crate) async fn connect_pop3(
     redactor: &Redactor,
 ) -> Result<pop3::Pop3Session<NetStream>, PollError> {
     let secret = password(account, redactor).await?;
-    Ok(pop3::connect(account, secret.expose(), deadline(account)).await?)
+    Ok(pop3::connect(account, Proof::Password(secret.expose()), deadline(account)).await?)
 }
 
 /// The account's password; the log is told to hide it before it goes anywhere.

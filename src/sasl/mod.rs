@@ -1,14 +1,82 @@
-//! SASL responses (RFC 4422): what a client answers to authenticate.
+//! SASL (RFC 4422): which mechanism to take, and what a client answers in it.
 //!
-//! Pure: knows no protocol and no stream. Results are wiped when they are dropped.
+//! Pure: knows no protocol and no stream, and chance is an argument. What holds a secret is wiped
+//! when it is dropped.
 
-use data_encoding::BASE64;
+mod choice;
+mod digest;
+mod exchange;
+mod scram;
+
 use zeroize::Zeroizing;
 
-/// The response of PLAIN (RFC 4616), in base64, without an authorization identity.
-pub fn plain(user: &str, password: &str) -> Zeroizing<String> {
-    let message = Zeroizing::new(format!("\0{user}\0{password}"));
-    Zeroizing::new(BASE64.encode(message.as_bytes()))
+pub use crate::model::Mechanism;
+pub use choice::{Choice, Has, NoMechanism, Policy, choose};
+pub use digest::apop;
+pub use exchange::{Exchange, SaslError};
+
+/// Who logs in, and by what.
+#[derive(Clone, Copy)]
+pub struct Login<'a> {
+    /// User name.
+    pub user: &'a str,
+    /// What proves it.
+    pub proof: Proof<'a>,
+    /// The server's name as the config has it; OAUTHBEARER sends it.
+    pub host: &'a str,
+    /// The server's port.
+    pub port: u16,
+    /// What binds the exchange to its TLS channel.
+    pub binding: Binding<'a>,
+}
+
+/// What proves that a user is who the name says.
+#[derive(Clone, Copy)]
+pub enum Proof<'a> {
+    /// A certificate that TLS has shown already.
+    Certificate,
+    /// A password.
+    Password(&'a str),
+    /// An OAuth2 access token.
+    Token(&'a str),
+}
+
+/// Whether an exchange can be bound to its TLS channel (RFC 5929, RFC 9266).
+#[derive(Clone, Copy)]
+pub enum Binding<'a> {
+    /// There is nothing to bind to, or the server's offer of it isn't taken.
+    None,
+    /// The server offers no binding, though there is one.
+    NotOffered,
+    /// `tls-exporter` of this connection.
+    TlsExporter(&'a [u8; 32]),
+}
+
+impl std::fmt::Debug for Login<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { user, proof, host, port, binding: _ } = self;
+        write!(f, "Login({user:?}, {proof:?}, {host}:{port})")
+    }
+}
+
+impl std::fmt::Debug for Proof<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Certificate => "Certificate",
+            Self::Password(_) => "Password(***)",
+            Self::Token(_) => "Token(***)",
+        })
+    }
+}
+
+impl std::fmt::Debug for Binding<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::NotOffered => "NotOffered",
+            Self::TlsExporter(_) => "TlsExporter(***)",
+        })
+    }
 }
 
 /// Whether a user name or password can be sent at all: a CR, LF or NUL in it would end or split
@@ -17,24 +85,8 @@ pub fn is_sendable(text: &str) -> bool {
     !text.contains(['\r', '\n', '\0'])
 }
 
+/// A message of an exchange, wiped when it is dropped.
+pub type Message = Zeroizing<Vec<u8>>;
+
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plain_is_that_of_the_rfc() {
-        assert_eq!(plain("tim", "tanstaaftanstaaf").as_str(), "AHRpbQB0YW5zdGFhZnRhbnN0YWFm");
-    }
-
-    #[test]
-    fn plain_carries_any_text() {
-        let response = BASE64.decode(plain("u", "a\"\\ ü").as_bytes()).unwrap();
-        assert_eq!(response, "\0u\0a\"\\ ü".as_bytes());
-    }
-
-    #[test]
-    fn text_with_line_ends_is_not_sendable() {
-        assert!(is_sendable("a b\"\\ü"));
-        assert!(!is_sendable("a\r\nb") && !is_sendable("a\0"));
-    }
-}
+mod tests;

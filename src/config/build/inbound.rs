@@ -39,6 +39,7 @@ impl<'a> Builder<'a> {
             _ => Protocol::Imap,
         };
         let encryption = self.encryption(&view);
+        let tls = self.tls(&view);
         let port = self.port(&view, protocol.as_str(), encryption);
         let user = self.user(&view);
         let oauth = self.credentials(&view);
@@ -60,13 +61,12 @@ impl<'a> Builder<'a> {
             encryption,
             allow_plaintext: view.flag("allow_plaintext"),
             bind_address: view.ip("bind_address"),
-            tls_verify: view.flag("tls_verify"),
-            tls_ca_file: view.path_of("tls_ca_file"),
-            tls_name: view.text("tls_name"),
+            tls,
             user,
             password: if oauth { None } else { view.secret("password") },
             oauth: if oauth { view.text("oauth") } else { None },
             safe_logon: view.safe_logon(),
+            sasl: view.mechanisms(),
             folders: view.list("folders"),
             schedule,
             batch_max: view.number("batch_max"),

@@ -29,6 +29,7 @@ impl<'a> Builder<'a> {
         self.origins.insert(view.path().to_owned(), view.origins());
         self.require(&view, "host", "add `host = \"smtp.example.org\"`");
         let encryption = self.encryption(&view);
+        let tls = self.tls(&view);
         let port = self.port(&view, "smtp", encryption);
         let user = self.or_address(&view, "user", half);
         let oauth = self.submission_credentials(&view, user.is_some());
@@ -42,15 +43,14 @@ impl<'a> Builder<'a> {
             encryption,
             allow_plaintext: view.flag("allow_plaintext"),
             bind_address: view.ip("bind_address"),
-            tls_verify: view.flag("tls_verify"),
-            tls_ca_file: view.path_of("tls_ca_file"),
-            tls_name: view.text("tls_name"),
+            tls,
             connect_timeout: view.duration("connect_timeout").unwrap_or_default(),
             read_timeout: view.duration("read_timeout").unwrap_or_default(),
             user,
             password: if oauth { None } else { view.secret("password") },
             oauth: if oauth { view.text("oauth") } else { None },
             safe_logon: view.safe_logon(),
+            sasl: view.mechanisms(),
             pop_before_smtp: view.account("pop_before_smtp"),
             from: self.or_address(&view, "from", half),
             from_name: view.text("from_name"),

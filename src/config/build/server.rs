@@ -5,14 +5,14 @@ use crate::config::keys::Table;
 use crate::config::origin::{Origin, OriginKind};
 use crate::config::problem::Problem;
 use crate::config::raw::{RawHalf, RawTable};
-use crate::config::types::Encryption;
+use crate::config::types::{ClientCertificate, Encryption, TlsRules};
 use crate::config::view::{Layer, View};
 
 /// Standard ports: protocol, under implicit TLS, else.
 const PORTS: [(&str, u16, u16); 2] = [("imap", 993, 143), ("pop3", 995, 110)];
 
 impl Builder<'_> {
-    /// Encryption `none` must be meant, and an unchecked certificate deserves a word.
+    /// Encryption `none` must be meant.
     pub(super) fn encryption(&mut self, view: &View<'_>) -> Encryption {
         let encryption = view.encryption();
         let host = view.text("host").unwrap_or_else(|| "the server".to_owned());
@@ -25,18 +25,47 @@ impl Builder<'_> {
                 "use `encryption = \"tls\"` or `\"starttls\"`, or add `allow_plaintext = true`";
             self.report_at(view, "encryption", Problem::error(what).hint(hint));
         }
-        if !view.flag("tls_verify") && encryption != Encryption::None {
+        encryption
+    }
+
+    /// Which certificates are taken; an unchecked one deserves a word.
+    pub(super) fn tls(&mut self, view: &View<'_>) -> TlsRules {
+        let pins = view.pins("tls_pin_sha256");
+        if !view.flag("tls_verify") && pins.is_empty() && view.encryption() != Encryption::None {
+            let host = view.text("host").unwrap_or_else(|| "the server".to_owned());
             let what = format!("certificate verification is off for {host}");
-            let hint = "`tls_ca_file = \"PATH\"` trusts a private CA, or just this server's \
-                        certificate, without it";
+            let hint = "`tls_pin_sha256 = \"…\"` trusts just this server's key (a failing poll prints \
+                        the line), `tls_ca_file = \"PATH\"` a private CA";
             self.report_at(view, "tls_verify", Problem::warning(what).hint(hint));
         }
-        if let Some(file) = view.path_of("tls_ca_file").filter(|file| !file.is_file()) {
-            let what = format!("`tls_ca_file`: cannot read `{}`", file.display());
-            let hint = "correct the path; it is a PEM file with certificates";
-            self.report_at(view, "tls_ca_file", Problem::error(what).hint(hint));
+        for key in ["tls_ca_file", "tls_client_certificate", "tls_client_key"] {
+            if let Some(file) = view.path_of(key).filter(|file| !file.is_file()) {
+                let what = format!("`{key}`: cannot read `{}`", file.display());
+                let hint = "correct the path; it is a PEM file";
+                self.report_at(view, key, Problem::error(what).hint(hint));
+            }
         }
-        encryption
+        TlsRules {
+            verify: view.flag("tls_verify"),
+            ca_file: view.path_of("tls_ca_file"),
+            name: view.text("tls_name"),
+            pins,
+            only_tls13: view.text("tls_min_version").as_deref() == Some("1.3"),
+            client: self.client_certificate(view),
+        }
+    }
+
+    /// A certificate of ours; its key may stand in the same file.
+    fn client_certificate(&mut self, view: &View<'_>) -> Option<ClientCertificate> {
+        let certificate = view.path_of("tls_client_certificate");
+        let key = view.path_of("tls_client_key");
+        if certificate.is_none() && key.is_some() {
+            let problem = Problem::error("`tls_client_key` needs `tls_client_certificate`");
+            let hint = "add `tls_client_certificate = \"PATH\"`";
+            self.report_at(view, "tls_client_key", problem.hint(hint));
+        }
+        let certificate = certificate?;
+        Some(ClientCertificate { key: key.unwrap_or_else(|| certificate.clone()), certificate })
     }
 
     /// The port, computed unless it is given; an odd pair is warned of.

@@ -107,6 +107,34 @@ const SERVER: &[Key] = &[
         "Name to expect in the certificate instead of `host`.",
         "When `host` is an IP address.",
     ),
+    bare(
+        "tls_pin_sha256",
+        Kind::Pins,
+        "\"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"",
+        "SHA-256 of the server's public key: just this key is trusted.",
+        "For a self-signed certificate; a poll that fails prints the line. Issuer, name and dates are not asked.",
+    ),
+    key(
+        "tls_min_version",
+        Kind::Choice(&["1.2", "1.3"]),
+        "\"1.2\"",
+        "The oldest TLS that is spoken.",
+        "",
+    ),
+    bare(
+        "tls_client_certificate",
+        Kind::Path,
+        "\"/etc/postrider/client.pem\"",
+        "PEM file of a certificate to show the server, with those that signed it.",
+        "Without a password it logs in by SASL EXTERNAL.",
+    ),
+    bare(
+        "tls_client_key",
+        Kind::Path,
+        "\"/etc/postrider/client.key\"",
+        "PEM file of its private key, where it isn't in the same file.",
+        "",
+    ),
 ];
 
 const AUTHENTICATION: &[Key] = &[
@@ -144,6 +172,26 @@ const AUTHENTICATION: &[Key] = &[
         YES,
         "No PLAIN, LOGIN or USER without TLS; `\"strict\"`: not at all.",
         "`allow_plaintext` lifts `true`, not `\"strict\"`.",
+    ),
+    bare(
+        "sasl",
+        Kind::Choices(&[
+            "SCRAM-SHA-256-PLUS",
+            "SCRAM-SHA-256",
+            "SCRAM-SHA-1-PLUS",
+            "SCRAM-SHA-1",
+            "CRAM-MD5",
+            "PLAIN",
+            "LOGIN",
+            "XOAUTH2",
+            "OAUTHBEARER",
+            "EXTERNAL",
+            "USER",
+            "APOP",
+        ]),
+        "[\"SCRAM-SHA-256\", \"PLAIN\"]",
+        "Only these mechanisms, in this order.",
+        "Else the strongest that the server offers. USER and APOP are POP3's; APOP is used only where it is named.",
     ),
 ];
 

@@ -87,6 +87,8 @@ pub enum Kind {
     Mode,
     /// A file or folder.
     Path,
+    /// SHA-256 of one or several public keys.
+    Pins,
     /// `"1KiB/5min"`.
     Rate,
     /// A password or the place where it is.
@@ -148,6 +150,9 @@ impl fmt::Display for Kind {
             }
             Self::Mode => f.write_str("an octal file mode in quotes"),
             Self::Path => f.write_str("a path; a relative one starts at the file's folder"),
+            Self::Pins => {
+                f.write_str("the SHA-256 of a public key in base64 or hex, or a list of them")
+            }
             Self::Rate => f.write_str("a size and a duration such as `\"1KiB/5min\"`"),
             Self::Secret => f.write_str(
                 "a text, or one of `{ file = \"PATH\" }`, `{ key = \"NAME\" }`, \

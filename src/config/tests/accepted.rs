@@ -33,7 +33,7 @@ fn a_short_account_gets_the_documented_defaults() {
     assert_eq!(account.folders, ["INBOX"]);
     assert_eq!((account.delete, account.safe_logon), (DeleteRule::Never, SafeLogon::On));
     assert_eq!(account.max_message_size, None);
-    assert!(account.enabled && account.drain && account.tls_verify && !account.debug);
+    assert!(account.enabled && account.drain && account.tls.verify && !account.debug);
     let config = config(&loaded);
     assert_eq!(config.daemon.state_dir, PathBuf::from("/var/lib/postrider"));
     assert_eq!(config.daemon.max_connections, 256);

@@ -4,6 +4,7 @@
 
 mod duration;
 mod host;
+mod pin;
 mod secret;
 mod text;
 mod time;
@@ -41,6 +42,7 @@ pub(super) enum Value {
     LocalTime(DateTime),
     Mode(u32),
     Path(PathBuf),
+    Pins(Vec<[u8; 32]>),
     Rate(MinRate),
     Secret(SecretSpec),
     Size(ByteSize),
@@ -93,6 +95,7 @@ pub(super) fn read(kind: Kind, value: &DeValue<'_>, base: &Path) -> Result<Value
             Fault { what: fault.what, hint: Some(format!("{hint}; no limit: `\"unlimited\"`")) }
         }),
         Kind::Mode => mode(value),
+        Kind::Pins => pin::read(value).map(Value::Pins),
         Kind::Rate => duration::rate(value).map(Value::Rate),
         Kind::Secret => secret::read(value, base).map(Value::Secret),
         Kind::Size | Kind::SizeLimit => size(value),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::model::Mechanism;
+
 /// A server's capabilities, compared without case.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Capabilities(BTreeSet<String>);
@@ -26,6 +28,11 @@ impl Capabilities {
 
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.contains(name)
+    }
+
+    /// The SASL mechanisms that postrider knows.
+    pub(super) fn mechanisms(&self) -> impl Iterator<Item = Mechanism> {
+        self.0.iter().filter_map(|word| Mechanism::of_name(word.strip_prefix("AUTH=")?))
     }
 
     /// UID EXPUNGE (RFC 4315), which RFC 9051 includes.

@@ -1,135 +1,175 @@
-//! Choosing an authentication mechanism, and using it once (RFC 9051 §6.2.2, §6.2.3, RFC 4959).
+//! Authenticating, once and in one way (RFC 9051 §6.2.2, §6.2.3, RFC 4959).
 
+use data_encoding::BASE64;
 use zeroize::Zeroizing;
 
 use super::capabilities::Capabilities;
 use super::said::throttled;
 use super::talk::{Line, Reply, Status, Talk};
-use crate::config::{Inbound, SafeLogon};
-use crate::mailbox::MailboxError;
+use crate::config::Inbound;
+use crate::mailbox::{MailboxError, credentials};
 use crate::net::NetStream;
-use crate::sasl;
-
-/// How the credentials go over.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Mechanism {
-    /// The LOGIN command.
-    Login,
-    /// AUTHENTICATE PLAIN; with an initial response where the server takes one.
-    Plain { initial: bool },
-}
-
-impl Mechanism {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Login => "LOGIN",
-            Self::Plain { .. } => "PLAIN",
-        }
-    }
-}
+use crate::sasl::{self, Exchange, Login, Mechanism, Proof};
 
 /// Authenticates; says the capabilities after it, where the server told them with its OK.
 pub(super) async fn authenticate(
     talk: &mut Talk<NetStream>,
     offered: &Capabilities,
     account: &Inbound,
-    password: &str,
+    proof: Proof<'_>,
 ) -> Result<Option<Capabilities>, MailboxError> {
+    let channel = talk.stream().channel_binding();
     let encrypted = talk.stream().is_encrypted();
-    let mechanism = choose(offered, account, encrypted, password)?;
-    talk.keep_secret(vec![
-        sasl::plain(&account.user, password),
-        quoted(password),
-        Zeroizing::new(password.to_owned()),
-    ]);
-    let reply = match mechanism {
-        Mechanism::Login => {
-            let command = Zeroizing::new(format!(
-                "LOGIN {} {}",
-                quoted(&account.user).as_str(),
-                quoted(password).as_str()
-            ));
-            talk.send_tagged(&command, "LOGIN (hidden)").await?;
-            talk.reply().await?
-        }
-        Mechanism::Plain { initial } => plain(talk, initial, &account.user, password).await?,
+    credentials::are_sendable(&account.user, proof)?;
+    let policy = credentials::policy(account, proof, encrypted, channel.is_some());
+    let choice = sasl::choose(&mechanisms(offered, account, proof, encrypted), &policy)
+        .map_err(|none| refused_choice(none, offered, encrypted))?;
+    let login = credentials::login(account, proof, choice, channel.as_ref());
+    let mechanism = choice.mechanism;
+    talk.keep_secret(credentials::secrets(&login));
+    let by_command = mechanism == Mechanism::Login && !offered.has("LOGINDISABLED");
+    let (reply, said) = if by_command {
+        (log_in(talk, &login).await?, None)
+    } else {
+        exchange(talk, mechanism, &login, offered.has("SASL-IR")).await?
     };
     let Reply { status, text, untagged } = reply;
     if status == Status::Ok {
         let untold = || untagged.iter().rev().find_map(|line| Capabilities::of_line(line));
         return Ok(Capabilities::of_code(&text).or_else(untold));
     }
-    Err(refusal(status, talk.shown(&text), account, mechanism))
+    let mut shown = talk.shown(&text);
+    if let Some(said) = said {
+        shown = format!("{shown} {}", talk.shown(&said));
+    }
+    Err(refusal(status, shown, account, mechanism))
 }
 
-/// PLAIN, in one step or in two.
-async fn plain(
+/// The LOGIN command.
+async fn log_in(talk: &mut Talk<NetStream>, login: &Login<'_>) -> Result<Reply, MailboxError> {
+    let Proof::Password(password) = login.proof else {
+        return Err(MailboxError::NoMechanism { what: "LOGIN takes a password".to_owned() });
+    };
+    let command = Zeroizing::new(format!(
+        "LOGIN {} {}",
+        quoted(login.user).as_str(),
+        quoted(password).as_str()
+    ));
+    talk.send_tagged(&command, "LOGIN (hidden)").await?;
+    talk.reply().await
+}
+
+/// AUTHENTICATE with its challenges; also what the server said of a refused token.
+async fn exchange(
     talk: &mut Talk<NetStream>,
+    mechanism: Mechanism,
+    login: &Login<'_>,
     initial: bool,
-    user: &str,
-    password: &str,
-) -> Result<Reply, MailboxError> {
-    let response = sasl::plain(user, password);
-    if initial {
-        let command = Zeroizing::new(format!("AUTHENTICATE PLAIN {}", response.as_str()));
-        talk.send_tagged(&command, "AUTHENTICATE PLAIN (hidden)").await?;
-    } else {
-        talk.send_tagged("AUTHENTICATE PLAIN", "AUTHENTICATE PLAIN").await?;
+) -> Result<(Reply, Option<String>), MailboxError> {
+    let mut exchange = Exchange::new(mechanism, login, &credentials::nonce())
+        .map_err(|error| credentials::broken(&error, login.user, mechanism))?;
+    let shown = format!("AUTHENTICATE {mechanism}");
+    let first = if initial { exchange.take_initial() } else { None };
+    match &first {
+        // RFC 4959 §3: "=" is an empty response.
+        Some(message) if message.is_empty() => {
+            talk.send_tagged(&format!("{shown} ="), &shown).await?;
+        }
+        Some(message) => {
+            let coded = Zeroizing::new(BASE64.encode(message));
+            let command = Zeroizing::new(format!("{shown} {}", coded.as_str()));
+            talk.hide(coded);
+            talk.send_tagged(&command, &format!("{shown} (hidden)")).await?;
+        }
+        None => talk.send_tagged(&shown, &shown).await?,
     }
-    let mut sent = initial;
+    let mut answered = first.is_some();
     let mut untagged = Vec::new();
+    let mut failure = None;
     loop {
-        match talk.next().await? {
-            Line::Untagged(line) => untagged.push(line),
-            Line::Tagged(Status::No | Status::Bad, text) if !sent => {
-                return Err(throttled(&text).unwrap_or_else(|| MailboxError::NoMechanism {
-                    what: format!(
-                        "the server refused the mechanism PLAIN: \"{}\"",
-                        talk.shown(&text)
-                    ),
+        let challenge = match talk.next().await? {
+            Line::Untagged(line) => {
+                untagged.push(line);
+                continue;
+            }
+            Line::Tagged(Status::No | Status::Bad, text) if !answered => {
+                return Err(throttled(&text).unwrap_or_else(|| {
+                    let said = talk.shown(&text);
+                    let what = format!("the server refused the mechanism {mechanism}: \"{said}\"");
+                    MailboxError::NoMechanism { what }
                 }));
             }
-            Line::Tagged(status, text) => return Ok(Reply { status, text, untagged }),
-            Line::Continue if sent => talk.send_line("*", "*").await?,
-            Line::Continue => {
+            Line::Tagged(status, text) => {
+                if let Some(error) = failure {
+                    return Err(credentials::broken(&error, login.user, mechanism));
+                }
+                let said = exchange.said().map(str::to_owned);
+                if status == Status::Ok {
+                    let proven = exchange.finish();
+                    proven.map_err(|error| credentials::broken(&error, login.user, mechanism))?;
+                }
+                return Ok((Reply { status, text, untagged }, said));
+            }
+            Line::Continue(challenge) => challenge,
+        };
+        if failure.is_some() {
+            let what = "it goes on with an authentication that was cancelled".to_owned();
+            return Err(MailboxError::Protocol { what });
+        }
+        match credentials::respond(&mut exchange, &challenge) {
+            Ok(response) => {
+                talk.hide(response.clone());
                 talk.send_line(&response, "(hidden)").await?;
-                sent = true;
+                answered = true;
+            }
+            // RFC 9051 §6.2.2: "*" cancels; the server answers BAD.
+            Err(error) => {
+                failure = Some(error);
+                talk.send_line("*", "*").await?;
             }
         }
     }
 }
 
-/// The mechanism that the config and the server both allow.
-fn choose(
+/// What the server offers for what the account has.
+fn mechanisms(
     offered: &Capabilities,
     account: &Inbound,
+    proof: Proof<'_>,
     encrypted: bool,
-    password: &str,
-) -> Result<Mechanism, MailboxError> {
-    let none = |what: &str| Err(MailboxError::NoMechanism { what: what.to_owned() });
-    if !sasl::is_sendable(&account.user) || !sasl::is_sendable(password) {
-        return none("the user name or the password holds a line end or NUL");
-    }
-    if account.safe_logon == SafeLogon::Strict {
-        return none(
-            "`safe_logon = \"strict\"` refuses PLAIN and LOGIN, and no other mechanism is known",
-        );
-    }
-    if !encrypted && !account.allow_plaintext {
-        return none("the connection is not encrypted, and `allow_plaintext` is off");
-    }
+) -> Vec<Mechanism> {
     let disabled = offered.has("LOGINDISABLED");
-    if !encrypted && disabled {
-        return none("the server takes no password without TLS (LOGINDISABLED)");
+    if disabled && !encrypted {
+        // The server says that it takes no password before TLS, whatever else it lists.
+        return offered.mechanisms().filter(|mechanism| !mechanism.shows_password()).collect();
     }
-    let ascii = account.user.is_ascii() && password.is_ascii();
-    if offered.has("AUTH=PLAIN") || (!ascii && !disabled) {
-        return Ok(Mechanism::Plain { initial: offered.has("SASL-IR") });
+    let mut found: Vec<Mechanism> = offered.mechanisms().collect();
+    let ascii = match proof {
+        Proof::Password(password) => account.user.is_ascii() && password.is_ascii(),
+        Proof::Certificate | Proof::Token(_) => true,
+    };
+    if !disabled && ascii {
+        found.push(Mechanism::Login);
     }
-    if disabled {
-        return none("the server offers neither LOGIN (LOGINDISABLED) nor AUTH=PLAIN");
+    if !disabled && !ascii {
+        // LOGIN has no coding beyond ASCII; a server that lists nothing may know PLAIN all the
+        // same.
+        found.retain(|mechanism| *mechanism != Mechanism::Login);
+        found.push(Mechanism::Plain);
     }
-    Ok(Mechanism::Login)
+    found
+}
+
+fn refused_choice(
+    none: sasl::NoMechanism,
+    offered: &Capabilities,
+    encrypted: bool,
+) -> MailboxError {
+    if offered.has("LOGINDISABLED") && !encrypted {
+        let what = "the server takes no password without TLS (LOGINDISABLED)".to_owned();
+        return MailboxError::NoMechanism { what };
+    }
+    MailboxError::NoMechanism { what: none.what }
 }
 
 fn refusal(status: Status, said: String, account: &Inbound, mechanism: Mechanism) -> MailboxError {
@@ -138,14 +178,14 @@ fn refusal(status: Status, said: String, account: &Inbound, mechanism: Mechanism
     }
     if status == Status::Bad {
         let command = match mechanism {
-            Mechanism::Login => "LOGIN",
-            Mechanism::Plain { .. } => "AUTHENTICATE PLAIN",
+            Mechanism::Login => "LOGIN".to_owned(),
+            other => format!("AUTHENTICATE {other}"),
         };
-        return MailboxError::Refused { command: command.to_owned(), said };
+        return MailboxError::Refused { command, said };
     }
     MailboxError::Credentials {
         user: account.user.clone(),
-        mechanism: mechanism.as_str().to_owned(),
+        mechanism: mechanism.name().to_owned(),
         said,
     }
 }
@@ -162,69 +202,4 @@ fn quoted(text: &str) -> Zeroizing<String> {
     }
     quoted.push('"');
     quoted
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::mailbox::imap::tests::account;
-
-    fn chosen(capabilities: &str, account: &Inbound, encrypted: bool) -> Result<Mechanism, String> {
-        let offered = Capabilities::read(capabilities);
-        choose(&offered, account, encrypted, "pass").map_err(|error| {
-            assert!(matches!(error, MailboxError::NoMechanism { .. }));
-            error.to_string()
-        })
-    }
-
-    #[test]
-    fn plain_is_taken_before_login() {
-        let account = account();
-        assert_eq!(
-            chosen("AUTH=PLAIN SASL-IR", &account, true),
-            Ok(Mechanism::Plain { initial: true })
-        );
-        assert_eq!(chosen("AUTH=PLAIN", &account, true), Ok(Mechanism::Plain { initial: false }));
-        assert_eq!(chosen("", &account, true), Ok(Mechanism::Login));
-    }
-
-    #[test]
-    fn password_beyond_ascii_goes_by_plain() {
-        let offered = Capabilities::read("IMAP4REV1");
-        let mechanism = choose(&offered, &account(), true, "pässword");
-        assert!(matches!(mechanism, Ok(Mechanism::Plain { initial: false })));
-    }
-
-    #[test]
-    fn nothing_goes_in_the_clear_unless_the_config_allows_it() {
-        let mut account = account();
-        for safe_logon in [SafeLogon::Off, SafeLogon::On] {
-            account.safe_logon = safe_logon;
-            account.allow_plaintext = false;
-            assert!(chosen("AUTH=PLAIN", &account, false).is_err());
-            account.allow_plaintext = true;
-            assert!(chosen("AUTH=PLAIN", &account, false).is_ok());
-        }
-    }
-
-    #[test]
-    fn logindisabled_is_obeyed() {
-        let account = account();
-        assert!(chosen("LOGINDISABLED AUTH=PLAIN", &account, false).is_err());
-        assert!(chosen("LOGINDISABLED", &account, true).is_err());
-        assert!(chosen("LOGINDISABLED AUTH=PLAIN", &account, true).is_ok());
-    }
-
-    #[test]
-    fn strict_refuses_every_plain_mechanism() {
-        let mut account = account();
-        account.safe_logon = SafeLogon::Strict;
-        assert!(chosen("AUTH=PLAIN SASL-IR", &account, true).is_err());
-    }
-
-    #[test]
-    fn line_end_in_a_password_is_never_sent() {
-        let offered = Capabilities::read("AUTH=PLAIN");
-        assert!(choose(&offered, &account(), true, "a\r\nA1 LOGOUT").is_err());
-    }
 }

@@ -10,6 +10,7 @@ use super::talk::{Reply, Status, Talk};
 use crate::config::{Encryption, Inbound};
 use crate::mailbox::MailboxError;
 use crate::net::{Endpoint, NetError, NetStream, Wire};
+use crate::sasl::Proof;
 
 /// Connects and logs in. One attempt with one mechanism: accounts get locked by more.
 ///
@@ -17,19 +18,19 @@ use crate::net::{Endpoint, NetError, NetStream, Wire};
 /// the handshake.
 pub async fn connect(
     account: &Inbound,
-    password: &str,
+    proof: Proof<'_>,
     deadline: Instant,
 ) -> Result<ImapSession, MailboxError> {
     let endpoint = Endpoint::of(account);
     let wire = crate::net::connect(&endpoint, deadline).await?;
-    log_in(wire, account, password).await
+    log_in(wire, account, proof).await
 }
 
 /// The same over a wire that is connected already.
 pub(super) async fn log_in(
     mut wire: Wire,
     account: &Inbound,
-    password: &str,
+    proof: Proof<'_>,
 ) -> Result<ImapSession, MailboxError> {
     let endpoint = Endpoint::of(account);
     let (mut talk, offered) = match account.encryption {
@@ -46,7 +47,7 @@ pub(super) async fn log_in(
         Some(offered) => offered,
         None => ask_capabilities(&mut talk).await?,
     };
-    let after = login::authenticate(&mut talk, &offered, account, password).await?;
+    let after = login::authenticate(&mut talk, &offered, account, proof).await?;
     let capabilities = match after {
         Some(capabilities) => capabilities,
         None => ask_capabilities(&mut talk).await?,

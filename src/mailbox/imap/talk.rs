@@ -50,7 +50,8 @@ pub(super) enum Status {
 /// A line, by its first word.
 #[derive(Debug)]
 pub(super) enum Line {
-    Continue,
+    /// What follows the `+ `.
+    Continue(String),
     Tagged(Status, String),
     Untagged(String),
 }
@@ -68,6 +69,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
     /// What must stand in no log and no error, should the server repeat it.
     pub(super) fn keep_secret(&mut self, secrets: Vec<Zeroizing<String>>) {
         self.secrets = secrets;
+    }
+
+    /// One more of these.
+    pub(super) fn hide(&mut self, secret: Zeroizing<String>) {
+        self.secrets.insert(0, secret);
     }
 
     /// A server's text for people: escaped, cut, and without the secrets.
@@ -131,7 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
             match self.next().await? {
                 Line::Untagged(line) => untagged.push(line),
                 Line::Tagged(status, text) => return Ok(Reply { status, text, untagged }),
-                Line::Continue => {
+                Line::Continue(_) => {
                     let what = "it asks for more where the command was complete".to_owned();
                     return Err(MailboxError::Protocol { what });
                 }
@@ -148,8 +154,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
             }
             return Ok(Line::Untagged(rest.to_owned()));
         }
-        if line.starts_with('+') {
-            return Ok(Line::Continue);
+        if let Some(rest) = line.strip_prefix('+') {
+            return Ok(Line::Continue(rest.trim_start().to_owned()));
         }
         let tagged = line.split_once(' ').filter(|(tag, _)| *tag == self.tag());
         let Some((status, text)) = tagged.and_then(|(_, rest)| split_status(rest)) else {

@@ -17,6 +17,7 @@ use super::*;
 use crate::config::{DeleteRule, Encryption, MinRate, Protocol, SafeLogon, Schedule};
 use crate::model::{ByteSize, FetchReason, MessageKey};
 use crate::net::{Endpoint, Wire};
+use crate::sasl::Proof;
 
 /// An account that allows plaintext, with small windows.
 pub(super) fn account() -> Inbound {
@@ -32,13 +33,12 @@ pub(super) fn account() -> Inbound {
         encryption: Encryption::None,
         allow_plaintext: true,
         bind_address: None,
-        tls_verify: true,
-        tls_ca_file: None,
-        tls_name: None,
+        tls: crate::config::TlsRules::default(),
         user: "u".to_owned(),
         password: None,
         oauth: None,
         safe_logon: SafeLogon::On,
+        sasl: Vec::new(),
         folders: vec!["INBOX".to_owned()],
         schedule: Schedule::Every(Duration::from_mins(5)),
         batch_max: None,
@@ -174,7 +174,7 @@ async fn session(
             _ => "TAG OK done\r\n".to_owned(),
         }
     });
-    let session = start::log_in(wire, &account(), "pass").await.unwrap();
+    let session = start::log_in(wire, &account(), Proof::Password("pass")).await.unwrap();
     (session, server)
 }
 

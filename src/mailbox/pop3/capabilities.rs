@@ -38,11 +38,6 @@ impl Capabilities {
             _ => {}
         }
     }
-
-    /// Whether a SASL mechanism is offered.
-    pub(super) fn has_mechanism(&self, name: &str) -> bool {
-        self.mechanisms.iter().flatten().any(|m| m == name)
-    }
 }
 
 #[cfg(test)]
@@ -65,7 +60,8 @@ mod tests {
         }
         known.learn(b"\xff\0");
         assert_eq!(known.login_delay, Some(Duration::from_mins(15)));
-        assert!(known.has_mechanism("PLAIN") && known.pipelining);
+        assert_eq!(known.mechanisms.unwrap(), ["SCRAM-SHA-256-PLUS", "PLAIN"]);
+        assert!(known.pipelining);
         assert!(!known.user && !known.stls);
     }
 }

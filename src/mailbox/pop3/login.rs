@@ -1,60 +1,50 @@
 //! The authorization state (RFC 1939 §4): greeting, CAPA, STLS (RFC 2595), and one login.
 //!
-//! async-pop speaks here, through the [`Sieve`]; only STLS, which it doesn't know, and the second
-//! step of SASL PLAIN (RFC 5034 §4) are our own few lines. One attempt with one mechanism: two
-//! failures for one wrong password would lock accounts twice as fast.
+//! async-pop begins the session, through the [`Sieve`]: greeting and CAPA. STLS, which it doesn't
+//! know, and the login, in which it tries two mechanisms, are our own few lines. One attempt with
+//! one mechanism: two failures for one wrong password would lock accounts twice as fast.
 
-use async_pop::request::Request;
-use async_pop::response::capability::Capability;
 use data_encoding::BASE64;
 use tokio::io::{AsyncRead, AsyncWrite};
 use zeroize::Zeroizing;
 
 use super::capabilities::Capabilities;
 use super::channel::Channel;
-use super::reply::{Reply, Status, refused_greeting, refused_login};
+use super::reply::{Reply, Status, printable, refused_greeting, refused_login};
 use super::sieve::Sieve;
-use crate::config::{Encryption, Inbound, SafeLogon};
-use crate::mailbox::MailboxError;
+use crate::config::{Encryption, Inbound};
+use crate::mailbox::{MailboxError, credentials};
 use crate::net::NetError;
+use crate::sasl::{self, Choice, Exchange, Mechanism, Proof, SaslError};
 
 /// The longest command line, its CRLF included (RFC 2449 §4).
 const COMMAND_MAX: usize = 255;
 /// Lines that a server may list before TLS.
 const CAPABILITIES_MAX: usize = 200;
+/// Challenges of one exchange; SCRAM has two.
+const CHALLENGES_MAX: usize = 5;
 
-/// Who logs in.
+/// Who logs in, and under which rules.
 pub(super) struct Login<'a> {
-    user: &'a str,
-    password: &'a str,
-    transcript: bool,
-}
-
-/// Command of a login; what [`MailboxError::Credentials`] names.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Mechanism {
-    Plain,
-    User,
+    account: &'a Inbound,
+    proof: Proof<'a>,
+    channel: Option<[u8; 32]>,
 }
 
 impl<'a> Login<'a> {
-    /// Checks what needs no server: that the config lets a password be sent at all, and that it
-    /// can't end a command line.
-    pub(super) fn permitted(account: &'a Inbound, password: &'a str) -> Result<Self, MailboxError> {
-        let refused = |what: &str| Err(MailboxError::NoMechanism { what: what.to_owned() });
-        if account.safe_logon == SafeLogon::Strict {
-            return refused(
-                "`safe_logon = \"strict\"` refuses SASL PLAIN and USER, no other is known",
-            );
-        }
-        if account.encryption == Encryption::None && !account.allow_plaintext {
-            return refused("without TLS no password is sent, unless `allow_plaintext = true`");
-        }
-        let ends_line = |text: &str| text.contains(['\r', '\n', '\0']);
-        if ends_line(&account.user) || ends_line(password) {
-            return refused("user or password contains CR, LF or NUL, which POP3 can't carry");
-        }
-        Ok(Self { user: &account.user, password, transcript: account.debug })
+    /// Checks what needs no server: that nothing that is sent can end a command line.
+    pub(super) fn permitted(account: &'a Inbound, proof: Proof<'a>) -> Result<Self, MailboxError> {
+        credentials::are_sendable(&account.user, proof)?;
+        Ok(Self { account, proof, channel: None })
+    }
+
+    /// With what the connection gives an exchange to bind to.
+    pub(super) fn bound_to(self, channel: Option<[u8; 32]>) -> Self {
+        Self { channel, ..self }
+    }
+
+    fn encrypted(&self) -> bool {
+        self.account.encryption != Encryption::None
     }
 }
 
@@ -105,99 +95,162 @@ pub(super) async fn log_in<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let mut sieve = Sieve::new(stream, login.transcript);
-    sieve.keep_secret(secrets(login));
+    let mut sieve = Sieve::new(stream, login.account.debug);
     if greeted {
         sieve.greet();
     }
     let spoken = speak(&mut sieve, login).await?;
-    let mut reply = sieve.reply()?;
-    if spoken == "PLAIN" && reply.status == Status::Challenge {
-        reply = sieve.answer(&initial_response(login)).await?;
-    }
+    let reply = sieve.reply()?;
     let capabilities = sieve.finish()?;
+    let Spoken { what, said } = spoken;
     match reply {
-        Reply { status: Status::Ok, .. } if spoken == "greeting" => {
+        Reply { status: Status::Ok, .. } if what == GREETING => {
             Err(MailboxError::Protocol { what: "the greeting can't be read".to_owned() })
         }
         Reply { status: Status::Ok, .. } => Ok(capabilities),
-        refusal if spoken == "greeting" => Err(refused_greeting(&refusal)),
-        refusal => Err(refused_login(&refusal, login.user, spoken, capabilities.login_delay)),
+        refusal if what == GREETING => Err(refused_greeting(&refusal)),
+        mut refusal => {
+            if let Some(said) = said {
+                refusal.said = format!("{} {}", refusal.said, printable(said.as_bytes()));
+            }
+            let user = &login.account.user;
+            Err(refused_login(&refusal, user, what, capabilities.login_delay))
+        }
     }
 }
 
-/// Lets async-pop speak. Says what the sieve's last reply is the reply to: async-pop's own error
-/// texts don't tell a refusal from a broken line.
-async fn speak<S>(sieve: &mut Sieve<'_, S>, login: &Login<'_>) -> Result<&'static str, MailboxError>
+const GREETING: &str = "greeting";
+
+/// What the last reply is the reply to: async-pop's own error texts don't tell a refusal from a
+/// broken line.
+struct Spoken {
+    what: &'static str,
+    /// What the server said of a refused token.
+    said: Option<String>,
+}
+
+impl Spoken {
+    fn of(what: &'static str) -> Self {
+        Self { what, said: None }
+    }
+}
+
+/// Greeting, CAPA and one login, by async-pop where it knows how.
+async fn speak<S>(sieve: &mut Sieve<'_, S>, login: &Login<'_>) -> Result<Spoken, MailboxError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let Ok(mut client) = async_pop::new(sieve).await else { return Ok("greeting") };
-    match choose(client.capabilities())? {
-        Mechanism::Plain => {
-            let response = initial_response(login);
-            let mut arguments = vec!["PLAIN"];
-            let whole = "AUTH PLAIN \r\n".len().saturating_add(response.len()) <= COMMAND_MAX;
-            arguments.extend(std::str::from_utf8(&response).ok().filter(|_| whole));
-            // Whether it went well stands in the sieve.
-            drop(client.send_request(request("AUTH", &arguments)?).await);
-            Ok("PLAIN")
-        }
-        Mechanism::User => {
-            if client.send_request(request("USER", &[login.user])?).await.is_err() {
-                return Ok("USER");
+    let user = login.account.user.as_str();
+    if async_pop::new(&mut *sieve).await.is_err() {
+        return Ok(Spoken::of(GREETING));
+    }
+    let choice = choose(mechanisms(sieve.capabilities()), sieve.greeting(), login)?;
+    let with = credentials::login(login.account, login.proof, choice, login.channel.as_ref());
+    sieve.keep_secret(secrets(&with));
+    match (choice.mechanism, login.proof) {
+        (Mechanism::User, Proof::Password(password)) => {
+            sieve.say(&command("USER", &[user])).await?;
+            if sieve.reply()?.is_ok() {
+                sieve.say(&command("PASS", &[password])).await?;
+                return Ok(Spoken::of("PASS"));
             }
-            drop(client.send_request(request("PASS", &[login.password])?).await);
-            Ok("PASS")
+            Ok(Spoken::of("USER"))
+        }
+        (Mechanism::Apop, Proof::Password(password)) => {
+            let digest = sieve.greeting().and_then(|greeting| sasl::apop(greeting, password));
+            let digest = Zeroizing::new(digest.unwrap_or_default());
+            sieve.say(&command("APOP", &[user, &digest])).await?;
+            Ok(Spoken::of("APOP"))
+        }
+        (mechanism, _) => exchange(sieve, mechanism, &with).await,
+    }
+}
+
+/// AUTH with its challenges (RFC 5034 §4).
+async fn exchange<S>(
+    sieve: &mut Sieve<'_, S>,
+    mechanism: Mechanism,
+    login: &sasl::Login<'_>,
+) -> Result<Spoken, MailboxError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let broken = |error: SaslError| credentials::broken(&error, login.user, mechanism);
+    let mut exchange = Exchange::new(mechanism, login, &credentials::nonce()).map_err(broken)?;
+    let mut line = Zeroizing::new(format!("AUTH {mechanism}").into_bytes());
+    // In one line where that is known to go well: Microsoft's server takes XOAUTH2 in two only.
+    if mechanism == Mechanism::Plain
+        && let Some(first) = Exchange::new(mechanism, login, "").map_err(broken)?.take_initial()
+    {
+        let coded = Zeroizing::new(BASE64.encode(&first));
+        if line.len().saturating_add(coded.len()).saturating_add(3) <= COMMAND_MAX {
+            line.push(b' ');
+            line.extend_from_slice(coded.as_bytes());
         }
     }
-}
-
-/// SASL PLAIN where it is offered: its coding is UTF-8 by definition, while USER and PASS send the
-/// same octets to a server that may take them for something else.
-fn choose(offered: &[Capability]) -> Result<Mechanism, MailboxError> {
-    let mut sasl = offered.iter().filter_map(|capability| match capability {
-        Capability::Sasl(mechanisms) => Some(mechanisms),
-        _ => None,
-    });
-    match sasl.next() {
-        Some(mechanisms) if mechanisms.iter().any(|m| m.eq_ignore_ascii_case(b"PLAIN")) => {
-            Ok(Mechanism::Plain)
+    let mut reply = sieve.say(&line).await?;
+    let mut asked = 0_usize;
+    while reply.status == Status::Challenge {
+        asked = asked.saturating_add(1);
+        if asked > CHALLENGES_MAX {
+            return Err(MailboxError::Protocol { what: format!("{mechanism} has no end") });
         }
-        Some(_) if !offered.contains(&Capability::User) => Err(MailboxError::NoMechanism {
-            what: "the server offers neither SASL PLAIN nor USER".to_owned(),
-        }),
-        // A server without CAPA, or with one that leaves USER out, mostly knows USER.
-        _ => Ok(Mechanism::User),
+        let challenge = String::from_utf8_lossy(sieve.challenge()).into_owned();
+        match credentials::respond(&mut exchange, &challenge) {
+            Ok(response) => {
+                sieve.hide(response.as_bytes());
+                reply = sieve.say(response.as_bytes()).await?;
+            }
+            Err(error) => {
+                // RFC 5034 §4: "*" cancels; what the server says to it changes nothing.
+                drop(sieve.say(b"*").await);
+                return Err(broken(error));
+            }
+        }
     }
-}
-
-/// RFC 4616: authorization identity (empty), NUL, user, NUL, password.
-fn initial_response(login: &Login<'_>) -> Zeroizing<Vec<u8>> {
-    let plain = Zeroizing::new(format!("\0{}\0{}", login.user, login.password));
-    Zeroizing::new(BASE64.encode(plain.as_bytes()).into_bytes())
-}
-
-/// The forms in which a server could repeat the password, the longest first.
-fn secrets(login: &Login<'_>) -> Vec<Zeroizing<Vec<u8>>> {
-    let password = login.password.as_bytes();
-    let mut plain = initial_response(login);
-    let mut base64 = Zeroizing::new(BASE64.encode(password).into_bytes());
-    for coded in [&mut plain, &mut base64] {
-        let end = coded.iter().rposition(|octet| *octet != b'=');
-        coded.truncate(end.map_or(0, |end| end.saturating_add(1)));
+    let said = exchange.said().map(str::to_owned);
+    if reply.is_ok() {
+        exchange.finish().map_err(broken)?;
     }
-    vec![plain, base64, Zeroizing::new(password.to_vec())]
+    Ok(Spoken { what: mechanism.name(), said })
 }
 
-fn request(command: &str, arguments: &[&str]) -> Result<Request, MailboxError> {
-    let mut request: Request = command.parse().map_err(|error: async_pop::error::Error| {
-        MailboxError::Unsupported { what: error.to_string() }
-    })?;
+/// What CAPA offers, of what is known. A server without CAPA, or with one that lists neither SASL
+/// nor USER, mostly knows USER.
+fn mechanisms(offered: &Capabilities) -> Vec<Mechanism> {
+    let names = offered.mechanisms.iter().flatten();
+    let mut found: Vec<_> = names.filter_map(|name| Mechanism::of_name(name)).collect();
+    if offered.user || offered.mechanisms.is_none() {
+        found.push(Mechanism::User);
+    }
+    found
+}
+
+fn choose(
+    mut offered: Vec<Mechanism>,
+    greeting: Option<&str>,
+    login: &Login<'_>,
+) -> Result<Choice, MailboxError> {
+    if greeting.is_some_and(|greeting| sasl::apop(greeting, "").is_some()) {
+        offered.push(Mechanism::Apop);
+    }
+    let policy =
+        credentials::policy(login.account, login.proof, login.encrypted(), login.channel.is_some());
+    sasl::choose(&offered, &policy).map_err(|none| MailboxError::NoMechanism { what: none.what })
+}
+
+fn secrets(login: &sasl::Login<'_>) -> Vec<Zeroizing<Vec<u8>>> {
+    let forms = credentials::secrets(login);
+    forms.into_iter().map(|form| Zeroizing::new(form.as_bytes().to_vec())).collect()
+}
+
+fn command(verb: &str, arguments: &[&str]) -> Zeroizing<Vec<u8>> {
+    let mut line = Zeroizing::new(verb.as_bytes().to_vec());
     for argument in arguments {
-        request.add_arg(argument);
+        line.push(b' ');
+        line.extend_from_slice(argument.as_bytes());
     }
-    Ok(request)
+    line
 }
 
 fn no_tls(code: &'static str, what: String) -> MailboxError {

@@ -28,16 +28,17 @@ use super::{DeleteMail, DeleteOutcome, MailboxError, Opened, Part, ReadMailbox, 
 use crate::config::{Encryption, Inbound};
 use crate::model::{Delete, DeleteIntent, Fetch, Listed, Listing};
 use crate::net::{self, Endpoint, NetStream};
+use crate::sasl::Proof;
 
 /// Connects to an account's maildrop and logs in, once and with one mechanism.
 ///
 /// The stream keeps the account's timeouts, and `deadline` for all of the session.
 pub async fn connect(
     account: &Inbound,
-    password: &str,
+    proof: Proof<'_>,
     deadline: Instant,
 ) -> Result<Pop3Session<NetStream>, MailboxError> {
-    let login = Login::permitted(account, password)?;
+    let login = Login::permitted(account, proof)?;
     let endpoint = Endpoint::of(account);
     let mut wire = net::connect(&endpoint, deadline).await?;
     let mut stream = match account.encryption {
@@ -51,6 +52,7 @@ pub async fn connect(
     };
     stream.set_stage("greeting or login");
     let greeted = account.encryption == Encryption::StartTls;
+    let login = login.bound_to(stream.channel_binding());
     let capabilities = login::log_in(&mut stream, &login, greeted).await?;
     stream.set_stage("reply");
     Ok(Pop3Session { transaction: Transaction::new(stream, &capabilities, account) })

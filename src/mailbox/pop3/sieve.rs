@@ -33,6 +33,9 @@ pub(super) struct Sieve<'a, S> {
     passed: Vec<u8>,
     capabilities: Capabilities,
     reply: Option<Reply>,
+    /// Behind the `+ ` of the last reply.
+    challenge: Vec<u8>,
+    greeting: Option<String>,
     failure: Option<MailboxError>,
     secrets: Vec<Zeroizing<Vec<u8>>>,
     transcript: bool,
@@ -60,6 +63,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Sieve<'a, S> {
             passed: Vec::new(),
             capabilities: Capabilities::default(),
             reply: None,
+            challenge: Vec::new(),
+            greeting: None,
             failure: None,
             secrets: Vec::new(),
             transcript,
@@ -69,6 +74,11 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Sieve<'a, S> {
     /// What must stand in no log and no error, should the server repeat it; longer ones first.
     pub(super) fn keep_secret(&mut self, secrets: Vec<Zeroizing<Vec<u8>>>) {
         self.secrets = secrets;
+    }
+
+    /// One more of these.
+    pub(super) fn hide(&mut self, secret: &[u8]) {
+        self.secrets.insert(0, Zeroizing::new(secret.to_vec()));
     }
 
     /// A server's text for people, without the secrets.
@@ -102,15 +112,34 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Sieve<'a, S> {
         self.reply.clone().ok_or_else(|| broken("no reply"))
     }
 
-    /// Answers a challenge, past async-pop.
-    pub(super) async fn answer(&mut self, response: &[u8]) -> Result<Reply, MailboxError> {
-        self.write_all(response).await.map_err(lost)?;
-        self.write_all(b"\r\n").await.map_err(lost)?;
-        self.flush().await.map_err(lost)?;
-        // What passes is for async-pop; the reply itself has been recorded.
-        let mut passed = [0; 16];
-        self.read(&mut passed).await.map_err(lost)?;
-        self.reply()
+    /// The greeting's text, unless it came before TLS.
+    pub(super) fn greeting(&self) -> Option<&str> {
+        self.greeting.as_deref()
+    }
+
+    /// What the server's last reply asks, where it is a challenge.
+    pub(super) fn challenge(&self) -> &[u8] {
+        &self.challenge
+    }
+
+    /// Says a line, a command or the answer to a challenge, past async-pop.
+    pub(super) async fn say(&mut self, line: &[u8]) -> Result<Reply, MailboxError> {
+        let spoken = async {
+            self.write_all(line).await?;
+            self.write_all(b"\r\n").await?;
+            self.flush().await?;
+            // What passes is for async-pop; the reply itself has been recorded.
+            self.read(&mut [0; 16]).await
+        };
+        match spoken.await {
+            Ok(_) => self.reply(),
+            Err(error) => Err(self.failure.clone().unwrap_or_else(|| lost(error))),
+        }
+    }
+
+    /// What CAPA has said so far.
+    pub(super) fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
     }
 
     /// What CAPA said, once nothing is under way any more.
@@ -169,10 +198,14 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Sieve<'a, S> {
         let Some(reply) = Reply::parse_with(line, |text| self.shown(text)) else {
             return Err(broken(&format!("no POP3 {what}, but \"{}\"", self.shown(line))));
         };
+        if self.awaiting == Awaiting::Greeting {
+            self.greeting = Some(String::from_utf8_lossy(line).into_owned());
+        }
+        self.challenge = line.get(1..).unwrap_or_default().trim_ascii().to_vec();
         self.awaiting = if capa && reply.is_ok() {
             Awaiting::Capability
         } else {
-            // async-pop knows no challenges without its `sasl`; `answer` goes on with one.
+            // async-pop knows no challenges without its `sasl`; `say` goes on with one.
             let word: &[u8] = if reply.is_ok() { b"+OK\r\n" } else { b"-ERR\r\n" };
             self.passed.extend_from_slice(word);
             Awaiting::Nothing
@@ -181,17 +214,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Sieve<'a, S> {
         Ok(())
     }
 
-    /// Passes on those capabilities by which a mechanism is chosen.
+    /// async-pop gets next to none of them: it can't read many, and chooses nothing.
     fn pass_capabilities(&mut self) {
         self.passed.extend_from_slice(b"+OK\r\n");
-        if self.capabilities.user {
-            self.passed.extend_from_slice(b"USER\r\n");
-        }
-        if self.capabilities.has_mechanism("PLAIN") {
-            self.passed.extend_from_slice(b"SASL PLAIN\r\n");
-        } else if self.capabilities.mechanisms.is_some() {
-            self.passed.extend_from_slice(b"SASL\r\n");
-        }
         self.passed.extend_from_slice(b".\r\n");
     }
 

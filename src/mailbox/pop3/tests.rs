@@ -13,6 +13,7 @@ use super::login::{Login, log_in};
 use super::*;
 use crate::config::{DeleteRule, MinRate, Properties, Protocol, SafeLogon, Schedule};
 use crate::model::ByteSize;
+use crate::sasl::Proof;
 
 /// A command that the server must get, and its reply; no reply: it hangs up.
 type Step<'a> = (&'a str, &'a [u8]);
@@ -43,7 +44,7 @@ async fn session_with<T>(
     let steps: Vec<_> = [CAPA, USER, PASS].iter().chain(steps).copied().collect();
     let client = async {
         let mut stream = ours;
-        let login = Login::permitted(account, "p").unwrap();
+        let login = Login::permitted(account, Proof::Password("p")).unwrap();
         let capabilities = log_in(&mut stream, &login, false).await.unwrap();
         talk(Pop3Session { transaction: Transaction::new(stream, &capabilities, account) }).await
     };
@@ -71,13 +72,12 @@ fn account() -> Inbound {
         encryption: Encryption::None,
         allow_plaintext: true,
         bind_address: None,
-        tls_verify: true,
-        tls_ca_file: None,
-        tls_name: None,
+        tls: crate::config::TlsRules::default(),
         user: "u".to_owned(),
         password: None,
         oauth: None,
         safe_logon: SafeLogon::On,
+        sasl: Vec::new(),
         folders: Vec::new(),
         schedule: Schedule::Every(Duration::from_mins(1)),
         batch_max: None,

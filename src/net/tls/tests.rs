@@ -34,7 +34,7 @@ fn trusting(folder: &tempfile::TempDir, pem: &str) -> Endpoint {
     let file = folder.path().join("ca.pem");
     #[expect(clippy::disallowed_methods, reason = "a file of this test")]
     std::fs::write(&file, pem).unwrap();
-    let tls = TlsPolicy { verify: true, ca_file: Some(file), name: None };
+    let tls = TlsRules { ca_file: Some(file), ..TlsRules::default() };
     Endpoint { tls, ..Endpoint::for_tests() }
 }
 

@@ -17,7 +17,7 @@ async fn login_as(
     steps: &[Step<'_>],
 ) -> Result<Capabilities, MailboxError> {
     let (mut ours, theirs) = duplex(1 << 20);
-    let login = Login::permitted(account, password)?;
+    let login = Login::permitted(account, Proof::Password(password))?;
     let both =
         async { tokio::join!(log_in(&mut ours, &login, false), serve(theirs, greeting, steps)).0 };
     quickly(both).await
@@ -87,18 +87,50 @@ async fn a09_what_ends_a_line_is_never_sent() {
     assert_eq!(code(login_as(&account, "p", b"", &[]).await), "auth-no-mechanism");
 }
 
-#[test]
-fn plain_mechanisms_need_tls_or_leave() {
-    let permitted = |encryption, allow_plaintext, safe_logon| {
-        let account = Inbound { encryption, allow_plaintext, safe_logon, ..account() };
-        Login::permitted(&account, "p").is_ok()
+#[tokio::test]
+async fn plain_mechanisms_need_tls_or_leave() {
+    let capa: Step<'_> = ("CAPA", b"+OK\r\nUSER\r\nSASL PLAIN LOGIN\r\n.\r\n");
+    for (allow_plaintext, safe_logon) in
+        [(false, SafeLogon::On), (false, SafeLogon::Off), (true, SafeLogon::Strict)]
+    {
+        let account = Inbound { allow_plaintext, safe_logon, ..account() };
+        assert_eq!(code(login_as(&account, "p", b"+OK\r\n", &[capa]).await), "auth-no-mechanism");
+    }
+}
+
+#[tokio::test]
+async fn token_goes_in_two_steps_and_a_refusal_is_told_with_the_servers_json() {
+    let account = Inbound { encryption: Encryption::Tls, ..account() };
+    let (mut ours, theirs) = duplex(1 << 20);
+    let login = Login::permitted(&account, Proof::Token("t0ken")).unwrap();
+    let sent = data_encoding::BASE64.encode(b"user=u\x01auth=Bearer t0ken\x01\x01");
+    let json = data_encoding::BASE64.encode(br#"{"status":"401"}"#);
+    let challenge = format!("+ {json}\r\n");
+    let steps: [Step<'_>; 4] = [
+        ("CAPA", b"+OK\r\nSASL PLAIN XOAUTH2\r\nUSER\r\n.\r\n"),
+        ("AUTH XOAUTH2", b"+ \r\n"),
+        (&sent, challenge.as_bytes()),
+        ("", b"-ERR [AUTH] no\r\n"),
+    ];
+    let both = async {
+        tokio::join!(log_in(&mut ours, &login, false), serve(theirs, b"+OK\r\n", &steps)).0
     };
-    assert!(permitted(Encryption::Tls, false, SafeLogon::On));
-    assert!(permitted(Encryption::StartTls, false, SafeLogon::On));
-    assert!(permitted(Encryption::None, true, SafeLogon::On));
-    assert!(!permitted(Encryption::None, false, SafeLogon::On));
-    assert!(!permitted(Encryption::None, false, SafeLogon::Off));
-    assert!(!permitted(Encryption::Tls, true, SafeLogon::Strict));
+    let error = quickly(both).await.unwrap_err();
+    assert_eq!(error.code(), "auth-rejected");
+    let shown = error.to_string();
+    assert!(shown.contains("401") && !shown.contains("t0ken"), "{shown}");
+}
+
+#[tokio::test]
+async fn pop20_apop_is_used_where_it_is_named_and_the_timestamp_is_sound() {
+    let account = Inbound { sasl: vec![crate::model::Mechanism::Apop], ..account() };
+    let greeting = "+OK POP3 server ready <1896.697170952@dbc.mtview.ca.us>\r\n";
+    let apop = "APOP u c4c9334bac560ecc979e58001b3e22fb";
+    let steps: [Step<'_>; 2] = [("CAPA", b"-ERR\r\n"), (apop, b"+OK\r\n")];
+    let result = login_as(&account, "tanstaaf", greeting.as_bytes(), &steps).await;
+    assert!(result.is_ok(), "{result:?}");
+    let unsound = login_as(&account, "tanstaaf", b"+OK <a b>\r\n", &steps[..1]).await;
+    assert_eq!(code(unsound), "auth-no-mechanism");
 }
 
 #[tokio::test]
@@ -157,7 +189,7 @@ async fn odd_replies_neither_panic_nor_hang() {
 async fn replies_in_single_octets_are_read() {
     let (mut ours, theirs) = duplex(1);
     let account = account();
-    let login = Login::permitted(&account, "p").unwrap();
+    let login = Login::permitted(&account, Proof::Password("p")).unwrap();
     let steps = [CAPA, USER, PASS];
     let both = async {
         tokio::join!(log_in(&mut ours, &login, false), serve(theirs, b"+OK a\r\n", &steps)).0
@@ -194,7 +226,7 @@ async fn stls_comes_before_anything_else() {
 async fn after_stls_the_login_needs_no_greeting() {
     let (mut ours, theirs) = duplex(1 << 20);
     let account = account();
-    let login = Login::permitted(&account, "p").unwrap();
+    let login = Login::permitted(&account, Proof::Password("p")).unwrap();
     let steps = [CAPA, USER, PASS];
     let both =
         async { tokio::join!(log_in(&mut ours, &login, true), serve(theirs, b"", &steps)).0 };
@@ -215,7 +247,7 @@ async fn errors_of_the_stream_come_through_async_pop() {
     }
     let mut stream = tokio::io::join(Broken, tokio::io::sink());
     let account = account();
-    let login = Login::permitted(&account, "p").unwrap();
+    let login = Login::permitted(&account, Proof::Password("p")).unwrap();
     assert_eq!(code(log_in(&mut stream, &login, false).await), "poll-deadline");
 }
 

@@ -76,7 +76,7 @@ pub(super) async fn drive_login(
 ) -> Result<capabilities::Capabilities, MailboxError> {
     let mut stream = tokio::io::join(Pieces(pieces.into()), tokio::io::sink());
     let account = account();
-    let login = Login::permitted(&account, "p").unwrap();
+    let login = Login::permitted(&account, Proof::Password("p")).unwrap();
     log_in(&mut stream, &login, greeted).await
 }
 

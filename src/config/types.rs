@@ -129,7 +129,7 @@ pub struct Inbound {
     pub tls: TlsRules,
     /// User name; no CR, LF or NUL.
     pub user: String,
-    /// Where the password is; `None` with `oauth`.
+    /// Where the password is; `None` with `oauth`, or where a client certificate is enough.
     pub password: Option<SecretSpec>,
     /// `[oauth.NAME]` instead of a password.
     pub oauth: Option<String>,

@@ -247,8 +247,8 @@ pub(crate) async fn connect_imap(
     account: &Inbound,
     redactor: &Redactor,
 ) -> Result<imap::ImapSession, PollError> {
-    let secret = password(account, redactor).await?;
-    Ok(imap::connect(account, Proof::Password(secret.expose()), deadline(account)).await?)
+    let credentials = Credentials::of(account, redactor).await?;
+    Ok(imap::connect(account, credentials.proof(), deadline(account)).await?)
 }
 
 /// Opens an authenticated POP3 session.
@@ -256,20 +256,38 @@ pub(crate) async fn connect_pop3(
     account: &Inbound,
     redactor: &Redactor,
 ) -> Result<pop3::Pop3Session<NetStream>, PollError> {
-    let secret = password(account, redactor).await?;
-    Ok(pop3::connect(account, Proof::Password(secret.expose()), deadline(account)).await?)
+    let credentials = Credentials::of(account, redactor).await?;
+    Ok(pop3::connect(account, credentials.proof(), deadline(account)).await?)
 }
 
-/// The account's password; the log is told to hide it before it goes anywhere.
-async fn password(account: &Inbound, redactor: &Redactor) -> Result<Secret, PollError> {
-    let Some(spec) = &account.password else {
-        let what = "logging in by `oauth` is not available yet; use `password`".to_owned();
-        return Err(MailboxError::Unsupported { what }.into());
-    };
-    let owner = format!("account `{}`, `password`", account.name);
-    let secret = secret::resolve(spec, &owner, &Surroundings::from_environment()).await?;
-    redactor.register(secret.expose());
-    Ok(secret)
+/// What an account proves itself by, in memory for the time of a login.
+enum Credentials {
+    /// A certificate, which TLS shows.
+    Certificate,
+    /// A password.
+    Password(Secret),
+}
+
+impl Credentials {
+    /// Reads them; the log is told to hide them before they go anywhere.
+    async fn of(account: &Inbound, redactor: &Redactor) -> Result<Self, PollError> {
+        if account.oauth.is_some() {
+            let what = "logging in by `oauth` is not available yet; use `password`".to_owned();
+            return Err(MailboxError::Unsupported { what }.into());
+        }
+        let Some(spec) = &account.password else { return Ok(Self::Certificate) };
+        let owner = format!("account `{}`, `password`", account.name);
+        let secret = secret::resolve(spec, &owner, &Surroundings::from_environment()).await?;
+        redactor.register(secret.expose());
+        Ok(Self::Password(secret))
+    }
+
+    fn proof(&self) -> Proof<'_> {
+        match self {
+            Self::Certificate => Proof::Certificate,
+            Self::Password(secret) => Proof::Password(secret.expose()),
+        }
+    }
 }
 
 fn deadline(account: &Inbound) -> Instant {

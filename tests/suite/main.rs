@@ -36,6 +36,7 @@ mod identity;
 mod inject;
 mod layers;
 mod log_codes;
+mod login;
 mod order;
 mod poll;
 mod power_cut;

@@ -112,7 +112,7 @@ impl<'a> Builder<'a> {
         let oauth = self.uses_oauth(view);
         if oauth {
             self.oauth_exists(view);
-        } else {
+        } else if !view.has("tls_client_certificate") {
             let hint = "add `password = { file = \"PATH\" }`, another source of a password, or \
                         `oauth = \"NAME\"`";
             self.require(view, "password", hint);

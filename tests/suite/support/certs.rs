@@ -21,6 +21,8 @@ pub enum Certificate {
     Good,
     /// Its time has not come.
     NotYetValid,
+    /// Signed by itself and marked as a CA's, as small servers do.
+    SelfSigned,
     /// Signed by a CA that is not in `ca.pem`.
     Untrusted,
     /// For `mail.other.example`.
@@ -53,7 +55,13 @@ impl Certs {
         fs::write(&certs.ca, ca_pem).unwrap();
         fs::write(&certs.chain, chain).unwrap();
         fs::write(&certs.key, key).unwrap();
+        fs::write(certs.client(), client_certificate(&signer)).unwrap();
         certs
+    }
+
+    /// A client's certificate for the user `u1`, and its key behind it.
+    pub fn client(&self) -> PathBuf {
+        self.ca.with_file_name("client.pem")
     }
 
     /// The server side of TLS with this certificate.
@@ -116,5 +124,18 @@ fn server_certificate(ca: &Issuer<'static, KeyPair>, kind: Certificate) -> (Stri
     params.not_before = date_time_ymd(from, 1, 1);
     params.not_after = date_time_ymd(to, 1, 1);
     let key = KeyPair::generate().unwrap();
+    if kind == Certificate::SelfSigned {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        return (params.self_signed(&key).unwrap().pem(), key.serialize_pem());
+    }
     (params.signed_by(&key, ca).unwrap().pem(), key.serialize_pem())
+}
+
+fn client_certificate(ca: &Issuer<'static, KeyPair>) -> String {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, "u1");
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params.not_after = date_time_ymd(2095, 1, 1);
+    let key = KeyPair::generate().unwrap();
+    params.signed_by(&key, ca).unwrap().pem() + &key.serialize_pem()
 }

@@ -253,7 +253,7 @@ fn configuration(
     format!(
         "protocols = imap pop3\nlisten = {}, {}\nbase_dir = {at}/run\nstate_dir = {at}/run\n\
          instance_name = {nonce}\nlog_path = {at}/log\nlogin_greeting = {nonce}\n\
-         ssl = yes\nssl_cert = <{}\nssl_key = <{}\n\
+         ssl = yes\nssl_cert = <{}\nssl_key = <{}\nssl_ca = <{}\n\
          disable_plaintext_auth = {plain}\nauth_mechanisms = {}\nauth_failure_delay = 0\n\
          passdb {{\n driver = passwd-file\n args = {at}/users\n}}\n\
          userdb {{\n driver = passwd-file\n args = {at}/users\n}}\n\
@@ -272,6 +272,7 @@ fn configuration(
         Dovecot::FOREIGN,
         certs.chain.display(),
         certs.key.display(),
+        certs.ca.display(),
         options.mechanisms,
         options.more,
         max = options.max_connections,

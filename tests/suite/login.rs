@@ -1,0 +1,135 @@
+//! Logging in: each mechanism over each protocol against a real server, pinned keys, and wrong
+//! passwords.
+
+use crate::support::{Certificate, Dovecot, Options, Site, Stored, crlf, sample};
+
+const MECHANISMS: [&str; 6] =
+    ["SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "PLAIN", "LOGIN", "USER"];
+
+fn all_mechanisms() -> Dovecot {
+    Dovecot::start_with(&Options {
+        users: 20,
+        mechanisms: "plain login cram-md5 scram-sha-1 scram-sha-256 apop",
+        ..Options::default()
+    })
+}
+
+/// Polls one message as this account; how Dovecot says that it was logged in.
+fn method(dovecot: &Dovecot, user: &str, account: &str) -> String {
+    let message = sample(user, 400);
+    dovecot.deliver(user, &message);
+    let site = Site::new(&[("a", account.to_owned())]);
+    site.poll();
+    let stored: Vec<Vec<u8>> = site.stored().into_iter().map(|Stored { eml, .. }| eml).collect();
+    assert_eq!(stored, [crlf(&message)]);
+    let log = dovecot.log();
+    let line = log.lines().rev().find(|line| line.contains(&format!("Login: user=<{user}>")));
+    let (_, rest) = line.unwrap_or_default().split_once("method=").unwrap_or_default();
+    rest.split(',').next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn each_mechanism_logs_in_over_each_protocol_and_encryption() {
+    let dovecot = all_mechanisms();
+    let mut users = 1..;
+    for protocol in ["imap", "pop3"] {
+        let encryptions = ["tls", "starttls", "none"].iter().cycle();
+        for (mechanism, encryption) in MECHANISMS.iter().zip(encryptions) {
+            if (protocol, *mechanism) == ("imap", "USER") {
+                continue;
+            }
+            let user = format!("u{}", users.next().unwrap());
+            let account = dovecot.account(protocol, encryption, &user);
+            let used = method(&dovecot, &user, &format!("{account}sasl = [\"{mechanism}\"]\n"));
+            // Dovecot calls USER and PASS, and IMAP's LOGIN, by the mechanism that they amount to.
+            let wanted = match (protocol, *mechanism) {
+                ("imap", "LOGIN") | (_, "USER") => "PLAIN",
+                (_, other) => other,
+            };
+            assert_eq!(used, wanted, "{protocol} {mechanism} {encryption}");
+        }
+    }
+}
+
+#[test]
+fn strongest_mechanism_is_taken_and_apop_only_by_name() {
+    let dovecot = all_mechanisms();
+    let imap = dovecot.account("imap", "tls", "u1");
+    assert_eq!(method(&dovecot, "u1", &imap), "SCRAM-SHA-256");
+    let pop3 = dovecot.account("pop3", "tls", "u2");
+    assert_eq!(method(&dovecot, "u2", &pop3), "SCRAM-SHA-256");
+    let apop = dovecot.account("pop3", "none", "u3") + "sasl = [\"APOP\"]\n";
+    assert_eq!(method(&dovecot, "u3", &apop), "APOP");
+    let strict = dovecot.account("imap", "tls", "u4") + "safe_logon = \"strict\"\n";
+    assert_eq!(method(&dovecot, "u4", &strict), "SCRAM-SHA-256");
+}
+
+#[test]
+fn wrong_password_costs_one_attempt_with_every_mechanism() {
+    let dovecot = all_mechanisms();
+    for (n, mechanism) in MECHANISMS.into_iter().enumerate() {
+        for protocol in ["imap", "pop3"] {
+            if (protocol, mechanism) == ("imap", "USER") {
+                continue;
+            }
+            let user = format!("u{}", n + 1);
+            let account =
+                dovecot.account(protocol, "tls", &user).replace(&Dovecot::password(&user), "wr0ng");
+            let before = dovecot.log().matches("auth failed").count();
+            let site = Site::new(&[("a", format!("{account}sasl = [\"{mechanism}\"]\n"))]);
+            let polled = site.cli(&["poll", "a"]);
+            assert_eq!(polled.code, 1, "{protocol} {mechanism}: {polled:?}");
+            let codes: Vec<String> =
+                site.log().iter().map(|record| record["code"].to_string()).collect();
+            let rejected = "\"auth-rejected\"".to_owned();
+            assert!(codes.contains(&rejected), "{protocol} {mechanism}: {codes:?}");
+            assert!(!polled.stdout.contains("wr0ng") && !polled.stderr.contains("wr0ng"));
+            let failed = dovecot.log().matches("auth failed").count().saturating_sub(before);
+            assert!(failed <= 1, "{protocol} {mechanism}: {failed} attempts");
+        }
+    }
+}
+
+#[test]
+fn t08_refused_certificate_prints_the_pin_that_then_trusts_it() {
+    for kind in [Certificate::SelfSigned, Certificate::WrongName, Certificate::Expired] {
+        let dovecot = Dovecot::start_with(&Options { certificate: kind, ..Options::default() });
+        dovecot.deliver("u1", &sample("pinned", 300));
+        let account = dovecot.account("imap", "tls", "u1");
+        let mut site = Site::new(&[("a", account.clone())]);
+        let refused = site.cli(&["poll", "a"]);
+        assert_eq!(refused.code, 1, "{kind:?}: {refused:?}");
+        let text = format!("{}{}", refused.stdout, refused.stderr);
+        let (_, rest) = text.split_once("tls_pin_sha256 = \"").unwrap_or_else(|| panic!("{text}"));
+        let pin = rest.split('"').next().unwrap();
+        site.account("a", &format!("{account}tls_pin_sha256 = \"{pin}\"\n"));
+        site.poll();
+        assert_eq!(site.stored().len(), 1, "{kind:?}");
+        // T09: another key is refused, and nothing is sent to it.
+        let other = data_encoding::BASE64.encode(&[7; 32]);
+        site.account("a", &format!("{account}tls_pin_sha256 = \"{other}\"\n"));
+        let refused = site.cli(&["poll", "a"]);
+        assert_eq!(refused.code, 1, "{kind:?}");
+        assert!(site.log().iter().any(|record| record["code"] == "tls-pin-mismatch"));
+    }
+}
+
+#[test]
+fn client_certificate_logs_in_without_a_password() {
+    let options = Options {
+        mechanisms: "plain external",
+        more: "ssl_verify_client_cert = yes\nauth_ssl_username_from_cert = yes\n\
+               auth_ssl_require_client_cert = no\nssl_require_crl = no\n\
+               passdb {\n driver = static\n args = nopassword=y\n mechanisms = external\n}\n",
+        ..Options::default()
+    };
+    for protocol in ["imap", "pop3"] {
+        let dovecot = Dovecot::start_with(&options);
+        let account = dovecot.account(protocol, "tls", "u1");
+        let mut lines: Vec<&str> =
+            account.lines().filter(|line| !line.starts_with("password")).collect();
+        let client = format!("tls_client_certificate = \"{}\"", dovecot.certs.client().display());
+        lines.push(&client);
+        assert_eq!(method(&dovecot, "u1", &(lines.join("\n") + "\n")), "EXTERNAL");
+    }
+}

@@ -186,7 +186,7 @@ fn gs2_header(binding: &[u8]) -> &[u8] {
     binding.get(..end).unwrap_or_default()
 }
 
-/// SASLprep (RFC 4013). What it forbids is sent as it is: the server then decides.
+/// `SASLprep` (RFC 4013). What it forbids is sent as it is: the server then decides.
 fn prepared(text: &str) -> Zeroizing<String> {
     Zeroizing::new(stringprep::saslprep(text).map_or_else(|_| text.to_owned(), Into::into))
 }

@@ -38,9 +38,9 @@ fn each_mechanism_logs_in_over_each_protocol_and_encryption() {
             if (protocol, *mechanism) == ("imap", "USER") {
                 continue;
             }
-            let user = format!("u{}", users.next().unwrap());
-            let account = dovecot.account(protocol, encryption, &user);
-            let used = method(&dovecot, &user, &format!("{account}sasl = [\"{mechanism}\"]\n"));
+            let name = format!("u{}", users.next().unwrap());
+            let account = dovecot.account(protocol, encryption, &name);
+            let used = method(&dovecot, &name, &format!("{account}sasl = [\"{mechanism}\"]\n"));
             // Dovecot calls USER and PASS, and IMAP's LOGIN, by the mechanism that they amount to.
             let wanted = match (protocol, *mechanism) {
                 ("imap", "LOGIN") | (_, "USER") => "PLAIN",

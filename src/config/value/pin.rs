@@ -51,7 +51,7 @@ mod tests {
         ] {
             assert_eq!(pin(&text).ok(), Some([0xab; 32]), "{text}");
         }
-        for text in ["", "abc", "sha256//", &"ab".repeat(31), &"xy".repeat(32), &base64[..40]] {
+        for text in ["", "abc", "sha256//", &"ab".repeat(31), &"xy".repeat(32), "c2hvcnQ="] {
             assert!(pin(text).is_err(), "{text}");
         }
     }

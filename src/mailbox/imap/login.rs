@@ -68,22 +68,7 @@ async fn exchange(
 ) -> Result<(Reply, Option<String>), MailboxError> {
     let mut exchange = Exchange::new(mechanism, login, &credentials::nonce())
         .map_err(|error| credentials::broken(&error, login.user, mechanism))?;
-    let shown = format!("AUTHENTICATE {mechanism}");
-    let first = if initial { exchange.take_initial() } else { None };
-    match &first {
-        // RFC 4959 §3: "=" is an empty response.
-        Some(message) if message.is_empty() => {
-            talk.send_tagged(&format!("{shown} ="), &shown).await?;
-        }
-        Some(message) => {
-            let coded = Zeroizing::new(BASE64.encode(message));
-            let command = Zeroizing::new(format!("{shown} {}", coded.as_str()));
-            talk.hide(coded);
-            talk.send_tagged(&command, &format!("{shown} (hidden)")).await?;
-        }
-        None => talk.send_tagged(&shown, &shown).await?,
-    }
-    let mut answered = first.is_some();
+    let mut answered = begin(talk, &mut exchange, initial).await?;
     let mut untagged = Vec::new();
     let mut failure = None;
     loop {
@@ -129,6 +114,30 @@ async fn exchange(
             }
         }
     }
+}
+
+/// Sends AUTHENTICATE; whether the client's first message went along.
+async fn begin(
+    talk: &mut Talk<NetStream>,
+    exchange: &mut Exchange,
+    initial: bool,
+) -> Result<bool, MailboxError> {
+    let shown = format!("AUTHENTICATE {}", exchange.mechanism());
+    let first = if initial { exchange.take_initial() } else { None };
+    match &first {
+        // RFC 4959 §3: "=" is an empty response.
+        Some(message) if message.is_empty() => {
+            talk.send_tagged(&format!("{shown} ="), &shown).await?;
+        }
+        Some(message) => {
+            let coded = Zeroizing::new(BASE64.encode(message));
+            let command = Zeroizing::new(format!("{shown} {}", coded.as_str()));
+            talk.hide(coded);
+            talk.send_tagged(&command, &format!("{shown} (hidden)")).await?;
+        }
+        None => talk.send_tagged(&shown, &shown).await?,
+    }
+    Ok(first.is_some())
 }
 
 /// What the server offers for what the account has.

@@ -158,7 +158,7 @@ impl Row {
             delete_stop: row.delete_stop,
             flagged: counts.flagged,
             last_error: row.last_error,
-            tls_verify: account.tls.verify,
+            tls_verify: !account.tls.take_anyone(),
         }
     }
 }

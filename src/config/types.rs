@@ -249,6 +249,13 @@ pub struct ClientCertificate {
     pub key: PathBuf,
 }
 
+impl TlsRules {
+    /// Whether anybody's certificate would do.
+    pub fn take_anyone(&self) -> bool {
+        !self.verify && self.pins.is_empty()
+    }
+}
+
 impl Default for TlsRules {
     fn default() -> Self {
         Self {

@@ -106,7 +106,7 @@ pub fn attempts(config: &Config) -> Attempts {
 /// Warnings that come with each start: what is off that should be on.
 pub fn warn_of(config: &Config) {
     for (name, account) in config.inbound.iter().filter(|(_, account)| account.enabled) {
-        if !account.tls.verify {
+        if account.tls.take_anyone() {
             tracing::warn!(
                 target: "daemon",
                 code = "tls-not-verified",

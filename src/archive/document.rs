@@ -103,7 +103,7 @@ struct Document<'a> {
     label: Option<&'a str>,
     protocol: &'a str,
     host: &'a str,
-    user: &'a str,
+    user: Option<&'a str>,
     mailbox: Option<&'a str>,
     uid_validity: Option<u32>,
     uid: Option<u32>,
@@ -158,7 +158,8 @@ fn document<'a>(
         label: account.label.as_deref(),
         protocol: account.protocol.as_str(),
         host: &account.host,
-        user: &account.user,
+        // One that is kept elsewhere is not for readers of the archive.
+        user: Some(account.user.as_str()).filter(|user| !user.is_empty()),
         mailbox,
         uid_validity,
         uid,

@@ -7,9 +7,10 @@ use serde_json::json;
 use super::exit::Exit;
 use super::status::due_before;
 use super::{Context, block_on, render};
-use crate::config::{self, Config, Loaded, Severity};
+use crate::config::{self, Alias, Config, Loaded, Problem, Severity};
 use crate::ledger::Ledger;
 use crate::poll::Clock;
+use crate::secret::Surroundings;
 
 /// Check the config.
 #[derive(Args, Debug)]
@@ -21,7 +22,8 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn run(&self, context: &Context) -> Exit {
-        let loaded = config::load(&context.config_file, Clock.now());
+        let mut loaded = config::load(&context.config_file, Clock.now());
+        look_up_aliases(&mut loaded);
         let mut due = Vec::new();
         if let Some(config) = &loaded.config {
             due = block_on(due_deletes(config, Clock.now())).unwrap_or_default();
@@ -42,6 +44,37 @@ impl Check {
             print(context, &loaded, &due);
         }
         if errors > 0 || (self.strict && warnings > 0) { Exit::Usage } else { Exit::Done }
+    }
+}
+
+/// Looks for each `{ key = "NAME" }` in the keystore; no secret leaves it.
+fn look_up_aliases(loaded: &mut Loaded) {
+    let Some(daemon) = loaded.daemon.as_ref().filter(|_| !loaded.aliases.is_empty()) else {
+        return;
+    };
+    let names = match Surroundings::of(daemon).keystore.names() {
+        Ok(names) => names,
+        Err(fault) => {
+            // Only the service may hold the key: that the config is wrong isn't said by it.
+            let problem = Problem::warning(format!("the keystore can't be looked into: {fault}"));
+            loaded.report(problem.hint(fault.hint()));
+            return;
+        }
+    };
+    let known: Vec<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
+    let known = if known.is_empty() {
+        "it is empty".to_owned()
+    } else {
+        format!("it has: {}", known.join(", "))
+    };
+    for alias in loaded.aliases.clone() {
+        if names.iter().any(|(name, _)| *name == alias.name) {
+            continue;
+        }
+        let Alias { name, key, table, place } = alias;
+        let what = format!("`{key} = {{ key = \"{name}\" }}`: the keystore has no `{name}`");
+        let hint = format!("postrider secret set {name}; {known}");
+        loaded.report(Problem::error(what).at(&place).within(&table).hint(hint));
     }
 }
 

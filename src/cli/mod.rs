@@ -10,7 +10,9 @@ mod plan;
 mod poll;
 mod render;
 mod run;
+mod secret;
 mod status;
+mod terminal;
 mod verify;
 
 use std::future::Future;
@@ -24,7 +26,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{self, Config, Severity};
 use crate::log::{Actor, Level, LogOptions, Redactor, Sink, StderrOptions, Style};
-use crate::poll::Clock;
+use crate::poll::{Clock, Keyring};
+use crate::secret::Surroundings;
 
 use exit::Exit;
 use render::Out;
@@ -68,6 +71,9 @@ enum Verb {
     /// Run the daemon in the foreground, as systemd starts it
     #[command(after_help = "Example: postrider --config /etc/postrider/postrider.toml run")]
     Run(run::Run),
+    /// Keep passwords in the keystore: set, list, remove, rotate
+    #[command(after_help = secret::AFTER_HELP)]
+    Secret(secret::Secret),
     /// Show each account's last success, next poll, held messages and errors
     #[command(after_help = "Example: postrider status --json")]
     Status(status::Status),
@@ -95,6 +101,7 @@ struct Context {
 
 /// Reads the command line, does what it says, and tells how it ended.
 pub fn main() -> ExitCode {
+    harden();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
@@ -118,10 +125,21 @@ pub fn main() -> ExitCode {
         Verb::Plan(verb) => verb.run(&context),
         Verb::Poll(verb) => verb.run(&context),
         Verb::Run(run::Run {}) => run::Run::run(&context),
+        Verb::Secret(verb) => verb.run(&context),
         Verb::Status(status::Status {}) => status::Status::run(&context),
         Verb::Verify(verb) => verb.run(&context),
     };
     exit.into()
+}
+
+/// Keeps memory, which holds passwords, out of core files, and closes this process's `/proc` folder
+/// to other processes of the same user: its environment may hold passwords, too.
+fn harden() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit};
+    // Where a sandbox refuses one of them, the other and the unit's `LimitCORE` are left.
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).ok();
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    rustix::process::setrlimit(Resource::Core, none).ok();
 }
 
 impl Context {
@@ -166,6 +184,15 @@ impl Context {
         let debug = debug.map(|account| std::sync::Arc::clone(&account.name)).collect();
         sink.set_level(Level::from(config.log.level), debug);
         Ok(sink)
+    }
+}
+
+impl Context {
+    /// What resolves secrets; the log hides them.
+    #[expect(clippy::unused_self, reason = "made as the log is")]
+    fn keyring(&self, config: &Config, sink: &Sink) -> Keyring {
+        let secrets = std::sync::Arc::new(Surroundings::of(&config.daemon));
+        Keyring { secrets, redactor: sink.redactor().clone() }
     }
 }
 

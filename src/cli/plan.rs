@@ -41,10 +41,10 @@ impl Plan {
             Err(exit) => return exit,
         };
         let inbound = Arc::new(account.clone());
-        let redactor = sink.redactor().clone();
+        let keyring = context.keyring(&config, &sink);
         let work = async {
             let ledger = Ledger::open_read_only(&config.daemon.state_dir)?;
-            Previewer { config: inbound, ledger, clock: Clock, redactor }.preview().await
+            Previewer { config: inbound, ledger, clock: Clock, keyring }.preview().await
         };
         match block_on::<Result<Preview, PollError>>(work) {
             Ok(Ok(preview)) => {

@@ -61,10 +61,8 @@ const KEYS: &[(&[&str], &str)] = &[
     (&["client_secret_key"], "write `client_secret = { key = \"NAME\" }`"),
     (&["refresh_token_file"], "write `refresh_token = { file = \"PATH\" }`"),
     (&["pass", "passwd", "secret"], "write `password = …`"),
-    (
-        &["username", "user_name", "login", "account", "email_address", "username_key"],
-        "write `user = \"…\"`",
-    ),
+    (&["username", "user_name", "login", "account", "email_address"], "write `user = \"…\"`"),
+    (&["username_key", "user_key"], "write `user = { key = \"NAME\" }`"),
     (&["email", "mail"], "write `address = \"…\"`"),
     (
         &["server", "hostname", "host_url", "mail_server", "incoming_server", "server_name"],

@@ -4,6 +4,7 @@
 //! for searching the file; that is `cli`. TOML 1.1 is read with the parser that recovers from
 //! errors, so that one mistake doesn't hide the others.
 
+mod aliases;
 mod build;
 mod deleting;
 mod document;
@@ -32,6 +33,7 @@ use build::Builder;
 use raw::Raw;
 use source::Source;
 
+pub use aliases::Alias;
 pub use deleting::{DeleteAge, DeleteMode, DeleteRule};
 pub use document::{example, reference};
 pub use folders::polled;
@@ -61,12 +63,25 @@ pub struct Loaded {
     /// Each effective value's origin: by table (`inbound.NAME`, `inbound.NAME.properties`,
     /// `outbound.NAME`, `archive`…) and key. Secrets are shown by their kind only.
     pub origins: Origins,
+    /// Each `{ key = "NAME" }`, defaults and disabled accounts too.
+    pub aliases: Vec<Alias>,
+    /// `[daemon]`, also when something else is wrong; `None` when there is no file.
+    pub daemon: Option<DaemonConfig>,
 }
 
 impl Loaded {
     /// Problems of one severity.
     pub fn count(&self, severity: Severity) -> usize {
         self.problems.iter().filter(|problem| problem.severity == severity).count()
+    }
+
+    /// Adds a problem that was found elsewhere, in its place; an error takes the config away.
+    pub fn report(&mut self, problem: Problem) {
+        if problem.severity == Severity::Error {
+            self.config = None;
+        }
+        self.problems.push(problem);
+        problem::sort(&mut self.problems, &self.files);
     }
 
     /// "2 errors, 1 warning in 3 files; 4 inbound and 1 outbound account read".
@@ -104,6 +119,8 @@ pub fn load(path: &Path, now: Timestamp) -> Loaded {
             inbound: 0,
             outbound: 0,
             origins: Origins::new(),
+            aliases: Vec::new(),
+            daemon: None,
         },
     }
 }
@@ -140,6 +157,7 @@ fn load_source(main: Source, now: Timestamp) -> Loaded {
     let (config, origins) = build::build(&raw, files.clone(), now, &mut problems);
     problem::sort(&mut problems, &files);
     let good = problems.iter().all(|problem| problem.severity == Severity::Warning);
+    let daemon = config.daemon.clone();
     Loaded {
         config: good.then_some(config),
         problems,
@@ -147,5 +165,7 @@ fn load_source(main: Source, now: Timestamp) -> Loaded {
         inbound: raw.inbound.len(),
         outbound: raw.outbound.len(),
         origins,
+        aliases: aliases::of(&raw),
+        daemon: Some(daemon),
     }
 }

@@ -95,7 +95,7 @@ fn file_fault(path: &Path) -> Option<(String, String)> {
 }
 
 /// Each table once that may hold a secret.
-fn tables(raw: &Raw) -> Vec<&RawTable> {
+pub(super) fn tables(raw: &Raw) -> Vec<&RawTable> {
     let mut tables: Vec<&RawTable> = vec![&raw.defaults_inbound, &raw.defaults_outbound];
     let mut accounts = BTreeMap::new();
     for half in raw.inbound.values().chain(raw.outbound.values()) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use zeroize::Zeroizing;
 
 use crate::model::{AccountName, ByteSize, Mechanism};
 
@@ -35,8 +36,10 @@ pub struct Config {
 /// `[daemon]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DaemonConfig {
-    /// Ledger, log, lock; mode 0700.
+    /// Ledger, log, keystore, lock; mode 0700.
     pub state_dir: PathBuf,
+    /// The key that opens the keystore, where no credential does.
+    pub keystore_key_file: PathBuf,
     /// Connections at the same time, all accounts together.
     pub max_connections: usize,
 }
@@ -127,8 +130,10 @@ pub struct Inbound {
     pub bind_address: Option<IpAddr>,
     /// Whose certificates are taken, and which one we show.
     pub tls: TlsRules,
-    /// User name; no CR, LF or NUL.
+    /// User name; no CR, LF or NUL. Empty with `user_source`.
     pub user: String,
+    /// Where the user name is, when it isn't in the config.
+    pub user_source: Option<SecretSpec>,
     /// Where the password is; `None` with `oauth`, or where a client certificate is enough.
     pub password: Option<SecretSpec>,
     /// `[oauth.NAME]` instead of a password.
@@ -327,7 +332,7 @@ pub enum SecretSpec {
     /// `{ key = "NAME" }` of the keystore.
     Key(String),
     /// `"text"`.
-    Text(String),
+    Text(Zeroizing<String>),
 }
 
 impl std::fmt::Debug for SecretSpec {
@@ -371,6 +376,8 @@ pub struct Outbound {
     pub read_timeout: Duration,
     /// User name.
     pub user: Option<String>,
+    /// Where the user name is, when it isn't in the config.
+    pub user_source: Option<SecretSpec>,
     /// Where the password is.
     pub password: Option<SecretSpec>,
     /// `[oauth.NAME]` instead of a password.

@@ -16,7 +16,7 @@ use crate::ledger::{AccountRow, AccountState, LastError, LedgerError};
 use crate::model::{AccountName, Source};
 use crate::poll::{Account, PollReport, ReportedError, poll};
 use crate::schedule::{Backoff, Decision, Failure};
-use crate::secret::{self, Surroundings};
+use crate::secret;
 
 /// After a poll that filled the disk, unless the interval is longer.
 const DISK_FULL_REST: jiff::SignedDuration = jiff::SignedDuration::from_mins(1);
@@ -254,19 +254,21 @@ fn backoff(state: &AccountState) -> Backoff {
     }
 }
 
-/// Differs when the credentials differ: the user, where the secret is, and 16 bits of the
-/// secret's digest, which tell all but one in 65,536 changes and no password.
+/// Differs when anything that a login hangs on is another one: server, encryption, mechanisms, who
+/// we are there, where the secrets are and, by two octets of a slow digest, the secrets.
 async fn mark(account: &Account) -> String {
-    let config = &account.config;
+    let (config, secrets) = (&account.config, &account.tools.secrets);
+    let salt = account.tools.ledger.identity().ledger.unwrap_or_default();
     let mut hash = Sha256::new();
-    hash.update(format!("{} {} {:?}", config.user, config.host, config.password));
-    if let Some(spec) = &config.password
-        && let Ok(secret) = secret::resolve(spec, "", &Surroundings::from_environment()).await
-    {
-        let salt = account.tools.ledger.identity().ledger.unwrap_or_default();
-        let digest =
-            Sha256::new().chain_update(salt.as_bytes()).chain_update(secret.expose()).finalize();
-        hash.update(digest.get(..2).unwrap_or_default());
+    let server = (config.protocol, &config.host, config.port, config.encryption, &config.tls);
+    let login = (&config.user, &config.oauth, config.safe_logon, &config.sasl);
+    hash.update(format!("{server:?} {login:?} {:?} {:?}", config.user_source, config.password));
+    for spec in [&config.user_source, &config.password].into_iter().flatten() {
+        if let Ok(secret) = secret::resolve(spec, "", secrets).await {
+            let digest =
+                tokio::task::spawn_blocking(move || secret::mark(&secret, salt.as_bytes())).await;
+            hash.update(digest.unwrap_or_default());
+        }
     }
     data_encoding::HEXLOWER.encode(&hash.finalize())
 }

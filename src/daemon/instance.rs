@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::ledger::{Identity, LEDGER_FILE, Ledger, LedgerError};
 use crate::log::Redactor;
 use crate::poll::{Clock, Tools};
+use crate::secret::Surroundings;
 
 /// The means to poll, held until the process ends.
 #[derive(Debug)]
@@ -107,6 +108,7 @@ impl Instance {
             clock: Clock,
             redactor,
             configured: Arc::new(Mutex::new(config.inbound.keys().cloned().collect())),
+            secrets: Arc::new(Surroundings::of(&config.daemon)),
             allow_network_root: config.archive.allow_network_root,
         };
         Ok(Self { tools, _lock: lock })
@@ -195,7 +197,7 @@ fn compare(marker: &Marker, ledger: &Identity, root_is_empty: bool) -> Fit {
 }
 
 /// The state folder is ours, and closed to others; it is made where its parent exists.
-fn check_state_dir(state_dir: &Path) -> Result<(), InstanceError> {
+pub fn check_state_dir(state_dir: &Path) -> Result<(), InstanceError> {
     let state = |why: String, hint: String| InstanceError::State {
         state_dir: state_dir.to_owned(),
         why,

@@ -10,6 +10,7 @@ mod error;
 mod facts;
 mod folders;
 mod identity;
+mod keyring;
 mod mailbox;
 mod pipeline;
 mod presence;
@@ -36,11 +37,11 @@ use crate::mailbox::{DeleteMail, MailboxError, imap, pop3};
 use crate::model::{AccountName, DeletesHeld, Source};
 use crate::net::{NetError, NetStream};
 use crate::plan::{Budget, Rules};
-use crate::sasl::Proof;
-use crate::secret::{self, Secret, Surroundings};
+use crate::secret::Surroundings;
 
 pub use clock::Clock;
 pub use error::PollError;
+pub use keyring::Keyring;
 pub use preview::{MailboxPlan, Preview, Previewer};
 pub use progress::Progress;
 pub use report::{HeldEntry, PollReport, ReportedError, keep_word, left_word, skip_word};
@@ -61,8 +62,18 @@ pub struct Tools {
     pub redactor: Redactor,
     /// The names of all inbound accounts in the config, enabled or not.
     pub configured: Configured,
+    /// Where secrets are looked for.
+    pub secrets: Arc<Surroundings>,
     /// Deletes are allowed although the root is on a network file system.
     pub allow_network_root: bool,
+}
+
+impl Tools {
+    /// What resolves an account's secrets.
+    pub fn keyring(&self) -> Keyring {
+        let (secrets, redactor) = (Arc::clone(&self.secrets), self.redactor.clone());
+        Keyring { secrets, redactor }
+    }
 }
 
 /// One account, ready to be polled.
@@ -130,14 +141,14 @@ async fn whole(account: &Account, report: &mut PollReport) -> Result<(), PollErr
     rename(account).await?;
     refuse_namesake(account).await?;
     settle::settle(account).await?;
-    let redactor = &account.tools.redactor;
+    let (config, keyring) = (&account.config, account.tools.keyring());
     match account.config.protocol {
         Protocol::Imap => {
-            let connected = account.unless_stopped(connect_imap(&account.config, redactor)).await?;
+            let connected = account.unless_stopped(connect_imap(config, &keyring)).await?;
             session(account, connected, report).await
         }
         Protocol::Pop3 => {
-            let connected = account.unless_stopped(connect_pop3(&account.config, redactor)).await?;
+            let connected = account.unless_stopped(connect_pop3(config, &keyring)).await?;
             session(account, connected, report).await
         }
     }
@@ -245,49 +256,19 @@ async fn session<M: DeleteMail>(
 /// Opens an authenticated IMAP session.
 pub(crate) async fn connect_imap(
     account: &Inbound,
-    redactor: &Redactor,
+    keyring: &Keyring,
 ) -> Result<imap::ImapSession, PollError> {
-    let credentials = Credentials::of(account, redactor).await?;
-    Ok(imap::connect(account, credentials.proof(), deadline(account)).await?)
+    let (account, credentials) = keyring.credentials(account).await?;
+    Ok(imap::connect(&account, credentials.proof(), deadline(&account)).await?)
 }
 
 /// Opens an authenticated POP3 session.
 pub(crate) async fn connect_pop3(
     account: &Inbound,
-    redactor: &Redactor,
+    keyring: &Keyring,
 ) -> Result<pop3::Pop3Session<NetStream>, PollError> {
-    let credentials = Credentials::of(account, redactor).await?;
-    Ok(pop3::connect(account, credentials.proof(), deadline(account)).await?)
-}
-
-/// What an account proves itself by, in memory for the time of a login.
-enum Credentials {
-    /// A certificate, which TLS shows.
-    Certificate,
-    /// A password.
-    Password(Secret),
-}
-
-impl Credentials {
-    /// Reads them; the log is told to hide them before they go anywhere.
-    async fn of(account: &Inbound, redactor: &Redactor) -> Result<Self, PollError> {
-        if account.oauth.is_some() {
-            let what = "logging in by `oauth` is not available yet; use `password`".to_owned();
-            return Err(MailboxError::Unsupported { what }.into());
-        }
-        let Some(spec) = &account.password else { return Ok(Self::Certificate) };
-        let owner = format!("account `{}`, `password`", account.name);
-        let secret = secret::resolve(spec, &owner, &Surroundings::from_environment()).await?;
-        redactor.register(secret.expose());
-        Ok(Self::Password(secret))
-    }
-
-    fn proof(&self) -> Proof<'_> {
-        match self {
-            Self::Certificate => Proof::Certificate,
-            Self::Password(secret) => Proof::Password(secret.expose()),
-        }
-    }
+    let (account, credentials) = keyring.credentials(account).await?;
+    Ok(pop3::connect(&account, credentials.proof(), deadline(&account)).await?)
 }
 
 fn deadline(account: &Inbound) -> Instant {

@@ -8,10 +8,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::error::PollError;
-use super::{Clock, ages, connect_imap, connect_pop3, folders};
+use super::{Clock, Keyring, ages, connect_imap, connect_pop3, folders};
 use crate::config::{Inbound, Protocol};
 use crate::ledger::{Ledger, MailboxId};
-use crate::log::Redactor;
 use crate::mailbox::ReadMailbox;
 use crate::model::{
     Delete, DeletesHeld, Fetch, Keep, Known, LeftOver, Listed, Listing, MessageKey, Plan, Skip,
@@ -59,16 +58,16 @@ pub struct Previewer {
     pub ledger: Ledger,
     /// The clocks.
     pub clock: Clock,
-    /// Told of the secret before it is used.
-    pub redactor: Redactor,
+    /// What resolves the account's secrets.
+    pub keyring: Keyring,
 }
 
 impl Previewer {
     /// Plans the next poll; changes nothing on either side.
     pub async fn preview(&self) -> Result<Preview, PollError> {
         match self.config.protocol {
-            Protocol::Imap => self.walk(connect_imap(&self.config, &self.redactor).await?).await,
-            Protocol::Pop3 => self.walk(connect_pop3(&self.config, &self.redactor).await?).await,
+            Protocol::Imap => self.walk(connect_imap(&self.config, &self.keyring).await?).await,
+            Protocol::Pop3 => self.walk(connect_pop3(&self.config, &self.keyring).await?).await,
         }
     }
 

@@ -59,6 +59,7 @@ impl Site {
             clock: Clock,
             redactor: Redactor::default(),
             configured: Arc::default(),
+            secrets: Arc::default(),
             allow_network_root: true,
         };
         let account = Account::new(Arc::new(self.config.clone()), tools, CancellationToken::new());
@@ -135,6 +136,7 @@ fn account() -> Inbound {
         bind_address: None,
         tls: crate::config::TlsRules::default(),
         user: "u".to_owned(),
+        user_source: None,
         password: None,
         oauth: None,
         safe_logon: SafeLogon::On,

@@ -14,6 +14,11 @@ use super::{MAX_SECRET, Secret, SecretFault, Surroundings};
 
 /// Reads a regular file that others can't read; drops one newline at its end.
 pub(super) fn read(path: &Path) -> Result<Secret, SecretFault> {
+    one_line(&read_octets(path, MAX_SECRET)?)
+}
+
+/// Reads a regular file that others can't read, as it is; [`one_line`] tells a too long one.
+pub(super) fn read_octets(path: &Path, most: usize) -> Result<Zeroizing<Vec<u8>>, SecretFault> {
     // O_NONBLOCK: opening a FIFO must not wait for a writer.
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
     let open = File::options().read(true).custom_flags(flags).open(path);
@@ -23,12 +28,13 @@ pub(super) fn read(path: &Path) -> Result<Secret, SecretFault> {
         return Err(SecretFault::Unsafe { what, hint });
     }
     // Reserved at once: growing would leave copies behind that nobody wipes.
-    let limit = MAX_SECRET.saturating_add(2);
-    let mut octets = Zeroizing::new(Vec::with_capacity(limit.saturating_add(1)));
+    let limit = most.saturating_add(2);
+    let length = usize::try_from(meta.len()).unwrap_or(limit).saturating_add(32).min(limit);
+    let mut octets = Zeroizing::new(Vec::with_capacity(length.saturating_add(1)));
     let bounded = u64::try_from(limit).unwrap_or(u64::MAX);
     let read = file.by_ref().take(bounded).read_to_end(&mut octets);
     read.map_err(|error| unreadable(path, &error))?;
-    one_line(&octets)
+    Ok(octets)
 }
 
 /// Reads a credential of the unit.
@@ -54,7 +60,7 @@ pub(super) fn credential(name: &str, surroundings: &Surroundings) -> Result<Secr
 }
 
 /// Octets to a secret: one trailing newline is dropped, LF or CR LF, exactly one.
-pub(super) fn one_line(octets: &[u8]) -> Result<Secret, SecretFault> {
+pub fn one_line(octets: &[u8]) -> Result<Secret, SecretFault> {
     let line = octets.strip_suffix(b"\n").map_or(octets, |l| l.strip_suffix(b"\r").unwrap_or(l));
     if line.len() > MAX_SECRET {
         return Err(SecretFault::TooLong);
@@ -147,7 +153,7 @@ mod tests {
         std::fs::set_permissions(dir.path().join("mail"), mode).unwrap();
         let at = |folder: Option<&Path>| Surroundings {
             credentials_directory: folder.map(Path::to_path_buf),
-            command_environment: Vec::new(),
+            ..Surroundings::default()
         };
         assert_eq!(credential("mail", &at(Some(dir.path()))).unwrap().expose(), "p");
         for folder in [None, Some(dir.path())] {

@@ -1,10 +1,12 @@
 //! Secrets: where they are found, and the type that keeps them from being seen.
 //!
 //! Resolves one [`SecretSpec`] when it is needed; caches nothing, so that a changed file counts at
-//! the next poll. Not the keystore, which will be a source like the others.
+//! the next poll.
 
 mod command;
 mod file;
+pub mod keystore;
+mod mark;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -12,7 +14,11 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-use crate::config::{Config, SecretSpec};
+use crate::config::{Config, DaemonConfig, SecretSpec};
+
+pub use file::one_line;
+pub use keystore::{Keystore, KeystoreFault};
+pub use mark::mark;
 
 /// Octets of one secret; more is no password.
 pub const MAX_SECRET: usize = 64 << 10;
@@ -76,9 +82,7 @@ impl SecretError {
                 "keep the secret on one line; no server takes CR, LF or NUL".to_owned()
             }
             SecretFault::Empty => "put the secret there".to_owned(),
-            SecretFault::Keystore => {
-                "use `{ file = \"PATH\" }` or `{ credential = \"NAME\" }`".to_owned()
-            }
+            SecretFault::Keystore(fault) => fault.hint(),
             SecretFault::Missing { hint, .. } | SecretFault::Unsafe { hint, .. } => hint.clone(),
             SecretFault::NotText => "save it as UTF-8".to_owned(),
             SecretFault::TooLong => "point to the password alone".to_owned(),
@@ -102,8 +106,8 @@ pub enum SecretFault {
     #[error("it is empty")]
     Empty,
     /// `{ key }`.
-    #[error("the keystore is not available yet; use {{ file }} or {{ credential }}")]
-    Keystore,
+    #[error("{0}")]
+    Keystore(KeystoreFault),
     /// The file or variable isn't there.
     #[error("{what}")]
     Missing {
@@ -135,15 +139,19 @@ pub struct Surroundings {
     pub credentials_directory: Option<PathBuf>,
     /// `PATH`, `HOME` and `LANG` for commands, where they are set.
     pub command_environment: Vec<(&'static str, OsString)>,
+    /// The keystore and its key.
+    pub keystore: Keystore,
 }
 
 impl Surroundings {
     /// Reads what is needed from this process's environment.
     #[expect(clippy::disallowed_methods, reason = "this module is the one that reads secrets' env")]
-    pub fn from_environment() -> Self {
+    pub fn of(daemon: &DaemonConfig) -> Self {
         let names = ["PATH", "HOME", "LANG"].into_iter();
+        let credentials_directory = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
         Self {
-            credentials_directory: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+            keystore: Keystore::of(daemon, credentials_directory.as_deref()),
+            credentials_directory,
             command_environment: names
                 .filter_map(|name| Some((name, std::env::var_os(name)?)))
                 .collect(),
@@ -165,23 +173,48 @@ pub async fn resolve(
         SecretSpec::Credential(name) => file::credential(name, surroundings),
         SecretSpec::Env(name) => variable(name),
         SecretSpec::File(path) => file::read(path),
-        SecretSpec::Key(_) => Err(SecretFault::Keystore),
-        SecretSpec::Text(text) => Secret::new(text.clone()),
+        SecretSpec::Key(name) => surroundings.keystore.find(name),
+        SecretSpec::Text(text) => Secret::new(text.to_string()),
     };
     got.map_err(|fault| SecretError { owner: owner.to_owned(), place: place(spec), fault })
+}
+
+/// A place of the config that names a secret.
+#[derive(Debug)]
+pub struct Use<'a> {
+    /// The table: `inbound.invoices`.
+    pub table: String,
+    /// The key: `password`.
+    pub key: &'static str,
+    /// Where the secret is.
+    pub spec: &'a SecretSpec,
+}
+
+/// All places of the config that name a secret.
+pub fn uses(config: &Config) -> Vec<Use<'_>> {
+    let inbound = config.inbound.iter().flat_map(|(name, account)| {
+        let table = format!("inbound.{name}");
+        [(table.clone(), "user", &account.user_source), (table, "password", &account.password)]
+    });
+    let outbound = config.outbound.iter().flat_map(|(name, account)| {
+        let table = format!("outbound.{name}");
+        [(table.clone(), "user", &account.user_source), (table, "password", &account.password)]
+    });
+    let oauth = config.oauth.iter().flat_map(|(name, oauth)| {
+        let table = format!("oauth.{name}");
+        let (client, token) = (&oauth.client_secret, &oauth.refresh_token);
+        [(table.clone(), "client_secret", client), (table, "refresh_token", token)]
+    });
+    let all = inbound.chain(outbound).chain(oauth);
+    all.filter_map(|(table, key, spec)| Some(Use { table, key, spec: spec.as_ref()? })).collect()
 }
 
 /// Names of all variables that hold secrets: to be removed from each child's environment.
 ///
 /// Commands that this module runs get a cleared environment anyway.
 pub fn secret_variables(config: &Config) -> Vec<String> {
-    let inbound = config.inbound.values().filter_map(|account| account.password.as_ref());
-    let outbound = config.outbound.values().filter_map(|account| account.password.as_ref());
-    let oauth = config.oauth.values();
-    let oauth = oauth.flat_map(|o| o.client_secret.iter().chain(o.refresh_token.iter()));
-    let mut names: Vec<String> = inbound
-        .chain(outbound)
-        .chain(oauth)
+    let specs = uses(config).into_iter().map(|used| used.spec);
+    let mut names: Vec<String> = specs
         .filter_map(|spec| if let SecretSpec::Env(name) = spec { Some(name.clone()) } else { None })
         .collect();
     names.sort();
@@ -228,7 +261,7 @@ mod tests {
 
     #[tokio::test]
     async fn text_is_taken_and_never_shown() {
-        let secret = resolve_text(&SecretSpec::Text("hunter2".into())).await.unwrap();
+        let secret = resolve_text(&SecretSpec::Text("hunter2".to_owned().into())).await.unwrap();
         assert_eq!(secret.expose(), "hunter2");
         assert_eq!(format!("{secret:?}"), "***");
     }
@@ -236,7 +269,7 @@ mod tests {
     #[tokio::test]
     async fn a09_what_would_end_a_command_is_refused_unseen() {
         for text in ["a\rDELE 1", "hunter2\n", "a\0"] {
-            let error = resolve_text(&SecretSpec::Text(text.into())).await.unwrap_err();
+            let error = resolve_text(&SecretSpec::Text(text.to_owned().into())).await.unwrap_err();
             assert_eq!(error.fault, SecretFault::ControlCharacter);
             let shown = format!("{error} {error:?} {}", error.hint());
             assert!(!shown.contains("hunter2") && !shown.contains("DELE"));
@@ -253,9 +286,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_keystore_says_what_to_use_instead() {
+    async fn a_name_that_the_keystore_has_not_is_said() {
         let error = resolve_text(&SecretSpec::Key("a".into())).await.unwrap_err();
-        assert!(error.to_string().contains("the keystore is not available yet"));
-        assert!(error.hint().contains("{ file"));
+        assert!(error.to_string().contains("the keystore has no `a` (it has: nothing yet)"));
+        assert_eq!(error.hint(), "postrider secret set a");
     }
 }

@@ -50,6 +50,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 
 /// Package → the places (path below `src`) that may name it.
 const VENDORS: &[(&str, &[&str])] = &[
+    ("age", &["secret/keystore"]),
     ("async_imap", &["mailbox/imap"]),
     ("async_pop", &["mailbox/pop3"]),
     ("chrono", &["schedule", "mailbox/imap"]),

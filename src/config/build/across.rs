@@ -23,10 +23,11 @@ impl Builder<'_> {
     fn shared_mailboxes(&mut self, config: &Config) {
         let mut seen: BTreeMap<_, Vec<&Inbound>> = BTreeMap::new();
         for account in config.inbound.values().filter(|account| account.enabled) {
-            if account.host.is_empty() || account.user.is_empty() {
+            let user = user_of(account);
+            if account.host.is_empty() || user.is_empty() {
                 continue;
             }
-            let key = (account.protocol, &account.host, service(account), &account.user);
+            let key = (account.protocol, &account.host, service(account), user);
             let others = seen.entry(key).or_default();
             let clash = others.iter().find_map(|other| Some((*other, overlap(other, account)?)));
             others.push(account);
@@ -34,7 +35,10 @@ impl Builder<'_> {
             let deletes = [other, account].iter().any(|a| a.delete != DeleteRule::Never);
             let what = format!(
                 "`{}` and `{}` poll the same mailbox: {folder} of {} at {}",
-                other.name, account.name, account.user, account.host
+                other.name,
+                account.name,
+                user_of(account),
+                account.host
             );
             let problem = if deletes {
                 Problem::error(format!("{what}; what one deletes, the other may not have stored"))
@@ -125,6 +129,14 @@ impl Builder<'_> {
                 self.report(place, table.map_or("", |t| t.path.as_str()), problem.hint(hint));
             }
         }
+    }
+}
+
+/// The user name, or where it is: two names in one place are one name.
+fn user_of(account: &Inbound) -> String {
+    match &account.user_source {
+        Some(source) => format!("{source:?}"),
+        None => account.user.clone(),
     }
 }
 

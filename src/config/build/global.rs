@@ -22,8 +22,11 @@ impl<'a> Builder<'a> {
 
     pub(super) fn daemon(&mut self) -> DaemonConfig {
         let view = self.single(&keys::DAEMON, &self.raw.daemon);
+        let state_dir = view.path_of("state_dir").unwrap_or_default();
+        let key_file = view.path_of("keystore_key_file");
         DaemonConfig {
-            state_dir: view.path_of("state_dir").unwrap_or_default(),
+            keystore_key_file: key_file.unwrap_or_else(|| state_dir.join("keystore.key")),
+            state_dir,
             max_connections: view.number("max_connections").unwrap_or(1) as usize,
         }
     }

@@ -63,6 +63,7 @@ impl<'a> Builder<'a> {
             bind_address: view.ip("bind_address"),
             tls,
             user,
+            user_source: view.secret("user"),
             password: if oauth { None } else { view.secret("password") },
             oauth: if oauth { view.text("oauth") } else { None },
             safe_logon: view.safe_logon(),
@@ -94,6 +95,9 @@ impl<'a> Builder<'a> {
     fn user(&mut self, view: &View<'_>) -> String {
         if let Some(user) = view.text("user") {
             return user;
+        }
+        if view.secret("user").is_some() {
+            return String::new();
         }
         let Some(address) = view.text("address") else {
             if !view.has("address") {

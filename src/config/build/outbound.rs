@@ -47,6 +47,7 @@ impl<'a> Builder<'a> {
             connect_timeout: view.duration("connect_timeout").unwrap_or_default(),
             read_timeout: view.duration("read_timeout").unwrap_or_default(),
             user,
+            user_source: view.secret("user"),
             password: if oauth { None } else { view.secret("password") },
             oauth: if oauth { view.text("oauth") } else { None },
             safe_logon: view.safe_logon(),

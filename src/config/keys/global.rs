@@ -30,6 +30,13 @@ pub(crate) const DAEMON: Table = Table {
                 "Folder of ledger, log, keystore and lock; mode 0700.",
                 "Must be on a local file system.",
             ),
+            bare(
+                "keystore_key_file",
+                Kind::Path,
+                "\"/var/lib/postrider/keystore.key\"",
+                "The key that opens the keystore; made by the first `secret set`.",
+                "Without it `keystore.key` in `state_dir`. A systemd credential `postrider-keystore` goes before it.",
+            ),
             key(
                 "max_connections",
                 Kind::Integer(1, 100_000),

@@ -147,10 +147,10 @@ const AUTHENTICATION: &[Key] = &[
     ),
     bare(
         "user",
-        Kind::Text(512),
+        Kind::TextOrSecret(512),
         "\"invoices@example.org\"",
-        "User name. Required where there is no `address`.",
-        "",
+        "User name, or where it is. Required where there is no `address`.",
+        "One from elsewhere stands in no `message.json` and no log.",
     ),
     bare(
         "password",

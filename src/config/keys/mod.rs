@@ -101,6 +101,8 @@ pub enum Kind {
     Text(usize),
     /// A list of lines of text.
     Texts,
+    /// One line of text with at most so many characters, or the place where it is.
+    TextOrSecret(usize),
     /// An IANA time zone.
     TimeZone,
 }
@@ -162,6 +164,9 @@ impl fmt::Display for Kind {
             Self::SizeLimit => f.write_str("a size such as `\"64MiB\"`, or `\"unlimited\"`"),
             Self::Text(most) => write!(f, "one line of text, at most {most} characters"),
             Self::Texts => f.write_str("a list of texts"),
+            Self::TextOrSecret(_) => f.write_str(
+                "one line of text, or its place as `password` has it: `{ key = \"NAME\" }`",
+            ),
             Self::TimeZone => f.write_str("an IANA time zone such as `Europe/Vienna`"),
         }
     }

@@ -114,9 +114,9 @@ const SERVER: &[Key] = &[
 const AUTHENTICATION: &[Key] = &[
     bare(
         "user",
-        Kind::Text(512),
+        Kind::TextOrSecret(512),
         "\"robot@example.org\"",
-        "User name; a relay that asks for none has none.",
+        "User name, or where it is; a relay that asks for none has none.",
         "",
     ),
     bare(
@@ -185,7 +185,13 @@ pub(crate) const ACCOUNT: Table = Table {
                 "The mailbox's address; `user` and `from` default to it.",
                 "",
             ),
-            bare("user", Kind::Text(512), "\"sales@example.org\"", "User name.", ""),
+            bare(
+                "user",
+                Kind::TextOrSecret(512),
+                "\"sales@example.org\"",
+                "User name, or where it is.",
+                "",
+            ),
             bare(
                 "password",
                 Kind::Secret,

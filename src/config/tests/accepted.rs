@@ -54,7 +54,7 @@ fn defaults_hold_unless_the_account_says_otherwise() {
     let account = one(&loaded);
     assert!(matches!(account.schedule, Schedule::Cron(_)));
     assert_eq!((account.batch_max, account.delete), (None, DeleteRule::Never));
-    assert_eq!(account.password, Some(SecretSpec::Text("hunter2".into())));
+    assert_eq!(account.password, Some(SecretSpec::Text("hunter2".to_owned().into())));
     assert_eq!(account.properties.pop3_pipeline, 4);
 }
 

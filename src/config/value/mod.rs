@@ -99,6 +99,7 @@ pub(super) fn read(kind: Kind, value: &DeValue<'_>, base: &Path) -> Result<Value
         Kind::Rate => duration::rate(value).map(Value::Rate),
         Kind::Secret => secret::read(value, base).map(Value::Secret),
         Kind::Size | Kind::SizeLimit => size(value),
+        Kind::TextOrSecret(most) => text_or_secret(value, most, base),
         Kind::Texts => list(value, |item| text::line(item, 4096)).map(Value::List),
         Kind::Address => text::address(value).map(Value::Text),
         Kind::Addresses => text::addresses(value),
@@ -109,6 +110,14 @@ pub(super) fn read(kind: Kind, value: &DeValue<'_>, base: &Path) -> Result<Value
         | Kind::Path
         | Kind::Text(_)
         | Kind::TimeZone => from_text(kind, value, base),
+    }
+}
+
+/// A text, or a table that says where it is.
+fn text_or_secret(value: &DeValue<'_>, most: usize, base: &Path) -> Result<Value, Fault> {
+    match value {
+        DeValue::Table(_) => secret::read(value, base).map(Value::Secret),
+        _ => text::line(value, most).map(Value::Text),
     }
 }
 

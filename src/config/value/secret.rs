@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
+use zeroize::Zeroizing;
 
 use crate::config::nearest::{nearest, one_of};
 use crate::config::types::SecretSpec;
@@ -15,7 +16,7 @@ pub(super) fn read(value: &DeValue<'_>, base: &Path) -> Result<SecretSpec, Fault
     match value {
         DeValue::String(text) => {
             check_text(text)?;
-            Ok(SecretSpec::Text(text.to_string()))
+            Ok(SecretSpec::Text(Zeroizing::new(text.to_string())))
         }
         DeValue::Table(table) => from_table(table, base),
         _ => Err(Fault::new("is neither a text nor a table")),

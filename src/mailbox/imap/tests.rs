@@ -35,6 +35,7 @@ pub(super) fn account() -> Inbound {
         bind_address: None,
         tls: crate::config::TlsRules::default(),
         user: "u".to_owned(),
+        user_source: None,
         password: None,
         oauth: None,
         safe_logon: SafeLogon::On,

@@ -74,6 +74,7 @@ fn account() -> Inbound {
         bind_address: None,
         tls: crate::config::TlsRules::default(),
         user: "u".to_owned(),
+        user_source: None,
         password: None,
         oauth: None,
         safe_logon: SafeLogon::On,

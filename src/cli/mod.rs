@@ -13,6 +13,7 @@ mod run;
 mod secret;
 mod status;
 mod terminal;
+mod test;
 mod verify;
 
 use std::future::Future;
@@ -65,6 +66,9 @@ enum Verb {
     /// Show what the next poll of an account would do, and change nothing
     #[command(after_help = "Example: postrider plan invoices --messages")]
     Plan(plan::Plan),
+    /// Try an account stage by stage, from DNS to its mailboxes, and change nothing
+    #[command(after_help = test::AFTER_HELP)]
+    Test(test::Test),
     /// Poll the named accounts, or all enabled ones, once
     #[command(after_help = "Example: postrider poll invoices")]
     Poll(poll::Poll),
@@ -126,6 +130,7 @@ pub fn main() -> ExitCode {
         Verb::Poll(verb) => verb.run(&context),
         Verb::Run(run::Run {}) => run::Run::run(&context),
         Verb::Secret(verb) => verb.run(&context),
+        Verb::Test(verb) => verb.run(&context),
         Verb::Status(status::Status {}) => status::Status::run(&context),
         Verb::Verify(verb) => verb.run(&context),
     };

@@ -38,6 +38,14 @@ impl Out {
         write(&mut std::io::stdout().lock(), &escape(text));
     }
 
+    /// A line that begins with a word in its colour: `ok: …`.
+    pub(super) fn marked(self, word: &str, tone: Tone, text: &str) {
+        write(
+            &mut std::io::stdout().lock(),
+            &format!("{} {}", self.paint(word, tone), escape(text)),
+        );
+    }
+
     /// Several lines, each with its control characters escaped.
     pub(super) fn lines(self, text: &str) {
         for line in text.lines() {

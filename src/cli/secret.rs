@@ -153,7 +153,7 @@ fn set(context: &Context, config: &Config, keystore: &Keystore, name: &str) -> E
     }
     match used_by.as_slice() {
         [] => {
-            context.out.line(&format!("  nothing uses it yet: password = {{ key = \"{name}\" }}"))
+            context.out.line(&format!("  nothing uses it yet: password = {{ key = \"{name}\" }}"));
         }
         some => {
             context.out.line(&format!("  used by {}, from the next login on", some.join(", ")));

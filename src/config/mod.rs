@@ -6,6 +6,7 @@
 
 mod aliases;
 mod build;
+mod candidate;
 mod deleting;
 mod document;
 mod folders;
@@ -34,6 +35,7 @@ use raw::Raw;
 use source::Source;
 
 pub use aliases::Alias;
+pub use candidate::{Candidate, load_candidate};
 pub use deleting::{DeleteAge, DeleteMode, DeleteRule};
 pub use document::{example, reference};
 pub use folders::polled;
@@ -82,6 +84,11 @@ impl Loaded {
         }
         self.problems.push(problem);
         problem::sort(&mut self.problems, &self.files);
+    }
+
+    /// Takes the config, if there is no error among the problems.
+    fn accept(&mut self, config: Config) {
+        self.config = Some(config).filter(|_| self.count(Severity::Error) == 0);
     }
 
     /// "2 errors, 1 warning in 3 files; 4 inbound and 1 outbound account read".
@@ -137,13 +144,11 @@ fn load_source(main: Source, now: Timestamp) -> Loaded {
     raw.add(&main, true, &mut problems);
     let includes = std::mem::take(&mut raw.includes);
     let more = include::read(&main, &includes, &mut problems);
-    let mut files = vec![main.file.to_path_buf()];
     let mut sources = vec![main];
     for read in more {
         match read {
             Ok(source) => {
                 raw.add(&source, false, &mut problems);
-                files.push(source.file.to_path_buf());
                 sources.push(source);
             }
             Err(problem) => {
@@ -152,20 +157,32 @@ fn load_source(main: Source, now: Timestamp) -> Loaded {
             }
         }
     }
+    let (mut loaded, config) = judge(&raw, &sources, problems, now);
+    loaded.accept(config);
+    loaded
+}
+
+/// From what all files hold to a config, good or bad: the rules between keys.
+fn judge(
+    raw: &Raw,
+    sources: &[Source],
+    mut problems: Vec<Problem>,
+    now: Timestamp,
+) -> (Loaded, Config) {
+    let files: Vec<PathBuf> = sources.iter().map(|source| source.file.to_path_buf()).collect();
     let state_dir = Builder::state_dir(&raw.daemon);
-    permissions::check(&raw, &sources, &state_dir, &mut problems);
-    let (config, origins) = build::build(&raw, files.clone(), now, &mut problems);
+    permissions::check(raw, sources, &state_dir, &mut problems);
+    let (config, origins) = build::build(raw, files.clone(), now, &mut problems);
     problem::sort(&mut problems, &files);
-    let good = problems.iter().all(|problem| problem.severity == Severity::Warning);
-    let daemon = config.daemon.clone();
-    Loaded {
-        config: good.then_some(config),
+    let loaded = Loaded {
+        config: None,
         problems,
         files,
         inbound: raw.inbound.len(),
         outbound: raw.outbound.len(),
         origins,
-        aliases: aliases::of(&raw),
-        daemon: Some(daemon),
-    }
+        aliases: aliases::of(raw),
+        daemon: Some(config.daemon.clone()),
+    };
+    (loaded, config)
 }

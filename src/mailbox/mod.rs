@@ -5,6 +5,7 @@
 //! `pop3` RFC 1939 and 2449.
 
 mod credentials;
+mod doctor;
 mod error;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -19,6 +20,7 @@ use tokio::sync::mpsc;
 
 use crate::model::{Delete, DeleteIntent, Fetch, Listed, Listing, MessageKey};
 
+pub use doctor::advice;
 pub use error::{ErrorScope, MailboxError, Retry};
 
 /// Reads one account's mailboxes over one authenticated session.

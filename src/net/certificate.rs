@@ -127,12 +127,7 @@ fn reason(why: &CertificateError) -> String {
 }
 
 fn describe(certificate: &X509Certificate<'_>) -> String {
-    let mut names = Vec::new();
-    if let Ok(Some(alternatives)) = certificate.subject_alternative_name() {
-        for name in alternatives.value.general_names.iter().take(NAMES_SHOWN) {
-            names.push(shown_name(name));
-        }
-    }
+    let names = names(certificate);
     let names = if names.is_empty() { "no name".to_owned() } else { names.join(", ") };
     let validity = certificate.validity();
     format!(
@@ -142,6 +137,12 @@ fn describe(certificate: &X509Certificate<'_>) -> String {
         day(validity.not_before.timestamp()),
         day(validity.not_after.timestamp()),
     )
+}
+
+/// The names that a certificate is for, as far as they are shown.
+pub(super) fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let Ok(Some(alternatives)) = certificate.subject_alternative_name() else { return Vec::new() };
+    alternatives.value.general_names.iter().take(NAMES_SHOWN).map(shown_name).collect()
 }
 
 fn shown_name(name: &GeneralName<'_>) -> String {
@@ -157,7 +158,7 @@ fn shown_name(name: &GeneralName<'_>) -> String {
 }
 
 /// A certificate's text is the server's: escaped and cut.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     text.chars().take(NAME_SHOWN).flat_map(char::escape_debug).collect()
 }
 

@@ -10,6 +10,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Instant;
 
+use super::witness::{Facts, Stage, Witness};
 use super::{Endpoint, NetError, Wire};
 
 /// How long an address is tried alone, before the next one is tried beside it (RFC 8305 §5).
@@ -17,11 +18,19 @@ const STAGGER: Duration = Duration::from_millis(250);
 
 /// Connects to the endpoint: every address in turn, all within `connect_timeout` and the poll's
 /// deadline. The stream is guarded from its first octet.
-pub async fn connect(endpoint: &Endpoint, deadline: Instant) -> Result<Wire, NetError> {
+pub async fn connect(
+    endpoint: &Endpoint,
+    deadline: Instant,
+    witness: &mut Witness,
+) -> Result<Wire, NetError> {
     let now = Instant::now();
     let limit = now.checked_add(endpoint.connect_timeout).unwrap_or(deadline).min(deadline);
+    witness.begin(Stage::Dns);
     let addresses = resolve(endpoint, limit).await?;
+    witness.found(|| Some(Facts::Addresses { addresses: addresses.iter().copied().collect() }));
+    witness.begin(Stage::Connect);
     let stream = first_of(endpoint, addresses, limit).await?;
+    witness.found(|| Some(Facts::Address { address: stream.peer_addr().ok()? }));
     if let Err(error) = tune(&stream, endpoint) {
         tracing::debug!(target: "library", %error, "socket options were refused");
     }
@@ -106,12 +115,16 @@ mod tests {
         Endpoint { host: "127.0.0.1".to_owned(), port, ..Endpoint::for_tests() }
     }
 
+    async fn try_connect(endpoint: &Endpoint) -> Result<Wire, NetError> {
+        connect(endpoint, Endpoint::far_deadline(), &mut Witness::blind()).await
+    }
+
     #[tokio::test]
     async fn refused_connection_says_where() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
-        let error = connect(&local(port), Endpoint::far_deadline()).await.unwrap_err();
+        let error = try_connect(&local(port)).await.unwrap_err();
         assert!(error.to_string().contains(&format!("127.0.0.1:{port}")), "{error}");
         assert_eq!(error.code(), "connect-failed");
     }
@@ -130,16 +143,13 @@ mod tests {
     #[tokio::test]
     async fn t01_name_without_an_address_is_a_dns_error() {
         let endpoint = Endpoint { host: "nowhere.invalid".to_owned(), ..local(1) };
-        assert_eq!(
-            connect(&endpoint, Endpoint::far_deadline()).await.unwrap_err().code(),
-            "dns-failed"
-        );
+        assert_eq!(try_connect(&endpoint).await.unwrap_err().code(), "dns-failed");
     }
 
     #[tokio::test]
     async fn local_address_of_another_family_is_said() {
         let endpoint = Endpoint { bind_address: Some("::1".parse().unwrap()), ..local(1) };
-        let error = connect(&endpoint, Endpoint::far_deadline()).await.unwrap_err();
+        let error = try_connect(&endpoint).await.unwrap_err();
         assert!(error.to_string().contains("bind_address"), "{error}");
     }
 }

@@ -14,15 +14,19 @@ mod certificate;
 mod dial;
 mod endpoint;
 mod error;
+mod facts;
 mod guard;
 mod stream;
 mod tls;
 mod verify;
+mod witness;
 
 pub use dial::connect;
 pub use endpoint::Endpoint;
 pub use error::NetError;
+pub use facts::{CertificateFacts, TlsFacts};
 pub use stream::{NetStream, Wire};
+pub use witness::{Facts, Stage, Step, Witness};
 
 /// What comes of `work` within `limit`; for waits that nothing hangs on, like a farewell.
 #[expect(clippy::disallowed_methods, reason = "this is where deadlines are made")]

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
 
 use super::guard::{Guard, Limits};
-use super::{Endpoint, NetError, tls};
+use super::{Endpoint, NetError, TlsFacts, tls};
 
 /// A connected and guarded stream, not encrypted (yet).
 pub struct Wire(Guard<Transport>);
@@ -76,6 +76,12 @@ impl NetStream {
     /// Whether TLS protects it.
     pub fn is_encrypted(&self) -> bool {
         matches!(self.inner, Inner::Tls(_))
+    }
+
+    /// What the handshake has found; `None` without TLS.
+    pub fn tls_facts(&self) -> Option<TlsFacts> {
+        let Inner::Tls(stream) = &self.inner else { return None };
+        Some(TlsFacts::of(stream.get_ref().1))
     }
 
     /// What binds an authentication to this very connection: `tls-exporter` (RFC 9266), which

@@ -1,9 +1,10 @@
 //! What ends a poll, or a part of it.
 
 use crate::archive::ArchiveError;
+use crate::config::Inbound;
 use crate::ledger::LedgerError;
 use crate::log::codes;
-use crate::mailbox::{ErrorScope, MailboxError, Retry};
+use crate::mailbox::{self, ErrorScope, MailboxError, Retry};
 use crate::model::{AccountName, Source};
 use crate::schedule::Failure;
 use crate::secret::SecretError;
@@ -69,6 +70,16 @@ impl PollError {
             Self::Cancelled | Self::Task(_) => None,
         };
         hint.or_else(|| codes::find(self.code()).map(|code| code.remedy.to_owned()))
+    }
+
+    /// What a person can do about it in this account: what is known of its provider and of such
+    /// mistakes, else the general [`hint`](Self::hint).
+    pub fn advice(&self, account: &Inbound) -> Option<String> {
+        let known = match self {
+            Self::Mailbox(error) => mailbox::advice(account, error),
+            _ => None,
+        };
+        known.or_else(|| self.hint())
     }
 
     /// What kind of failure it is, for back-off.

@@ -15,6 +15,7 @@ mod mailbox;
 mod pipeline;
 mod presence;
 mod preview;
+mod probe;
 mod progress;
 mod report;
 mod settle;
@@ -35,7 +36,7 @@ use crate::ledger::Ledger;
 use crate::log::Redactor;
 use crate::mailbox::{DeleteMail, MailboxError, imap, pop3};
 use crate::model::{AccountName, DeletesHeld, Source};
-use crate::net::{NetError, NetStream};
+use crate::net::{NetError, NetStream, Witness};
 use crate::plan::{Budget, Rules};
 use crate::secret::Surroundings;
 
@@ -43,6 +44,7 @@ pub use clock::Clock;
 pub use error::PollError;
 pub use keyring::Keyring;
 pub use preview::{MailboxPlan, Preview, Previewer};
+pub use probe::Prober;
 pub use progress::Progress;
 pub use report::{HeldEntry, PollReport, ReportedError, keep_word, left_word, skip_word};
 
@@ -128,7 +130,7 @@ pub async fn poll(account: &Account, run: &str) -> PollReport {
     let clock = account.tools.clock;
     let mut report = PollReport::new(&account.config.name, run, clock.now());
     if let Err(error) = whole(account, &mut report).await {
-        report.fail(&error, account.auth_source());
+        report.fail(&error, account);
     }
     report.redact(&account.tools.redactor);
     report.ended_at = clock.now();
@@ -230,7 +232,7 @@ async fn session<M: DeleteMail>(
         match mailbox::poll(account, &mut session, &name, &mut walk, report).await {
             Ok(()) => {}
             Err(error) if error.is_of_mailbox() => {
-                report.fail(&error, account.auth_source());
+                report.fail(&error, account);
             }
             // A poll that got nothing in all its time has failed; one that got something goes on.
             Err(PollError::Mailbox(MailboxError::Net(NetError::PollDeadline)))
@@ -259,7 +261,8 @@ pub(crate) async fn connect_imap(
     keyring: &Keyring,
 ) -> Result<imap::ImapSession, PollError> {
     let (account, credentials) = keyring.credentials(account).await?;
-    Ok(imap::connect(&account, credentials.proof(), deadline(&account)).await?)
+    let blind = &mut Witness::blind();
+    Ok(imap::connect(&account, credentials.proof(), deadline(&account), blind).await?)
 }
 
 /// Opens an authenticated POP3 session.
@@ -268,7 +271,8 @@ pub(crate) async fn connect_pop3(
     keyring: &Keyring,
 ) -> Result<pop3::Pop3Session<NetStream>, PollError> {
     let (account, credentials) = keyring.credentials(account).await?;
-    Ok(pop3::connect(&account, credentials.proof(), deadline(&account)).await?)
+    let blind = &mut Witness::blind();
+    Ok(pop3::connect(&account, credentials.proof(), deadline(&account), blind).await?)
 }
 
 fn deadline(account: &Inbound) -> Instant {

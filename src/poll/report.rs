@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::Account;
 use super::commit::Committed;
 use super::error::PollError;
 use crate::log::Redactor;
@@ -166,6 +167,7 @@ impl PollReport {
     pub(super) fn redact(&mut self, redactor: &Redactor) {
         if let Some(error) = &mut self.error {
             error.message = redactor.redact(&error.message);
+            error.hint = error.hint.take().map(|hint| redactor.redact(&hint));
         }
     }
 
@@ -175,9 +177,11 @@ impl PollReport {
     }
 
     /// Notes the first error; later ones are its consequences.
-    pub(super) fn fail(&mut self, error: &PollError, auth: Source) {
+    pub(super) fn fail(&mut self, error: &PollError, account: &Account) {
         if self.error.is_none() {
-            self.error = Some(ReportedError::of(error, auth));
+            let reported = ReportedError::of(error, account.auth_source());
+            let hint = error.advice(&account.config);
+            self.error = Some(ReportedError { hint, ..reported });
             self.failure = Some(error.failure());
         }
     }

@@ -71,7 +71,7 @@ impl Site {
             session(&account, self.server.session(), &mut report).await
         };
         if let Err(error) = work.await {
-            report.fail(&error, Source::ImapAuth);
+            report.fail(&error, &account);
         }
         report
     }

@@ -146,6 +146,21 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a test's own files")]
+    fn a10_a_link_is_followed_and_its_target_judged() {
+        let dir = tempfile::tempdir().unwrap();
+        let (target, link) = (dir.path().join("target"), dir.path().join("link"));
+        std::fs::write(&target, "p").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        std::fs::set_permissions(&target, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(read(&link), Err(SecretFault::Unsafe { .. })));
+        std::fs::set_permissions(&target, std::fs::Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(read(&link).unwrap().expose(), "p");
+        std::fs::write(&target, "q").unwrap();
+        assert_eq!(read(&link).unwrap().expose(), "q");
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test's own files")]
     fn credentials_are_read_below_their_folder() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("mail"), "p\n").unwrap();

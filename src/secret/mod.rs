@@ -237,7 +237,7 @@ fn variable(name: &str) -> Result<Secret, SecretFault> {
 }
 
 /// The source without anything secret: a command by its program only.
-fn place(spec: &SecretSpec) -> String {
+pub fn place(spec: &SecretSpec) -> String {
     match spec {
         SecretSpec::Command(argv) => {
             let program = argv.first().map(String::as_str).unwrap_or_default();

@@ -46,6 +46,8 @@ mod recovery;
 mod resting;
 mod samples;
 mod scenarios;
+mod secrets;
 mod support;
 mod torture;
+mod trying;
 mod verify;

@@ -30,6 +30,11 @@ impl Capabilities {
         self.0.contains(name)
     }
 
+    /// All of them, in alphabetical order.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
     /// The SASL mechanisms that postrider knows.
     pub(super) fn mechanisms(&self) -> impl Iterator<Item = Mechanism> {
         self.0.iter().filter_map(|word| Mechanism::of_name(word.strip_prefix("AUTH=")?))

@@ -8,7 +8,7 @@ use super::said::throttled;
 use super::talk::{Line, Reply, Status, Talk};
 use crate::config::Inbound;
 use crate::mailbox::{MailboxError, credentials};
-use crate::net::NetStream;
+use crate::net::{Facts, NetStream, Stage, Witness};
 use crate::sasl::{self, Exchange, Login, Mechanism, Proof};
 
 /// Authenticates; says the capabilities after it, where the server told them with its OK.
@@ -17,7 +17,9 @@ pub(super) async fn authenticate(
     offered: &Capabilities,
     account: &Inbound,
     proof: Proof<'_>,
+    witness: &mut Witness,
 ) -> Result<Option<Capabilities>, MailboxError> {
+    witness.begin(Stage::Login);
     let channel = talk.stream().channel_binding();
     let encrypted = talk.stream().is_encrypted();
     credentials::are_sendable(&account.user, proof)?;
@@ -35,6 +37,7 @@ pub(super) async fn authenticate(
     };
     let Reply { status, text, untagged } = reply;
     if status == Status::Ok {
+        witness.found(|| Some(Facts::Login { mechanism: mechanism.name() }));
         let untold = || untagged.iter().rev().find_map(|line| Capabilities::of_line(line));
         return Ok(Capabilities::of_code(&text).or_else(untold));
     }

@@ -9,7 +9,7 @@ use super::said::{bye, shown};
 use super::talk::{Reply, Status, Talk};
 use crate::config::{Encryption, Inbound};
 use crate::mailbox::MailboxError;
-use crate::net::{Endpoint, NetError, NetStream, Wire};
+use crate::net::{Endpoint, Facts, NetError, NetStream, Stage, Wire, Witness};
 use crate::sasl::Proof;
 
 /// Connects and logs in. One attempt with one mechanism: accounts get locked by more.
@@ -20,10 +20,11 @@ pub async fn connect(
     account: &Inbound,
     proof: Proof<'_>,
     deadline: Instant,
+    witness: &mut Witness,
 ) -> Result<ImapSession, MailboxError> {
     let endpoint = Endpoint::of(account);
-    let wire = crate::net::connect(&endpoint, deadline).await?;
-    log_in(wire, account, proof).await
+    let wire = crate::net::connect(&endpoint, deadline, witness).await?;
+    log_in(wire, account, proof, witness).await
 }
 
 /// The same over a wire that is connected already.
@@ -31,23 +32,29 @@ pub(super) async fn log_in(
     mut wire: Wire,
     account: &Inbound,
     proof: Proof<'_>,
+    witness: &mut Witness,
 ) -> Result<ImapSession, MailboxError> {
     let endpoint = Endpoint::of(account);
     let (mut talk, offered) = match account.encryption {
-        Encryption::None => greeted(wire.plain(), account).await?,
-        Encryption::Tls => greeted(wire.start_tls(&endpoint).await?, account).await?,
+        Encryption::None => greeted(wire.plain(), account, witness).await?,
+        Encryption::Tls => {
+            greeted(secured(wire, &endpoint, witness).await?, account, witness).await?
+        }
         Encryption::StartTls => {
             wire.set_stage("greeting");
-            wire = negotiate_tls(wire, account).await?;
-            (Talk::new(wire.start_tls(&endpoint).await?, account.debug), None)
+            wire = negotiate_tls(wire, account, witness).await?;
+            (Talk::new(secured(wire, &endpoint, witness).await?, account.debug), None)
         }
     };
     talk.stream().set_stage("reply");
+    witness.begin(Stage::Capabilities);
     let offered = match offered {
         Some(offered) => offered,
         None => ask_capabilities(&mut talk).await?,
     };
-    let after = login::authenticate(&mut talk, &offered, account, proof).await?;
+    witness
+        .found(|| Some(Facts::Capabilities { capabilities: offered.names().map(shown).collect() }));
+    let after = login::authenticate(&mut talk, &offered, account, proof, witness).await?;
     let capabilities = match after {
         Some(capabilities) => capabilities,
         None => ask_capabilities(&mut talk).await?,
@@ -56,16 +63,42 @@ pub(super) async fn log_in(
     Ok(ImapSession::new(stream, &unread, capabilities, account))
 }
 
+/// The handshake.
+async fn secured(
+    wire: Wire,
+    endpoint: &Endpoint,
+    witness: &mut Witness,
+) -> Result<NetStream, MailboxError> {
+    witness.begin(Stage::Tls);
+    let stream = wire.start_tls(endpoint).await?;
+    witness.found(|| stream.tls_facts().map(Facts::Tls));
+    Ok(stream)
+}
+
+/// The server's first words for people, without the list of capabilities in front of them.
+fn first_words(text: &str) -> Facts {
+    let words = match text.split_once(']') {
+        Some((code, words)) if code.trim_start().starts_with('[') => words,
+        _ => text,
+    };
+    Facts::Greeting { said: shown(words) }
+}
+
 /// Reads the greeting of a stream that stays as it is; its capabilities may be believed.
 async fn greeted(
     mut stream: NetStream,
     account: &Inbound,
+    witness: &mut Witness,
 ) -> Result<(Talk<NetStream>, Option<Capabilities>), MailboxError> {
     stream.set_stage("greeting");
+    witness.begin(Stage::Greeting);
     let mut talk = Talk::new(stream, account.debug);
     let (status, text) = talk.greeting().await?;
     match status {
-        Status::Ok => Ok((talk, Capabilities::of_code(&text))),
+        Status::Ok => {
+            witness.found(|| Some(first_words(&text)));
+            Ok((talk, Capabilities::of_code(&text)))
+        }
         Status::Preauth => Err(MailboxError::Unsupported {
             what: format!(
                 "the server greets with PREAUTH (\"{}\"): it has logged somebody in without \
@@ -81,11 +114,16 @@ async fn greeted(
 }
 
 /// STARTTLS (RFC 9051 §6.2.1) up to its OK. Everything else ends the session.
-async fn negotiate_tls(wire: Wire, account: &Inbound) -> Result<Wire, MailboxError> {
+async fn negotiate_tls(
+    wire: Wire,
+    account: &Inbound,
+    witness: &mut Witness,
+) -> Result<Wire, MailboxError> {
     let mut talk = Talk::new(wire, account.debug);
+    witness.begin(Stage::Greeting);
     let (status, text) = talk.greeting().await?;
     match status {
-        Status::Ok => {}
+        Status::Ok => witness.found(|| Some(first_words(&text))),
         Status::Bye => return Err(bye(&text)),
         Status::Preauth => {
             let what = "the server greets with PREAUTH, where no STARTTLS is possible any more \
@@ -97,6 +135,7 @@ async fn negotiate_tls(wire: Wire, account: &Inbound) -> Result<Wire, MailboxErr
             return Err(MailboxError::Protocol { what });
         }
     }
+    witness.begin(Stage::Tls);
     talk.stream().set_stage("reply");
     let offered = match Capabilities::of_code(&text) {
         Some(offered) => offered,

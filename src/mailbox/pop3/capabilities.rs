@@ -18,6 +18,15 @@ pub(super) struct Capabilities {
 }
 
 impl Capabilities {
+    /// Those of them that are used, by name.
+    pub(super) fn names(&self) -> Vec<String> {
+        let words = [("PIPELINING", self.pipelining), ("STLS", self.stls), ("USER", self.user)];
+        let mechanisms = self.mechanisms.iter().flatten().map(|name| format!("AUTH={name}"));
+        let mut names: Vec<String> = mechanisms.collect();
+        names.extend(words.into_iter().filter(|(_, has)| *has).map(|(name, _)| name.to_owned()));
+        names
+    }
+
     /// Takes one line of CAPA's response in; unknown ones are left alone.
     pub(super) fn learn(&mut self, line: &[u8]) {
         let line = String::from_utf8_lossy(line);

@@ -14,7 +14,7 @@ use super::reply::{Reply, Status, printable, refused_greeting, refused_login};
 use super::sieve::Sieve;
 use crate::config::{Encryption, Inbound};
 use crate::mailbox::{MailboxError, credentials};
-use crate::net::NetError;
+use crate::net::{Facts, NetError, Stage, Witness};
 use crate::sasl::{self, Choice, Exchange, Mechanism, Proof, SaslError};
 
 /// The longest command line, its CRLF included (RFC 2449 §4).
@@ -49,15 +49,21 @@ impl<'a> Login<'a> {
 }
 
 /// Greeting, CAPA and STLS in the clear; then the stream is ready for the TLS handshake.
-pub(super) async fn ask_for_tls<S>(stream: &mut S) -> Result<(), MailboxError>
+pub(super) async fn ask_for_tls<S>(
+    stream: &mut S,
+    witness: &mut Witness,
+) -> Result<(), MailboxError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let mut channel = Channel::new(stream);
+    witness.begin(Stage::Greeting);
     let greeting = channel.reply().await?;
     if !greeting.is_ok() {
         return Err(refused_greeting(&greeting));
     }
+    witness.found(|| Some(Facts::Greeting { said: greeting.said.clone() }));
+    witness.begin(Stage::Tls);
     channel.send(b"CAPA\r\n").await?;
     let (mut offered, mut count) = (Capabilities::default(), 0_usize);
     if channel.reply().await?.is_ok() {
@@ -91,6 +97,7 @@ pub(super) async fn log_in<S>(
     stream: &mut S,
     login: &Login<'_>,
     greeted: bool,
+    witness: &mut Witness,
 ) -> Result<Capabilities, MailboxError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
@@ -99,7 +106,7 @@ where
     if greeted {
         sieve.greet();
     }
-    let spoken = speak(&mut sieve, login).await?;
+    let spoken = speak(&mut sieve, login, witness).await?;
     let reply = sieve.reply()?;
     let capabilities = sieve.finish()?;
     let Spoken { what, said } = spoken;
@@ -107,7 +114,10 @@ where
         Reply { status: Status::Ok, .. } if what == GREETING => {
             Err(MailboxError::Protocol { what: "the greeting can't be read".to_owned() })
         }
-        Reply { status: Status::Ok, .. } => Ok(capabilities),
+        Reply { status: Status::Ok, .. } => {
+            witness.found(|| Some(Facts::Login { mechanism: what }));
+            Ok(capabilities)
+        }
         refusal if what == GREETING => Err(refused_greeting(&refusal)),
         mut refusal => {
             if let Some(said) = said {
@@ -136,14 +146,25 @@ impl Spoken {
 }
 
 /// Greeting, CAPA and one login, by async-pop where it knows how.
-async fn speak<S>(sieve: &mut Sieve<'_, S>, login: &Login<'_>) -> Result<Spoken, MailboxError>
+async fn speak<S>(
+    sieve: &mut Sieve<'_, S>,
+    login: &Login<'_>,
+    witness: &mut Witness,
+) -> Result<Spoken, MailboxError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let user = login.account.user.as_str();
+    // After STLS nothing is told here: `greet` made up that greeting.
+    witness.begin(Stage::Greeting);
     if async_pop::new(&mut *sieve).await.is_err() {
         return Ok(Spoken::of(GREETING));
     }
+    // async-pop asks for the capabilities along with the greeting.
+    witness.found(|| Some(Facts::Greeting { said: first_words(sieve.greeting()?) }));
+    witness.begin(Stage::Capabilities);
+    witness.found(|| Some(Facts::Capabilities { capabilities: sieve.capabilities().names() }));
+    witness.begin(Stage::Login);
     let choice = choose(mechanisms(sieve.capabilities()), sieve.greeting(), login)?;
     let with = credentials::login(login.account, login.proof, choice, login.channel.as_ref());
     sieve.keep_secret(secrets(&with));
@@ -237,6 +258,12 @@ fn choose(
     let policy =
         credentials::policy(login.account, login.proof, login.encrypted(), login.channel.is_some());
     sasl::choose(&offered, &policy).map_err(|none| MailboxError::NoMechanism { what: none.what })
+}
+
+/// The greeting's words, without its status.
+fn first_words(greeting: &str) -> String {
+    let words = greeting.get("+OK".len()..).unwrap_or_default();
+    printable(words.trim().as_bytes())
 }
 
 fn secrets(login: &sasl::Login<'_>) -> Vec<Zeroizing<Vec<u8>>> {

@@ -27,7 +27,7 @@ use self::transaction::Transaction;
 use super::{DeleteMail, DeleteOutcome, MailboxError, Opened, Part, ReadMailbox, Recheck};
 use crate::config::{Encryption, Inbound};
 use crate::model::{Delete, DeleteIntent, Fetch, Listed, Listing};
-use crate::net::{self, Endpoint, NetStream};
+use crate::net::{self, Endpoint, Facts, NetStream, Stage, Witness};
 use crate::sasl::Proof;
 
 /// Connects to an account's maildrop and logs in, once and with one mechanism.
@@ -37,23 +37,30 @@ pub async fn connect(
     account: &Inbound,
     proof: Proof<'_>,
     deadline: Instant,
+    witness: &mut Witness,
 ) -> Result<Pop3Session<NetStream>, MailboxError> {
     let login = Login::permitted(account, proof)?;
     let endpoint = Endpoint::of(account);
-    let mut wire = net::connect(&endpoint, deadline).await?;
+    let mut wire = net::connect(&endpoint, deadline, witness).await?;
     let mut stream = match account.encryption {
         Encryption::None => wire.plain(),
         Encryption::StartTls => {
             wire.set_stage("greeting");
-            login::ask_for_tls(&mut wire).await?;
+            login::ask_for_tls(&mut wire, witness).await?;
             wire.start_tls(&endpoint).await?
         }
-        Encryption::Tls => wire.start_tls(&endpoint).await?,
+        Encryption::Tls => {
+            witness.begin(Stage::Tls);
+            wire.start_tls(&endpoint).await?
+        }
     };
+    if let Some(facts) = stream.tls_facts() {
+        witness.found(|| Some(Facts::Tls(facts)));
+    }
     stream.set_stage("greeting or login");
     let greeted = account.encryption == Encryption::StartTls;
     let login = login.bound_to(stream.channel_binding());
-    let capabilities = login::log_in(&mut stream, &login, greeted).await?;
+    let capabilities = login::log_in(&mut stream, &login, greeted, witness).await?;
     stream.set_stage("reply");
     Ok(Pop3Session { transaction: Transaction::new(stream, &capabilities, account) })
 }

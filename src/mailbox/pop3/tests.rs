@@ -9,11 +9,33 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex};
 
-use super::login::{Login, log_in};
+use super::capabilities::Capabilities;
+use super::login::{self, Login};
 use super::*;
 use crate::config::{DeleteRule, MinRate, Properties, Protocol, SafeLogon, Schedule};
 use crate::model::ByteSize;
+use crate::net::Witness;
 use crate::sasl::Proof;
+
+/// Logs in, and nobody looks on.
+pub(super) async fn log_in<S>(
+    stream: &mut S,
+    login: &Login<'_>,
+    greeted: bool,
+) -> Result<Capabilities, MailboxError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    login::log_in(stream, login, greeted, &mut Witness::blind()).await
+}
+
+/// STLS, and nobody looks on.
+pub(super) async fn ask_for_tls<S>(stream: &mut S) -> Result<(), MailboxError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    login::ask_for_tls(stream, &mut Witness::blind()).await
+}
 
 /// A command that the server must get, and its reply; no reply: it hangs up.
 type Step<'a> = (&'a str, &'a [u8]);

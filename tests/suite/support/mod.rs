@@ -24,7 +24,7 @@ pub use imap::{ImapClient, ImapMessage};
 pub use maildir::Delivery;
 pub use order::{Copy, Places, faults};
 pub use pop3::Pop3Client;
-pub use process::{Output, Running};
+pub use process::{Output, Running, Used};
 pub use relay::{Act, Relay, When};
 pub use server::{Fault, Protocol, Server, Then};
 pub use site::Site;

@@ -136,7 +136,8 @@ async fn drive_into(replies: Vec<String>, piece: usize, bodies: &mut Vec<Vec<u8>
     let next = move |_: &str| replies.next().unwrap_or_else(|| "CLOSE".to_owned());
     let (wire, _server) = Server::start_in_pieces(piece, &greeting, next);
     let mut ways = Vec::new();
-    let mut session = match start::log_in(wire, &account(), Proof::Password("secret")).await {
+    let proof = Proof::Password("secret");
+    let mut session = match start::log_in(wire, &account(), proof, &mut Witness::blind()).await {
         Ok(session) => session,
         Err(error) => return vec![error.code().to_owned()],
     };

@@ -11,7 +11,7 @@ async fn start(
     answer: impl FnMut(&str) -> String + Send + 'static,
 ) -> (Result<ImapSession, MailboxError>, Vec<String>) {
     let (wire, server) = Server::start(greeting, answer);
-    let result = start::log_in(wire, account, Proof::Password("p\"a\\ss ü")).await;
+    let result = log_in(wire, account, Proof::Password("p\"a\\ss ü")).await;
     tokio::task::yield_now().await;
     (result, server.commands())
 }
@@ -116,7 +116,7 @@ async fn a09_login_quotes_what_it_sends() {
         if command == "CAPABILITY" { "TAG BAD no such command\r\n" } else { "TAG OK in\r\n" }
             .to_owned()
     });
-    start::log_in(wire, &account, Proof::Password("p\"a\\ss")).await.unwrap();
+    log_in(wire, &account, Proof::Password("p\"a\\ss")).await.unwrap();
     assert_eq!(server.commands().first().unwrap(), "LOGIN \"a \\\"b\\\" c\\\\d\" \"p\\\"a\\\\ss\"");
 }
 
@@ -224,10 +224,8 @@ async fn capabilities_are_asked_anew_after_starttls_and_after_login() {
     account.allow_plaintext = false;
     let (ours, theirs) = duplex(1 << 16);
     let wire = Wire::over_memory(ours, &Endpoint::of(&account), Endpoint::far_deadline());
-    let (session, lines) = tokio::join!(
-        start::log_in(wire, &account, Proof::Password("pass")),
-        serve_starttls(theirs)
-    );
+    let (session, lines) =
+        tokio::join!(log_in(wire, &account, Proof::Password("pass")), serve_starttls(theirs));
     assert!(session.unwrap().capabilities.has_uid_plus());
     let words: Vec<&str> =
         lines.iter().map(|line| line.split_whitespace().nth(1).unwrap()).collect();

@@ -1,7 +1,5 @@
 //! Greeting, CAPA, STLS and login.
 
-use super::super::capabilities::Capabilities;
-use super::super::login::ask_for_tls;
 use super::*;
 use crate::net::NetError;
 

@@ -73,7 +73,7 @@ fn fuzz_replies() {
     fuzz("pop3-reply", WORDS, |input| {
         assert!(printable(input).len() <= 512);
         assert!(!printable(input).contains(char::is_control));
-        let mut capabilities = capabilities::Capabilities::default();
+        let mut capabilities = Capabilities::default();
         input.split(|octet| *octet == b'\n').for_each(|line| capabilities.learn(line));
         let Some(reply) = Reply::parse(input) else { return way(capabilities.login_delay) };
         assert!(!reply.said.contains(char::is_control));

@@ -73,7 +73,7 @@ pub(super) fn run<T>(future: impl Future<Output = T>) -> T {
 pub(super) async fn drive_login(
     pieces: Vec<Vec<u8>>,
     greeted: bool,
-) -> Result<capabilities::Capabilities, MailboxError> {
+) -> Result<Capabilities, MailboxError> {
     let mut stream = tokio::io::join(Pieces(pieces.into()), tokio::io::sink());
     let account = account();
     let login = Login::permitted(&account, Proof::Password("p")).unwrap();
@@ -88,8 +88,7 @@ pub(super) async fn drive_session(
 ) -> (usize, Vec<String>, &'static str) {
     let stream = tokio::io::join(Pieces(pieces.into()), tokio::io::sink());
     let account = Inbound { pop3_no_uidl_download: download, ..account() };
-    let capabilities =
-        capabilities::Capabilities { pipelining, ..capabilities::Capabilities::default() };
+    let capabilities = Capabilities { pipelining, ..Capabilities::default() };
     let transaction = Transaction::new(stream, &capabilities, &account);
     let mut session = Pop3Session { transaction };
     let mut seen = (0, Vec::new(), "no list");

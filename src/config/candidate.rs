@@ -1,0 +1,175 @@
+//! A configuration with changes that are not saved: for trying one account.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use toml::de::DeValue;
+use zeroize::Zeroizing;
+
+use super::problem::Problem;
+use super::raw::Raw;
+use super::source::Source;
+use super::value::is_account_name;
+use super::{Loaded, include, judge};
+
+/// Changes that are not saved.
+#[derive(Clone, Debug, Default)]
+pub struct Candidate {
+    /// TOML with an account's table, in place of the account of that name.
+    pub text: Option<Zeroizing<String>>,
+    /// `port=143` or `inbound.NAME.port=143`, over whatever is in the tables.
+    pub sets: Vec<String>,
+}
+
+/// Reads the main file, puts the changes into it and checks one account; its name, too.
+///
+/// Problems of other accounts, and of what only a poll needs, are left out. With a text, the main
+/// file may be missing. `account` may be left out when the text holds exactly one.
+pub fn load_candidate(
+    path: &Path,
+    account: Option<&str>,
+    candidate: &Candidate,
+    now: Timestamp,
+) -> (Loaded, Option<String>) {
+    let mut problems = Vec::new();
+    let mut raw = Raw::default();
+    let main = match Source::read(path) {
+        Ok(source) => source,
+        Err(_) if candidate.text.is_some() && !path.exists() => {
+            Source::from_text(path, String::new())
+        }
+        Err(problem) => {
+            let problem = problem.hint("`--config FILE` names another one");
+            problems.push(problem);
+            Source::from_text(path, String::new())
+        }
+    };
+    raw.add(&main, true, &mut problems);
+    let includes = std::mem::take(&mut raw.includes);
+    let more = include::read(&main, &includes, &mut problems);
+    let mut sources = vec![main];
+    for read in more {
+        match read {
+            Ok(source) => {
+                raw.add(&source, false, &mut problems);
+                sources.push(source);
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let mut name = account.map(str::to_owned);
+    if let Some(text) = &candidate.text {
+        let source = Source::from_text(Path::new("<stdin>"), text.to_string());
+        let read = take_text(&mut raw, &source, &mut problems);
+        name = name.or_else(|| the_only_one(&read, &mut problems));
+        sources.push(source);
+    }
+    if let Some(name) = &name {
+        for set in &candidate.sets {
+            if let Err(problem) = take_set(&mut raw, name, set, &mut problems) {
+                problems.push(problem);
+            }
+        }
+    }
+    let (mut loaded, config) = judge(&raw, &sources, Vec::new(), now);
+    // What stands at no place is missing for a poll: no archive, nothing enabled.
+    loaded.problems.retain(|problem| problem.file.is_some());
+    loaded.problems.splice(0..0, problems);
+    if let Some(name) = &name {
+        loaded.problems.retain(|problem| concerns(problem, name));
+        loaded.accept(config);
+    }
+    (loaded, name)
+}
+
+/// Whether a problem keeps this account from being tried.
+fn concerns(problem: &Problem, account: &str) -> bool {
+    let Some(context) = problem.context.as_deref() else { return true };
+    let mut words = context.splitn(3, '.');
+    match (words.next(), words.next()) {
+        (Some("inbound" | "account"), Some(name)) => name == account,
+        (Some("defaults"), kind) => kind != Some("outbound"),
+        (Some("daemon"), _) => true,
+        _ => false,
+    }
+}
+
+/// Puts the accounts of a text over those of the same name; their names.
+fn take_text(raw: &mut Raw, source: &Source, problems: &mut Vec<Problem>) -> Vec<String> {
+    let mut own = Raw::default();
+    own.add(source, false, problems);
+    raw.broken |= own.broken;
+    raw.oauth.extend(own.oauth);
+    let names = own.inbound.keys().cloned().collect();
+    raw.inbound.extend(own.inbound);
+    names
+}
+
+fn the_only_one(names: &[String], problems: &mut Vec<Problem>) -> Option<String> {
+    if let [name] = names {
+        return Some(name.clone());
+    }
+    let what = format!("standard input has {} inbound accounts", names.len());
+    let hint = "one table, `[inbound.NAME]`; or name the account as an argument";
+    problems.push(Problem::error(what).hint(hint));
+    None
+}
+
+/// Puts one `key=value` over an account's own.
+fn take_set(
+    raw: &mut Raw,
+    account: &str,
+    set: &str,
+    problems: &mut Vec<Problem>,
+) -> Result<(), Problem> {
+    let usage =
+        || Problem::error("`--set` takes KEY=VALUE").hint("such as `--set port=143`".to_owned());
+    let (key, value) = set.split_once('=').ok_or_else(usage)?;
+    let (key, value) = (key.trim(), value.trim());
+    let whole = format!("inbound.{account}.");
+    let key = key.strip_prefix(&whole).unwrap_or(key);
+    let is_word = |word: &str| {
+        !word.is_empty()
+            && word
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b == b'_' || b == b'.' || b.is_ascii_digit())
+    };
+    if !is_word(key) || !is_account_name(account) || key.starts_with("inbound.") {
+        return Err(usage().hint(format!("a key of this account: `{whole}port=143`")));
+    }
+    let (table, key) = match key.strip_prefix("properties.") {
+        Some(rest) => (".properties", rest),
+        None => ("", key),
+    };
+    // What isn't TOML is a text without its quotes.
+    let parsed = DeValue::parse(value).ok();
+    let is_text = parsed.as_ref().is_none_or(|value| matches!(value.get_ref(), DeValue::String(_)));
+    if key == "password" && is_text {
+        let what = "a password on the command line can be read by every user of this machine";
+        let hint = "`--set 'password={ file = \"PATH\" }'`, or `--stdin`";
+        return Err(Problem::error(what).hint(hint));
+    }
+    let value = if parsed.is_some() { value.to_owned() } else { quoted(value) };
+    let text = format!("[inbound.{account}{table}]\n\"{key}\" = {value}\n");
+    let mut own = Raw::default();
+    own.add(&Source::from_text(Path::new("--set"), text), false, problems);
+    let Some(half) = own.inbound.remove(account) else { return Ok(()) };
+    let Some(into) = raw.inbound.get_mut(account) else { return Ok(()) };
+    into.table.entries.extend(half.table.entries);
+    into.properties.entries.extend(half.properties.entries);
+    Ok(())
+}
+
+/// A TOML basic string.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => quoted.push('?'),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}

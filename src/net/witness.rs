@@ -1,0 +1,157 @@
+//! Who looks on while a session is opened: stage by stage, what was found and how long it took.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::TlsFacts;
+
+/// A stage on the way to a mailbox; TLS comes behind the greeting with `starttls`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Reading the config.
+    Config,
+    /// Finding the secret.
+    Secret,
+    /// From the name to addresses.
+    Dns,
+    /// TCP.
+    Connect,
+    /// The handshake, with the server's certificate.
+    Tls,
+    /// The server's first words.
+    Greeting,
+    /// What the server offers.
+    Capabilities,
+    /// The login.
+    Login,
+    /// Opening mailboxes for reading.
+    Mailbox,
+}
+
+impl Stage {
+    /// Its name, as people and JSON have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Secret => "secret",
+            Self::Dns => "dns",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Greeting => "greeting",
+            Self::Capabilities => "capabilities",
+            Self::Login => "login",
+            Self::Mailbox => "mailbox",
+        }
+    }
+}
+
+/// What a stage has found. Server text in it is escaped.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Facts {
+    /// Of [`Stage::Secret`]: where it was found.
+    Secret {
+        /// `{ file = "/run/secret" }`.
+        from: String,
+    },
+    /// Of [`Stage::Dns`].
+    Addresses {
+        /// In the resolver's order.
+        addresses: Vec<SocketAddr>,
+    },
+    /// Of [`Stage::Connect`].
+    Address {
+        /// The one that answered first.
+        address: SocketAddr,
+    },
+    /// Of [`Stage::Tls`].
+    Tls(TlsFacts),
+    /// Of [`Stage::Greeting`].
+    Greeting {
+        /// The server's words.
+        said: String,
+    },
+    /// Of [`Stage::Capabilities`], before the login.
+    Capabilities {
+        /// By name.
+        capabilities: Vec<String>,
+    },
+    /// Of [`Stage::Login`].
+    Login {
+        /// The mechanism.
+        mechanism: &'static str,
+    },
+    /// Of [`Stage::Mailbox`], once for each that is polled.
+    Mailbox {
+        /// Its name; empty for a maildrop.
+        mailbox: String,
+        /// Messages in it.
+        messages: u32,
+        /// UIDVALIDITY, where there is one.
+        uid_validity: Option<u32>,
+    },
+    /// Of [`Stage::Mailbox`], when all are asked for.
+    Mailboxes {
+        /// Those that exist.
+        mailboxes: Vec<String>,
+    },
+}
+
+/// A stage that has ended well.
+#[derive(Clone, Debug, Serialize)]
+pub struct Step {
+    /// Which.
+    pub stage: Stage,
+    /// How long it took.
+    #[serde(skip)]
+    pub took: Duration,
+    /// What it found.
+    #[serde(flatten)]
+    pub facts: Facts,
+}
+
+/// Keeps the stage that is under way, and tells of those that have ended.
+#[derive(Debug)]
+pub struct Witness {
+    stage: Stage,
+    since: Instant,
+    told: Option<mpsc::Sender<Step>>,
+}
+
+impl Witness {
+    /// One that tells nobody, for polls.
+    pub fn blind() -> Self {
+        Self { stage: Stage::Config, since: Instant::now(), told: None }
+    }
+
+    /// One that tells; what doesn't fit into the channel is left out.
+    pub fn telling(told: mpsc::Sender<Step>) -> Self {
+        Self { told: Some(told), ..Self::blind() }
+    }
+
+    /// A stage begins.
+    pub fn begin(&mut self, stage: Stage) {
+        self.stage = stage;
+        self.since = Instant::now();
+    }
+
+    /// It has ended well. `facts` is asked only when somebody listens.
+    pub fn found(&mut self, facts: impl FnOnce() -> Option<Facts>) {
+        let Some(told) = &self.told else { return };
+        if let Some(facts) = facts() {
+            let step = Step { stage: self.stage, took: self.since.elapsed(), facts };
+            told.try_send(step).ok();
+        }
+        self.since = Instant::now();
+    }
+
+    /// The stage that is under way, and for how long.
+    pub fn under_way(&self) -> (Stage, Duration) {
+        (self.stage, self.since.elapsed())
+    }
+}

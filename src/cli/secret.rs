@@ -19,9 +19,8 @@ pub(super) const AFTER_HELP: &str = "\
 A secret is typed in unseen, or comes from a pipe; it is never an argument, which every
 user of the machine could read.
 
-Examples:  postrider secret set invoices
-           pass show mail/invoices | postrider secret set invoices
-           postrider secret list --json";
+Example: postrider secret set invoices
+From a pipe: pass show mail/invoices | postrider secret set invoices";
 
 /// Keep passwords in the keystore.
 #[derive(Args, Debug)]

@@ -26,9 +26,9 @@ one that fails ends the test, with exit code 1 (2 for the config); --json names 
 Mailboxes are opened read-only: nothing is marked, fetched or deleted, and nothing is written
 here. One login is tried; a refused one is not repeated.
 
-Examples:  postrider test invoices
-           postrider test invoices --set port=143 --set encryption=starttls
-           postrider test --stdin < new-account.toml";
+Example: postrider test invoices
+Not saved yet: postrider test invoices --set port=143 --set encryption=starttls
+               postrider test --stdin < new-account.toml";
 
 /// Most octets of `--stdin`.
 const MAX_TEXT: u64 = 1 << 20;

@@ -57,7 +57,8 @@ impl Plan {
             }
             Ok(Err(error)) => {
                 let text = format!("{}: {error}", self.account);
-                render::error(&sink.redactor().redact(&text), error.hint().as_deref());
+                let hint = error.advice(account).map(|hint| sink.redactor().redact(&hint));
+                render::error(&sink.redactor().redact(&text), hint.as_deref());
                 Exit::Failed
             }
             Err(exit) => exit,

@@ -85,11 +85,14 @@ pub fn load_candidate(
 /// Whether a problem keeps this account from being tried.
 fn concerns(problem: &Problem, account: &str) -> bool {
     let Some(context) = problem.context.as_deref() else { return true };
-    let mut words = context.splitn(3, '.');
-    match (words.next(), words.next()) {
-        (Some("inbound" | "account"), Some(name)) => name == account,
-        (Some("defaults"), kind) => kind != Some("outbound"),
-        (Some("daemon"), _) => true,
+    let (kind, rest) = context.split_once('.').unwrap_or((context, ""));
+    match kind {
+        // Names may hold dots: a stranger's table that begins like this account's counts, too.
+        "inbound" | "account" => {
+            rest.strip_prefix(account).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        }
+        "defaults" => !rest.starts_with("outbound"),
+        "daemon" | "oauth" => true,
         _ => false,
     }
 }
@@ -172,4 +175,70 @@ fn quoted(text: &str) -> String {
     }
     quoted.push('"');
     quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Severity;
+
+    const MAIN: &str = "[archive]\nroot = 7\n[inbound.a]\nprotocol = \"imap\"\nhost = \"h\"\n\
+                        user = \"u\"\npassword = \"p\"\n[inbound.\"b.c\"]\nport = 0\n";
+
+    #[expect(clippy::disallowed_methods, reason = "a test's own file")]
+    fn load(account: &str, sets: &[&str]) -> Loaded {
+        use std::os::unix::fs::PermissionsExt as _;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), MAIN).unwrap();
+        let mode = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(file.path(), mode).unwrap();
+        let sets = sets.iter().map(|set| (*set).to_owned()).collect();
+        let candidate = Candidate { text: None, sets };
+        let now = Timestamp::UNIX_EPOCH;
+        load_candidate(file.path(), Some(account), &candidate, now).0
+    }
+
+    #[test]
+    fn mistakes_elsewhere_do_not_keep_an_account_from_being_tried() {
+        assert!(load("a", &[]).config.is_some(), "{:?}", load("a", &[]).problems);
+        let other = load("b.c", &[]);
+        assert!(other.config.is_none());
+        assert!(other.problems.iter().all(|p| p.context.as_deref() == Some("inbound.b.c")));
+    }
+
+    #[test]
+    fn set_values_go_over_those_of_the_file() {
+        let loaded = load("a", &["port=143", "inbound.a.host=imap.example.org", "enabled=false"]);
+        let config = loaded.config.unwrap();
+        let account = config.inbound.get("a").unwrap();
+        assert_eq!((account.port, account.enabled), (143, false));
+        assert_eq!(account.host, "imap.example.org");
+        let tuned = load("a", &["properties.imap.list_window=777", "user=a\"b\\c"]).config.unwrap();
+        let account = tuned.inbound.get("a").unwrap();
+        assert_eq!((account.properties.imap_list_window, &*account.user), (777, "a\"b\\c"));
+    }
+
+    #[test]
+    fn set_values_can_be_nothing_but_one_value_of_this_account() {
+        for set in [
+            "port",
+            "=1",
+            "port=0",
+            "inbound.b.port=1",
+            "a]=1",
+            "password=hunter2",
+            "password='hunter2'",
+            "user=\"x\"\nhost=\"y\"",
+            "Port=1",
+        ] {
+            let loaded = load("a", &[set]);
+            let errors = loaded.count(Severity::Error);
+            assert!(loaded.config.is_none() || errors == 0 && set.contains('\n'), "{set}");
+            let shown = format!("{:?}", loaded.problems);
+            assert!(!shown.contains("hunter2"), "{shown}");
+            if let Some(config) = loaded.config {
+                assert_eq!(config.inbound.get("a").unwrap().host, "h");
+            }
+        }
+    }
 }

@@ -152,8 +152,12 @@ impl Secret {
         push(text.as_bytes().to_vec(), false);
         push(escape(text).into_bytes(), false);
         // As in JSON, in Rust's Debug and in an IMAP quoted string.
-        push(text.replace('\\', "\\\\").replace('"', "\\\"").into_bytes(), false);
-        push(text.escape_debug().to_string().into_bytes(), false);
+        let escaped = Zeroizing::new(text.replace('\\', "\\\\"));
+        push(escaped.replace('"', "\\\"").into_bytes(), false);
+        // Reserved at once: growing would leave copies behind that nobody wipes.
+        let mut debug = Zeroizing::new(String::with_capacity(text.len().saturating_mul(10)));
+        debug.extend(text.escape_debug());
+        push(debug.as_bytes().to_vec(), false);
         // As in a form: `+` for the space; the rest is found decoded.
         push(text.replace(' ', "+").into_bytes(), false);
         for offset in 0..3 {

@@ -66,13 +66,17 @@ pub(super) fn login<'a>(
 /// The forms in which a server could repeat the secret, the longest first.
 pub(super) fn secrets(login: &Login<'_>) -> Vec<Zeroizing<String>> {
     let (Proof::Password(secret) | Proof::Token(secret)) = login.proof else { return Vec::new() };
-    let bare = |text: String| Zeroizing::new(text.trim_end_matches('=').to_owned());
-    let plain = Zeroizing::new(format!("\0{}\0{secret}", login.user));
-    let quoted = format!("\"{}\"", secret.replace('\\', "\\\\").replace('"', "\\\""));
+    let bare = |text: String| {
+        let text = Zeroizing::new(text);
+        Zeroizing::new(text.trim_end_matches('=').to_owned())
+    };
+    let plain = sasl::joined(&["\0", login.user, "\0", secret]);
+    let escaped = Zeroizing::new(secret.replace('\\', "\\\\"));
+    let escaped = Zeroizing::new(escaped.replace('"', "\\\""));
     vec![
         bare(BASE64.encode(plain.as_bytes())),
         bare(BASE64.encode(secret.as_bytes())),
-        Zeroizing::new(quoted),
+        sasl::joined(&["\"", &escaped, "\""]),
         Zeroizing::new(secret.to_owned()),
     ]
 }

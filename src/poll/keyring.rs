@@ -57,6 +57,16 @@ impl Keyring {
     }
 }
 
+/// A user name that is kept elsewhere stands in no error either.
+pub(super) fn without_user(account: &Inbound, error: MailboxError) -> MailboxError {
+    match error {
+        MailboxError::Credentials { mechanism, said, .. } if account.user_source.is_some() => {
+            MailboxError::Credentials { user: "(hidden)".to_owned(), mechanism, said }
+        }
+        other => other,
+    }
+}
+
 impl Credentials {
     pub(crate) fn proof(&self) -> Proof<'_> {
         match self {

@@ -262,7 +262,8 @@ pub(crate) async fn connect_imap(
 ) -> Result<imap::ImapSession, PollError> {
     let (account, credentials) = keyring.credentials(account).await?;
     let blind = &mut Witness::blind();
-    Ok(imap::connect(&account, credentials.proof(), deadline(&account), blind).await?)
+    let connected = imap::connect(&account, credentials.proof(), deadline(&account), blind).await;
+    Ok(connected.map_err(|error| keyring::without_user(&account, error))?)
 }
 
 /// Opens an authenticated POP3 session.
@@ -272,7 +273,8 @@ pub(crate) async fn connect_pop3(
 ) -> Result<pop3::Pop3Session<NetStream>, PollError> {
     let (account, credentials) = keyring.credentials(account).await?;
     let blind = &mut Witness::blind();
-    Ok(pop3::connect(&account, credentials.proof(), deadline(&account), blind).await?)
+    let connected = pop3::connect(&account, credentials.proof(), deadline(&account), blind).await;
+    Ok(connected.map_err(|error| keyring::without_user(&account, error))?)
 }
 
 fn deadline(account: &Inbound) -> Instant {

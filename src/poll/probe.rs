@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::error::PollError;
-use super::{Keyring, deadline, folders};
+use super::{Keyring, deadline, folders, keyring};
 use crate::config::{Inbound, Protocol};
 use crate::mailbox::{ReadMailbox, imap, pop3};
 use crate::net::{Facts, Stage, Witness};
@@ -32,14 +32,15 @@ impl Prober {
         let place = self.config.password.as_ref().map(secret::place);
         witness.found(|| Some(Facts::Secret { from: place? }));
         let (proof, deadline) = (credentials.proof(), deadline(&account));
+        let hide = |error| keyring::without_user(&account, error);
         match account.protocol {
             Protocol::Imap => {
-                let session = imap::connect(&account, proof, deadline, witness).await?;
-                self.look(session, witness).await
+                let session = imap::connect(&account, proof, deadline, witness).await;
+                self.look(session.map_err(hide)?, witness).await
             }
             Protocol::Pop3 => {
-                let session = pop3::connect(&account, proof, deadline, witness).await?;
-                self.look(session, witness).await
+                let session = pop3::connect(&account, proof, deadline, witness).await;
+                self.look(session.map_err(hide)?, witness).await
             }
         }
     }

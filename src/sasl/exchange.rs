@@ -2,7 +2,7 @@
 
 use super::digest::cram_md5;
 use super::scram::{Hash, Scram};
-use super::{Login, Mechanism, Message, Proof};
+use super::{Login, Mechanism, Message, Proof, message};
 use zeroize::Zeroizing;
 
 /// The longest error that a server's challenge may carry into a log.
@@ -74,24 +74,25 @@ impl Exchange {
     /// Begins an exchange; `nonce` is fresh chance in printable ASCII without a comma.
     pub fn new(mechanism: Mechanism, login: &Login<'_>, nonce: &str) -> Result<Self, SaslError> {
         let state = match (mechanism, login.proof) {
-            (Mechanism::OAuthBearer, Proof::Token(token)) => token_first(
-                format!(
-                    "n,a={},\x01host={}\x01port={}\x01auth=Bearer {token}\x01\x01",
+            (Mechanism::OAuthBearer, Proof::Token(token)) => {
+                let head = format!(
+                    "n,a={},\x01host={}\x01port={}\x01auth=Bearer ",
                     login.user.replace('=', "=3D").replace(',', "=2C"),
                     login.host,
                     login.port
-                ),
-                b"\x01",
-            ),
+                );
+                token_first(message(&[&head, token, "\x01\x01"]), b"\x01")
+            }
             (Mechanism::XOAuth2, Proof::Token(token)) => {
-                token_first(format!("user={}\x01auth=Bearer {token}\x01\x01", login.user), b"")
+                let parts = ["user=", login.user, "\x01auth=Bearer ", token, "\x01\x01"];
+                token_first(message(&parts), b"")
             }
             (Mechanism::External, Proof::Certificate) => State::First {
                 message: Message::new(login.user.as_bytes().to_vec()),
                 then: Then::Nothing,
             },
             (Mechanism::Plain, Proof::Password(password)) => State::First {
-                message: Message::new(format!("\0{}\0{password}", login.user).into_bytes()),
+                message: message(&["\0", login.user, "\0", password]),
                 then: Then::Nothing,
             },
             (Mechanism::Login, Proof::Password(password)) => State::Challenged(Then::LoginUser {
@@ -190,6 +191,6 @@ impl Exchange {
     }
 }
 
-fn token_first(message: String, after_error: &'static [u8]) -> State {
-    State::First { message: Message::new(message.into_bytes()), then: Then::Token(after_error) }
+fn token_first(message: Message, after_error: &'static [u8]) -> State {
+    State::First { message, then: Then::Token(after_error) }
 }

@@ -88,5 +88,21 @@ pub fn is_sendable(text: &str) -> bool {
 /// A message of an exchange, wiped when it is dropped.
 pub type Message = Zeroizing<Vec<u8>>;
 
+/// Texts one after another, some of them secret: reserved at once, as a text that grows leaves
+/// copies behind that nobody wipes.
+pub fn joined(parts: &[&str]) -> Zeroizing<String> {
+    let length = parts.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()));
+    let mut joined = Zeroizing::new(String::with_capacity(length));
+    for part in parts {
+        joined.push_str(part);
+    }
+    joined
+}
+
+/// The same as a message.
+fn message(parts: &[&str]) -> Message {
+    Message::new(std::mem::take(&mut *joined(parts)).into_bytes())
+}
+
 #[cfg(test)]
 mod tests;

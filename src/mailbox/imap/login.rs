@@ -53,11 +53,8 @@ async fn log_in(talk: &mut Talk<NetStream>, login: &Login<'_>) -> Result<Reply, 
     let Proof::Password(password) = login.proof else {
         return Err(MailboxError::NoMechanism { what: "LOGIN takes a password".to_owned() });
     };
-    let command = Zeroizing::new(format!(
-        "LOGIN {} {}",
-        quoted(login.user).as_str(),
-        quoted(password).as_str()
-    ));
+    let command =
+        sasl::joined(&["LOGIN ", quoted(login.user).as_str(), " ", quoted(password).as_str()]);
     talk.send_tagged(&command, "LOGIN (hidden)").await?;
     talk.reply().await
 }
@@ -134,7 +131,7 @@ async fn begin(
         }
         Some(message) => {
             let coded = Zeroizing::new(BASE64.encode(message));
-            let command = Zeroizing::new(format!("{shown} {}", coded.as_str()));
+            let command = sasl::joined(&[&shown, " ", coded.as_str()]);
             talk.hide(coded);
             talk.send_tagged(&command, &format!("{shown} (hidden)")).await?;
         }
@@ -204,7 +201,8 @@ fn refusal(status: Status, said: String, account: &Inbound, mechanism: Mechanism
 
 /// A quoted string (RFC 9051 §9); the text holds no line end.
 fn quoted(text: &str) -> Zeroizing<String> {
-    let mut quoted = Zeroizing::new(String::with_capacity(text.len().saturating_mul(2)));
+    let mut quoted =
+        Zeroizing::new(String::with_capacity(text.len().saturating_mul(2).saturating_add(2)));
     quoted.push('"');
     for character in text.chars() {
         if matches!(character, '"' | '\\') {

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::said::shown;
 use crate::mailbox::MailboxError;
 use crate::net::NetError;
+use crate::sasl;
 
 /// Octets of one line; CAPABILITY of 64 KiB was seen.
 const LINE_MAX: usize = 1 << 20;
@@ -112,7 +113,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
         shown: &str,
     ) -> Result<(), MailboxError> {
         self.tag = self.tag.saturating_add(1);
-        let line = Zeroizing::new(format!("{} {command}", self.tag()));
+        let line = sasl::joined(&[&self.tag(), " ", command]);
         self.send_line(&line, shown).await
     }
 
@@ -122,7 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
             tracing::debug!(target: "imap-auth", "C: {shown}");
         }
         self.octets = 0;
-        let line = Zeroizing::new(format!("{line}\r\n"));
+        let line = sasl::joined(&[line, "\r\n"]);
         let sent = async {
             self.stream.write_all(line.as_bytes()).await?;
             self.stream.flush().await

@@ -198,7 +198,8 @@ where
 {
     let broken = |error: SaslError| credentials::broken(&error, login.user, mechanism);
     let mut exchange = Exchange::new(mechanism, login, &credentials::nonce()).map_err(broken)?;
-    let mut line = Zeroizing::new(format!("AUTH {mechanism}").into_bytes());
+    let mut line = Zeroizing::new(Vec::with_capacity(COMMAND_MAX));
+    line.extend_from_slice(format!("AUTH {mechanism}").as_bytes());
     // In one line where that is known to go well: Microsoft's server takes XOAUTH2 in two only.
     if mechanism == Mechanism::Plain
         && let Some(first) = Exchange::new(mechanism, login, "").map_err(broken)?.take_initial()
@@ -272,7 +273,10 @@ fn secrets(login: &sasl::Login<'_>) -> Vec<Zeroizing<Vec<u8>>> {
 }
 
 fn command(verb: &str, arguments: &[&str]) -> Zeroizing<Vec<u8>> {
-    let mut line = Zeroizing::new(verb.as_bytes().to_vec());
+    let words = arguments.iter().map(|argument| argument.len().saturating_add(1));
+    let length = words.fold(verb.len(), usize::saturating_add);
+    let mut line = Zeroizing::new(Vec::with_capacity(length));
+    line.extend_from_slice(verb.as_bytes());
     for argument in arguments {
         line.push(b' ');
         line.extend_from_slice(argument.as_bytes());

@@ -30,7 +30,7 @@ pub(super) enum Trust {
     Keys(Vec<[u8; 32]>),
 }
 
-/// A verifier whose refusals carry a [`NetError`](super::NetError).
+/// A verifier whose refusals carry a [`NetError`].
 pub(super) struct Verifier {
     trust: Trust,
     provider: Arc<CryptoProvider>,

@@ -3,8 +3,9 @@
 //! One poll of one account: connect, authenticate, list, *plan*, fetch, archive, record, delete
 //! what the rules and the proofs allow, report. The layers, from the bottom: [`model`] (words),
 //! then [`config`], [`plan`], [`schedule`] and [`mail`] (pure decisions), then [`net`], [`sasl`],
-//! [`secret`], [`mailbox`], [`archive`], [`ledger`] and [`log`] (one outside thing each), then
-//! [`poll`] and [`recovery`], [`daemon`] and [`cli`]. Each imports only from the layers below it;
+//! [`secret`], [`oauth`], [`mailbox`], [`archive`], [`ledger`] and [`log`] (one outside thing
+//! each), then [`poll`] and [`recovery`], [`daemon`] and [`cli`]. Each imports only from the layers
+//! below it;
 //! `tests/layers.rs` holds that.
 
 pub mod archive;
@@ -17,6 +18,7 @@ pub mod mail;
 pub mod mailbox;
 pub mod model;
 pub mod net;
+pub mod oauth;
 pub mod plan;
 pub mod poll;
 pub mod recovery;

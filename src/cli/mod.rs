@@ -6,6 +6,7 @@ mod exit;
 mod init_root;
 mod ledger;
 mod log;
+mod oauth;
 mod plan;
 mod poll;
 mod render;
@@ -26,6 +27,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{self, Config, Severity};
+use crate::daemon::instance::tokens;
 use crate::log::{Actor, Level, LogOptions, Redactor, Sink, StderrOptions, Style};
 use crate::poll::{Clock, Keyring};
 use crate::secret::Surroundings;
@@ -84,6 +86,9 @@ enum Verb {
     /// Act on one account: end a stop
     #[command(after_help = "Example: postrider account resume invoices")]
     Account(account::Account),
+    /// Get, show and end the OAuth2 tokens of an `[oauth.NAME]` table
+    #[command(after_help = "Example: postrider oauth login m365")]
+    Oauth(oauth::Oauth),
     /// Read the main log
     #[command(after_help = "Example: postrider log --source imap-auth --level error --since 1d")]
     Log(log::Log),
@@ -126,6 +131,7 @@ pub fn main() -> ExitCode {
         Verb::InitRoot(verb) => verb.run(&context),
         Verb::Ledger(verb) => verb.run(&context),
         Verb::Log(verb) => verb.run(&context),
+        Verb::Oauth(verb) => verb.run(&context),
         Verb::Plan(verb) => verb.run(&context),
         Verb::Poll(verb) => verb.run(&context),
         Verb::Run(run::Run {}) => run::Run::run(&context),
@@ -197,7 +203,9 @@ impl Context {
     #[expect(clippy::unused_self, reason = "made as the log is")]
     fn keyring(&self, config: &Config, sink: &Sink) -> Keyring {
         let secrets = std::sync::Arc::new(Surroundings::of(&config.daemon));
-        Keyring { secrets, redactor: sink.redactor().clone() }
+        let redactor = sink.redactor().clone();
+        let tokens = tokens(&config.daemon, &secrets, &redactor);
+        Keyring { secrets, redactor, tokens }
     }
 }
 

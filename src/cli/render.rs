@@ -105,6 +105,15 @@ pub(super) fn error(message: &str, hint: Option<&str>) {
     }
 }
 
+/// A warning on standard error, with its hint.
+pub(super) fn warning(message: &str, hint: Option<&str>) {
+    let mut stderr = std::io::stderr().lock();
+    write(&mut stderr, &format!("warning: {}", escape(message)));
+    if let Some(hint) = hint {
+        write(&mut stderr, &format!("  hint: {}", escape(hint)));
+    }
+}
+
 /// A reader that is gone (`| head`) is no failure of ours.
 fn write(to: &mut impl Write, line: &str) {
     drop(writeln!(to, "{line}"));

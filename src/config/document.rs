@@ -180,6 +180,8 @@ mod tests {
                 "is not defined",
                 "needs `delete_read = true`",
                 "is no inbound account",
+                "is not used by",
+                "is for `generic`",
             ];
             let warning = problem.severity == crate::config::Severity::Warning;
             assert!(warning || expected.iter().any(|e| message.contains(e)), "{problem}");

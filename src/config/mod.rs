@@ -44,9 +44,9 @@ pub use origin::{Origin, OriginKind, Origins};
 pub use permissions::secret_file_fault;
 pub use problem::{Place, Problem, Severity};
 pub use types::{
-    ArchiveConfig, ClientCertificate, Config, DaemonConfig, Encryption, Inbound, LogConfig,
-    MinRate, NoticesConfig, Oauth, Outbound, Properties, Protocol, SafeLogon, Schedule, SecretSpec,
-    TlsRules, WritePart,
+    ArchiveConfig, ClientCertificate, ClientProof, Config, DaemonConfig, Encryption, Grant,
+    Inbound, LogConfig, MinRate, NoticesConfig, Oauth, OauthEndpoints, OauthProvider, OauthUses,
+    Outbound, Properties, Protocol, SafeLogon, Schedule, SecretSpec, TlsRules, WritePart,
 };
 
 /// What came of reading a configuration.

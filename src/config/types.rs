@@ -1,9 +1,12 @@
 //! The checked configuration: plain data, valid and in units.
 
+mod oauth;
+
 use super::deleting::{DeleteAge, DeleteMode, DeleteRule};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,6 +14,8 @@ use jiff::tz::TimeZone;
 use zeroize::Zeroizing;
 
 use crate::model::{AccountName, ByteSize, Mechanism};
+
+pub use oauth::{ClientProof, Grant, Oauth, OauthEndpoints, OauthProvider, OauthUses};
 
 /// The whole configuration, checked.
 #[derive(Clone, Debug)]
@@ -30,7 +35,7 @@ pub struct Config {
     /// `[outbound.NAME]`, by name.
     pub outbound: BTreeMap<AccountName, Outbound>,
     /// `[oauth.NAME]`, by name.
-    pub oauth: BTreeMap<String, Oauth>,
+    pub oauth: BTreeMap<String, Arc<Oauth>>,
 }
 
 /// `[daemon]`.
@@ -137,7 +142,7 @@ pub struct Inbound {
     /// Where the password is; `None` with `oauth`, or where a client certificate is enough.
     pub password: Option<SecretSpec>,
     /// `[oauth.NAME]` instead of a password.
-    pub oauth: Option<String>,
+    pub oauth: Option<Arc<Oauth>>,
     /// Which mechanisms are allowed.
     pub safe_logon: SafeLogon,
     /// Only these mechanisms, in this order; empty: what the server offers, the strongest first.
@@ -381,7 +386,7 @@ pub struct Outbound {
     /// Where the password is.
     pub password: Option<SecretSpec>,
     /// `[oauth.NAME]` instead of a password.
-    pub oauth: Option<String>,
+    pub oauth: Option<Arc<Oauth>>,
     /// Which mechanisms are allowed.
     pub safe_logon: SafeLogon,
     /// Only these mechanisms, in this order; empty: what the server offers, the strongest first.
@@ -402,29 +407,4 @@ pub struct Outbound {
     pub protect: bool,
     /// Writes the protocol to the log, secrets hidden.
     pub debug: bool,
-}
-
-/// `[oauth.NAME]`: parsed and kept for the commands that will use it.
-#[derive(Clone, Debug)]
-pub struct Oauth {
-    /// `google`, `office365` or `generic`.
-    pub provider: String,
-    /// The grant.
-    pub grant: Option<String>,
-    /// Tenant id or domain at office365.
-    pub tenant_id: Option<String>,
-    /// The registered client.
-    pub client_id: String,
-    /// The client's secret.
-    pub client_secret: Option<SecretSpec>,
-    /// A refresh token got elsewhere.
-    pub refresh_token: Option<SecretSpec>,
-    /// Authorization endpoint.
-    pub auth_url: Option<String>,
-    /// Token endpoint.
-    pub token_url: Option<String>,
-    /// Device authorization endpoint.
-    pub device_url: Option<String>,
-    /// Scopes to ask for.
-    pub scopes: Vec<String>,
 }

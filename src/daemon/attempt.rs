@@ -211,7 +211,7 @@ impl Attempts {
             Decision::Stop => tracing::warn!(
                 target: "daemon",
                 code = "account-stopped",
-                "Refused logins: not polled any more until its config or secret changes"
+                "Not polled any more until a person has acted: see the error before"
             ),
             Decision::Wait(wait) if failure == Failure::Authentication => tracing::info!(
                 target: "daemon",
@@ -261,8 +261,11 @@ async fn mark(account: &Account) -> String {
     let salt = account.tools.ledger.identity().ledger.unwrap_or_default();
     let mut hash = Sha256::new();
     let server = (config.protocol, &config.host, config.port, config.encryption, &config.tls);
-    let login = (&config.user, &config.oauth, config.safe_logon, &config.sasl);
+    let login = (&config.user, config.safe_logon, &config.sasl);
     hash.update(format!("{server:?} {login:?} {:?} {:?}", config.user_source, config.password));
+    if let Some(oauth) = &config.oauth {
+        hash.update(account.tools.tokens.mark(oauth).await);
+    }
     for spec in [&config.user_source, &config.password].into_iter().flatten() {
         if let Ok(secret) = secret::resolve(spec, "", secrets).await {
             let digest =
@@ -303,6 +306,7 @@ fn note(report: &PollReport, stands: bool) {
         Source::ImapAuth => tracing::error!(target: "imap-auth", code, hint, "{message}"),
         Source::Pop3Auth => tracing::error!(target: "pop3-auth", code, hint, "{message}"),
         Source::Incoming => tracing::error!(target: "incoming", code, hint, "{message}"),
+        Source::Oauth => tracing::error!(target: "oauth", code, hint, "{message}"),
         _ => tracing::error!(target: "daemon", code, hint, "{message}"),
     }
 }

@@ -12,9 +12,10 @@ use rustix::fs::FlockOperation;
 use crate::archive::dir::Folder;
 use crate::archive::root::{Marker, Root};
 use crate::archive::{Archive, ArchiveError, FileSystem};
-use crate::config::Config;
+use crate::config::{Config, DaemonConfig};
 use crate::ledger::{Identity, LEDGER_FILE, Ledger, LedgerError};
 use crate::log::Redactor;
+use crate::oauth::Vault;
 use crate::poll::{Clock, Tools};
 use crate::secret::Surroundings;
 
@@ -102,13 +103,15 @@ impl Instance {
             root.bind(name, generation)?;
         }
         let archive = Arc::new(Archive::open(root, &config.archive)?);
+        let secrets = Arc::new(Surroundings::of(&config.daemon));
         let tools = Tools {
             archive,
             ledger,
             clock: Clock,
+            tokens: tokens(&config.daemon, &secrets, &redactor),
             redactor,
             configured: Arc::new(Mutex::new(config.inbound.keys().cloned().collect())),
-            secrets: Arc::new(Surroundings::of(&config.daemon)),
+            secrets,
             allow_network_root: config.archive.allow_network_root,
         };
         Ok(Self { tools, _lock: lock })
@@ -158,6 +161,12 @@ pub fn lock_holder(state_dir: &Path) -> Option<u32> {
     let locks = std::fs::read_to_string("/proc/locks").ok()?;
     let held = locks.lines().any(|line| line.contains("FLOCK") && line.contains(&inode));
     held.then(|| std::fs::read_to_string(&path).ok()?.trim().parse().ok())?
+}
+
+/// The OAuth2 tokens of an installation; the log hides each before it is used.
+pub fn tokens(daemon: &DaemonConfig, secrets: &Arc<Surroundings>, redactor: &Redactor) -> Vault {
+    let redactor = redactor.clone();
+    Vault::new(&daemon.state_dir, Arc::clone(secrets), move |secret| redactor.register(secret))
 }
 
 /// How a ledger and a root belong together.

@@ -2,6 +2,7 @@
 
 pub mod attempt;
 pub mod instance;
+mod keeper;
 pub mod notify;
 mod scheduler;
 mod upkeep;
@@ -22,6 +23,7 @@ use crate::poll::Clock;
 
 use attempt::Attempts;
 use instance::{Instance, InstanceError};
+use keeper::Keeper;
 use scheduler::Scheduler;
 
 /// How long tasks may take to end; what is not done by then is safe to cut.
@@ -49,6 +51,7 @@ struct Daemon {
     scheduler: Scheduler,
     instance: Instance,
     signals: Signals,
+    keeper: Keeper,
     /// The instance's next proof of life.
     alive_at: Instant,
     /// Ends with the daemon.
@@ -93,9 +96,20 @@ pub async fn run(
     notify::ready(&format!("polling {}", accounts(&scheduler)));
     let config_file = config_file.to_owned();
     let alive_at = Instant::now();
-    Daemon { config_file, config, sink, scheduler, instance, signals, alive_at, _aside: aside }
-        .live()
-        .await
+    let keeper = Keeper::new();
+    Daemon {
+        config_file,
+        config,
+        sink,
+        scheduler,
+        instance,
+        signals,
+        keeper,
+        alive_at,
+        _aside: aside,
+    }
+    .live()
+    .await
 }
 
 /// What polls by the daemon and by hand are limited by.
@@ -138,6 +152,7 @@ impl Daemon {
                 () = self.scheduler.supervise() => {}
                 () = sleep_until(self.alive_at) => self.prove_alive().await?,
                 () = ledger.ended() => return Err(DaemonError::Ledger(LedgerError::Gone)),
+                () = self.keeper.due() => self.keeper.look(&self.config, &self.instance.tools),
             }
         }
         self.stop().await;

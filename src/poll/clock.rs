@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::ledger::ClockMark;
+use crate::oauth::Moment;
 
 /// The system's clocks.
 #[derive(Clone, Copy, Debug, Default)]
@@ -14,6 +15,12 @@ impl Clock {
     pub fn now(self) -> Timestamp {
         let now = Timestamp::now();
         Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+    }
+
+    /// The same for the ages of tokens.
+    pub fn moment(self) -> Moment {
+        let ClockMark { wall, boottime, boot_id } = self.mark();
+        Moment { wall, boot: boottime, boot_id }
     }
 
     /// Wall clock and boot clock together.

@@ -6,6 +6,7 @@ use crate::ledger::LedgerError;
 use crate::log::codes;
 use crate::mailbox::{self, ErrorScope, MailboxError, Retry};
 use crate::model::{AccountName, Source};
+use crate::oauth::OauthError;
 use crate::schedule::Failure;
 use crate::secret::SecretError;
 
@@ -24,6 +25,9 @@ pub enum PollError {
     /// The server or the way to it.
     #[error(transparent)]
     Mailbox(#[from] MailboxError),
+    /// There is no token to log in with.
+    #[error(transparent)]
+    Oauth(#[from] OauthError),
     /// The account seems to be one that had another name.
     #[error(
         "the mail of this server and user is stored under `{before}`, which the config doesn't \
@@ -41,6 +45,14 @@ pub enum PollError {
     /// A task of the poll died.
     #[error("a task of the poll ended unexpectedly: {0}")]
     Task(String),
+    /// The server refused a token that had just been got.
+    #[error("{error}")]
+    TokenRefused {
+        /// The server's refusal.
+        error: MailboxError,
+        /// What mends it at this provider.
+        hint: String,
+    },
 }
 
 impl PollError {
@@ -50,7 +62,8 @@ impl PollError {
             Self::Archive(error) => error.code(),
             Self::Cancelled => "poll-stopped",
             Self::Ledger(error) => error.code(),
-            Self::Mailbox(error) => error.code(),
+            Self::Mailbox(error) | Self::TokenRefused { error, .. } => error.code(),
+            Self::Oauth(error) => error.code(),
             Self::Renamed { .. } => "account-renamed",
             Self::Secret(_) => "secret-failed",
             Self::Task(_) => "internal-error",
@@ -62,11 +75,13 @@ impl PollError {
         let hint = match self {
             Self::Archive(error) => error.hint(),
             Self::Mailbox(error) => error.hint(),
+            Self::Oauth(error) => error.hint(),
             Self::Secret(error) => Some(error.hint()),
             Self::Renamed { name, before } => {
                 Some(format!("add `renamed_from = \"{before}\"` to `[inbound.{name}]`"))
             }
             Self::Ledger(error) => error.hint().map(str::to_owned),
+            Self::TokenRefused { hint, .. } => Some(hint.clone()),
             Self::Cancelled | Self::Task(_) => None,
         };
         hint.or_else(|| codes::find(self.code()).map(|code| code.remedy.to_owned()))
@@ -84,7 +99,14 @@ impl PollError {
 
     /// What kind of failure it is, for back-off.
     pub fn failure(&self) -> Failure {
-        let Self::Mailbox(error) = self else { return Failure::Transient };
+        let error = match self {
+            Self::Mailbox(error) | Self::TokenRefused { error, .. } => error,
+            Self::Oauth(OauthError::NeedsPerson { .. }) => return Failure::NeedsPerson,
+            Self::Oauth(OauthError::Unavailable { after: Some(after), .. }) => {
+                return Failure::NotBefore(*after);
+            }
+            _ => return Failure::Transient,
+        };
         match error.retry() {
             Retry::Credentials => Failure::Authentication,
             Retry::NotBefore(wait) => Failure::NotBefore(wait),
@@ -108,7 +130,9 @@ impl PollError {
                 | MailboxError::NoMechanism { .. }
                 | MailboxError::Net(_),
             )
-            | Self::Secret(_) => auth,
+            | Self::Secret(_)
+            | Self::TokenRefused { .. } => auth,
+            Self::Oauth(_) => Source::Oauth,
             Self::Mailbox(_) => Source::Incoming,
         }
     }

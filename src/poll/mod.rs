@@ -5,6 +5,7 @@
 mod ages;
 mod clock;
 mod commit;
+mod credentials;
 mod delete;
 mod error;
 mod facts;
@@ -27,18 +28,20 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::archive::{Archive, FileSystem};
 use crate::config::{Inbound, Protocol};
 use crate::ledger::Ledger;
 use crate::log::Redactor;
-use crate::mailbox::{DeleteMail, MailboxError, imap, pop3};
+use crate::mailbox::{DeleteMail, MailboxError};
 use crate::model::{AccountName, DeletesHeld, Source};
-use crate::net::{NetError, NetStream, Witness};
+use crate::net::NetError;
+use crate::oauth::Vault;
 use crate::plan::{Budget, Rules};
 use crate::secret::Surroundings;
+
+use credentials::{Keys, connect_imap, connect_pop3};
 
 pub use clock::Clock;
 pub use error::PollError;
@@ -66,6 +69,8 @@ pub struct Tools {
     pub configured: Configured,
     /// Where secrets are looked for.
     pub secrets: Arc<Surroundings>,
+    /// The OAuth2 tokens.
+    pub tokens: Vault,
     /// Deletes are allowed although the root is on a network file system.
     pub allow_network_root: bool,
 }
@@ -73,8 +78,11 @@ pub struct Tools {
 impl Tools {
     /// What resolves an account's secrets.
     pub fn keyring(&self) -> Keyring {
-        let (secrets, redactor) = (Arc::clone(&self.secrets), self.redactor.clone());
-        Keyring { secrets, redactor }
+        Keyring {
+            secrets: Arc::clone(&self.secrets),
+            redactor: self.redactor.clone(),
+            tokens: self.tokens.clone(),
+        }
     }
 }
 
@@ -125,32 +133,50 @@ impl Account {
     }
 }
 
+/// Sessions of one poll that may end with their token.
+const EXPIRIES_MAX: u32 = 3;
+
 /// Polls an account once. Never fails: what went wrong is in the report.
 pub async fn poll(account: &Account, run: &str) -> PollReport {
     let clock = account.tools.clock;
     let mut report = PollReport::new(&account.config.name, run, clock.now());
-    if let Err(error) = whole(account, &mut report).await {
-        report.fail(&error, account);
+    let keyring = account.tools.keyring();
+    let keys = Keys::new(&account.config, &keyring, clock);
+    let mut sessions: u32 = 0;
+    while let Err(error) = whole(account, &keys, &mut report).await {
+        sessions = sessions.saturating_add(1);
+        if sessions > EXPIRIES_MAX || !keys.renew_expired(&account.config, &error).await {
+            report.fail(&error, account);
+            break;
+        }
+        tracing::info!(
+            target: "oauth",
+            code = "oauth-session-ended",
+            "The session ended with its token; the poll goes on with a new one"
+        );
     }
     report.redact(&account.tools.redactor);
     report.ended_at = clock.now();
     report
 }
 
-async fn whole(account: &Account, report: &mut PollReport) -> Result<(), PollError> {
+async fn whole(
+    account: &Account,
+    keys: &Keys<'_>,
+    report: &mut PollReport,
+) -> Result<(), PollError> {
     let archive = Arc::clone(&account.tools.archive);
     commit::blocking(move || archive.check()).await?;
     rename(account).await?;
     refuse_namesake(account).await?;
     settle::settle(account).await?;
-    let (config, keyring) = (&account.config, account.tools.keyring());
     match account.config.protocol {
         Protocol::Imap => {
-            let connected = account.unless_stopped(connect_imap(config, &keyring)).await?;
+            let connected = account.unless_stopped(connect_imap(&account.config, keys)).await?;
             session(account, connected, report).await
         }
         Protocol::Pop3 => {
-            let connected = account.unless_stopped(connect_pop3(config, &keyring)).await?;
+            let connected = account.unless_stopped(connect_pop3(&account.config, keys)).await?;
             session(account, connected, report).await
         }
     }
@@ -253,31 +279,4 @@ async fn session<M: DeleteMail>(
         delete::after_quit(account, walk.on_quit, report).await?;
     }
     Ok(())
-}
-
-/// Opens an authenticated IMAP session.
-pub(crate) async fn connect_imap(
-    account: &Inbound,
-    keyring: &Keyring,
-) -> Result<imap::ImapSession, PollError> {
-    let (account, credentials) = keyring.credentials(account).await?;
-    let blind = &mut Witness::blind();
-    let connected = imap::connect(&account, credentials.proof(), deadline(&account), blind).await;
-    Ok(connected.map_err(|error| keyring::without_user(&account, error))?)
-}
-
-/// Opens an authenticated POP3 session.
-pub(crate) async fn connect_pop3(
-    account: &Inbound,
-    keyring: &Keyring,
-) -> Result<pop3::Pop3Session<NetStream>, PollError> {
-    let (account, credentials) = keyring.credentials(account).await?;
-    let blind = &mut Witness::blind();
-    let connected = pop3::connect(&account, credentials.proof(), deadline(&account), blind).await;
-    Ok(connected.map_err(|error| keyring::without_user(&account, error))?)
-}
-
-fn deadline(account: &Inbound) -> Instant {
-    let now = Instant::now();
-    now.checked_add(account.poll_deadline).unwrap_or(now)
 }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::credentials::{Keys, connect_imap, connect_pop3};
 use super::error::PollError;
-use super::{Clock, Keyring, ages, connect_imap, connect_pop3, folders};
+use super::{Clock, Keyring, ages, folders};
 use crate::config::{Inbound, Protocol};
 use crate::ledger::{Ledger, MailboxId};
 use crate::mailbox::ReadMailbox;
@@ -65,9 +66,11 @@ pub struct Previewer {
 impl Previewer {
     /// Plans the next poll; changes nothing on either side.
     pub async fn preview(&self) -> Result<Preview, PollError> {
-        match self.config.protocol {
-            Protocol::Imap => self.walk(connect_imap(&self.config, &self.keyring).await?).await,
-            Protocol::Pop3 => self.walk(connect_pop3(&self.config, &self.keyring).await?).await,
+        let config = &self.config;
+        let keys = Keys::new(config, &self.keyring, self.clock);
+        match config.protocol {
+            Protocol::Imap => self.walk(connect_imap(config, &keys).await?).await,
+            Protocol::Pop3 => self.walk(connect_pop3(config, &keys).await?).await,
         }
     }
 

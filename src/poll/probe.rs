@@ -4,10 +4,11 @@
 
 use std::sync::Arc;
 
+use super::credentials::{Keys, log_in_imap, log_in_pop3};
 use super::error::PollError;
-use super::{Keyring, deadline, folders, keyring};
+use super::{Clock, Keyring, folders};
 use crate::config::{Inbound, Protocol};
-use crate::mailbox::{ReadMailbox, imap, pop3};
+use crate::mailbox::ReadMailbox;
 use crate::net::{Facts, Stage, Witness};
 use crate::secret;
 
@@ -28,19 +29,19 @@ impl Prober {
     /// On failure the witness knows the stage.
     pub async fn probe(&self, witness: &mut Witness) -> Result<(), PollError> {
         witness.begin(Stage::Secret);
-        let (account, credentials) = self.keyring.credentials(&self.config).await?;
-        let place = self.config.password.as_ref().map(secret::place);
+        let keys = Keys::new(&self.config, &self.keyring, Clock);
+        let (account, credentials) = keys.credentials(&self.config).await?;
+        let tokens = self.config.oauth.as_ref().map(|oauth| format!("[oauth.{}]", oauth.name));
+        let place = tokens.or_else(|| self.config.password.as_ref().map(secret::place));
         witness.found(|| Some(Facts::Secret { from: place? }));
-        let (proof, deadline) = (credentials.proof(), deadline(&account));
-        let hide = |error| keyring::without_user(&account, error);
         match account.protocol {
             Protocol::Imap => {
-                let session = imap::connect(&account, proof, deadline, witness).await;
-                self.look(session.map_err(hide)?, witness).await
+                let session = log_in_imap(&account, credentials, &keys, witness).await?;
+                self.look(session, witness).await
             }
             Protocol::Pop3 => {
-                let session = pop3::connect(&account, proof, deadline, witness).await;
-                self.look(session.map_err(hide)?, witness).await
+                let session = log_in_pop3(&account, credentials, &keys, witness).await?;
+                self.look(session, witness).await
             }
         }
     }

@@ -19,6 +19,7 @@ use crate::config::{
 };
 use crate::mailbox::fake::FakeServer;
 use crate::model::{ByteSize, MessageKey};
+use crate::oauth::Vault;
 
 struct Site {
     temp: TempDir,
@@ -60,6 +61,7 @@ impl Site {
             redactor: Redactor::default(),
             configured: Arc::default(),
             secrets: Arc::default(),
+            tokens: Vault::new(self.temp.path(), Arc::default(), |_| {}),
             allow_network_root: true,
         };
         let account = Account::new(Arc::new(self.config.clone()), tools, CancellationToken::new());

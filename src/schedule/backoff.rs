@@ -33,6 +33,8 @@ pub struct Backoff {
 pub enum Failure {
     /// The server refused the credentials.
     Authentication,
+    /// Asking again changes nothing before a person has acted: a token that was revoked.
+    NeedsPerson,
     /// The server asked to be left alone for this long.
     NotBefore(Duration),
     /// Anything else.
@@ -56,6 +58,10 @@ impl Backoff {
         self.not_before = None;
         match failure {
             Failure::Authentication => self.authentication = self.authentication.saturating_add(1),
+            Failure::NeedsPerson => {
+                let all = u32::try_from(AUTHENTICATION_WAITS.len()).unwrap_or(u32::MAX);
+                self.authentication = self.authentication.max(all);
+            }
             Failure::NotBefore(wait) => {
                 self.transient = self.transient.saturating_add(1);
                 self.not_before = Some(wait.min(LONGEST_NOT_BEFORE));
@@ -141,6 +147,11 @@ mod tests {
                 Decision::Stop,
             ]
         );
+    }
+
+    #[test]
+    fn a03_what_only_a_person_can_mend_is_not_tried_again() {
+        assert_eq!(waits(Failure::NeedsPerson, MINUTE, 2), [Decision::Stop, Decision::Stop]);
     }
 
     #[test]

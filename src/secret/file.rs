@@ -17,6 +17,19 @@ pub(super) fn read(path: &Path) -> Result<Secret, SecretFault> {
     one_line(&read_octets(path, MAX_SECRET)?)
 }
 
+/// Reads such a file whole, over several lines: a key, an assertion.
+pub(super) fn document(path: &Path) -> Result<Zeroizing<String>, SecretFault> {
+    let octets = read_octets(path, MAX_SECRET)?;
+    if octets.len() > MAX_SECRET {
+        return Err(SecretFault::TooLong);
+    }
+    let text = std::str::from_utf8(&octets).map_err(|_| SecretFault::NotText)?;
+    if text.trim().is_empty() {
+        return Err(SecretFault::Empty);
+    }
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
 /// Reads a regular file that others can't read, as it is; [`one_line`] tells a too long one.
 pub(super) fn read_octets(path: &Path, most: usize) -> Result<Zeroizing<Vec<u8>>, SecretFault> {
     // O_NONBLOCK: opening a FIFO must not wait for a writer.

@@ -10,11 +10,11 @@ mod mark;
 
 use std::ffi::OsString;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::config::{Config, DaemonConfig, SecretSpec};
+use crate::config::{ClientProof, Config, DaemonConfig, SecretSpec};
 
 pub use file::one_line;
 pub use keystore::{Keystore, KeystoreFault};
@@ -200,13 +200,24 @@ pub fn uses(config: &Config) -> Vec<Use<'_>> {
         let table = format!("outbound.{name}");
         [(table.clone(), "user", &account.user_source), (table, "password", &account.password)]
     });
+    let accounts = inbound.chain(outbound);
+    let accounts = accounts.map(|(table, key, spec)| (table, key, spec.as_ref()));
     let oauth = config.oauth.iter().flat_map(|(name, oauth)| {
         let table = format!("oauth.{name}");
-        let (client, token) = (&oauth.client_secret, &oauth.refresh_token);
-        [(table.clone(), "client_secret", client), (table, "refresh_token", token)]
+        let client = if let ClientProof::Secret(spec) = &oauth.client { Some(spec) } else { None };
+        [
+            (table.clone(), "client_secret", client),
+            (table.clone(), "refresh_token", oauth.refresh_token.as_ref()),
+            (table, "password", oauth.password.as_ref()),
+        ]
     });
-    let all = inbound.chain(outbound).chain(oauth);
-    all.filter_map(|(table, key, spec)| Some(Use { table, key, spec: spec.as_ref()? })).collect()
+    let all = accounts.chain(oauth);
+    all.filter_map(|(table, key, spec)| Some(Use { table, key, spec: spec? })).collect()
+}
+
+/// Reads a secret that has several lines, such as a key, from a file that others can't read.
+pub fn document(path: &Path) -> Result<Zeroizing<String>, SecretFault> {
+    file::document(path)
 }
 
 /// Names of all variables that hold secrets: to be removed from each child's environment.

@@ -37,6 +37,8 @@ mod inject;
 mod layers;
 mod log_codes;
 mod login;
+mod oauth;
+mod oauth_faults;
 mod order;
 mod poll;
 mod power_cut;

@@ -14,13 +14,14 @@ use postrider::model::MessageKey;
 use crate::support::{Output, Site};
 
 /// Pages whose commands, files and links must be there.
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 10] = [
     "README.md",
     "CONTRIBUTING.md",
     "docs/architecture.md",
     "docs/configuration.md",
     "docs/design.md",
     "docs/log.md",
+    "docs/oauth.md",
     "docs/operations.md",
     "docs/safety.md",
     "docs/standards.md",

@@ -65,7 +65,7 @@ impl<'a> Builder<'a> {
             user,
             user_source: view.secret("user"),
             password: if oauth { None } else { view.secret("password") },
-            oauth: if oauth { view.text("oauth") } else { None },
+            oauth: if oauth { self.token_of(&view) } else { None },
             safe_logon: view.safe_logon(),
             sasl: view.mechanisms(),
             folders: view.list("folders"),

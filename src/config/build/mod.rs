@@ -8,7 +8,9 @@ mod oauth;
 mod outbound;
 mod server;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -16,7 +18,7 @@ use jiff::tz::TimeZone;
 use super::origin::Origins;
 use super::problem::{Place, Problem};
 use super::raw::Raw;
-use super::types::Config;
+use super::types::{Config, Oauth};
 use super::view::View;
 
 /// What the builders share: the problems found so far, and what values are judged by.
@@ -27,6 +29,7 @@ pub(super) struct Builder<'a> {
     pub(super) zone: TimeZone,
     pub(super) problems: &'a mut Vec<Problem>,
     pub(super) origins: Origins,
+    pub(super) tokens: BTreeMap<String, Arc<Oauth>>,
 }
 
 /// Builds the config; it is valid only if no error was found.
@@ -36,9 +39,11 @@ pub(super) fn build(
     now: Timestamp,
     problems: &mut Vec<Problem>,
 ) -> (Config, Origins) {
-    let mut builder = Builder { raw, now, zone: TimeZone::UTC, problems, origins: Origins::new() };
+    let (zone, origins, tokens) = (TimeZone::UTC, Origins::new(), BTreeMap::new());
+    let mut builder = Builder { raw, now, zone, problems, origins, tokens };
     let archive = builder.archive();
     builder.zone = archive.timezone.clone();
+    builder.tokens = builder.oauth();
     let config = Config {
         files,
         daemon: builder.daemon(),
@@ -47,7 +52,7 @@ pub(super) fn build(
         notices: builder.notices(),
         inbound: builder.inbound(),
         outbound: builder.outbound(),
-        oauth: builder.oauth(),
+        oauth: builder.tokens.clone(),
     };
     builder.across(&config);
     let origins = builder.origins.into_iter().map(|(path, keys)| (half_path(path), keys));
@@ -75,6 +80,11 @@ impl Builder<'_> {
             None => problem,
         };
         self.problems.push(problem.within(path));
+    }
+
+    /// The table that `oauth` of an account names.
+    fn token_of(&self, view: &View<'_>) -> Option<Arc<Oauth>> {
+        self.tokens.get(&view.text("oauth")?).map(Arc::clone)
     }
 
     /// A problem at a key of a view.

@@ -1,6 +1,6 @@
-//! Keys of the tables that stand once, and of `[oauth.NAME]`.
+//! Keys of the tables that stand once.
 
-use super::{Group, Key, Kind, NO, Table, bare, days, key, secs};
+use super::{Group, Kind, NO, Table, bare, days, key, secs};
 
 pub(crate) const TOP: Table = Table {
     path: "",
@@ -202,94 +202,3 @@ pub(crate) const NOTICES: Table = Table {
         ],
     }],
 };
-
-pub(crate) const OAUTH: Table = Table {
-    path: "oauth.NAME",
-    meaning: "How OAuth2 tokens are got; accounts refer to it by `oauth = \"NAME\"`.",
-    groups: &[
-        Group {
-            title: "Provider",
-            keys: &[
-                bare(
-                    "provider",
-                    Kind::Choice(&["google", "office365", "generic"]),
-                    "\"office365\"",
-                    "Whose endpoints and scopes. Required.",
-                    "`generic` needs `token_url`.",
-                ),
-                bare(
-                    "grant",
-                    Kind::Choice(&[
-                        "refresh_token",
-                        "client_credentials",
-                        "password",
-                        "authorization_code",
-                        "device_code",
-                    ]),
-                    "\"client_credentials\"",
-                    "The OAuth2 grant.",
-                    "Google has no device_code for mail; password fails with MFA.",
-                ),
-                bare(
-                    "tenant_id",
-                    Kind::Text(256),
-                    "\"00000000-0000-0000-0000-000000000000\"",
-                    "Tenant id or domain at office365.",
-                    "client_credentials needs the tenant's own, not `common`.",
-                ),
-            ],
-        },
-        Group {
-            title: "Client",
-            keys: &[
-                bare(
-                    "client_id",
-                    Kind::Text(512),
-                    "\"11111111-1111-1111-1111-111111111111\"",
-                    "The registered client. Required.",
-                    "",
-                ),
-                bare(
-                    "client_secret",
-                    Kind::Secret,
-                    "{ credential = \"m365\" }",
-                    "The client's secret.",
-                    "Google wants one even for desktop clients.",
-                ),
-                bare(
-                    "refresh_token",
-                    Kind::Secret,
-                    "{ key = \"m365-refresh\" }",
-                    "A refresh token got elsewhere.",
-                    "",
-                ),
-            ],
-        },
-        Group { title: "Endpoints", keys: ENDPOINTS },
-    ],
-};
-
-const ENDPOINTS: &[Key] = &[
-    bare(
-        "auth_url",
-        Kind::Text(2048),
-        "\"https://login.example.org/authorize\"",
-        "Authorization endpoint.",
-        "For `generic` and sovereign clouds.",
-    ),
-    bare(
-        "token_url",
-        Kind::Text(2048),
-        "\"https://login.example.org/token\"",
-        "Token endpoint.",
-        "For `generic` and sovereign clouds.",
-    ),
-    bare(
-        "device_url",
-        Kind::Text(2048),
-        "\"https://login.example.org/devicecode\"",
-        "Device authorization endpoint.",
-        "For `generic` with device_code.",
-    ),
-    bare("scopes", Kind::Texts, "[\"mail\"]", "Scopes to ask for.", "For `generic`."),
-];

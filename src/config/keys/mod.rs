@@ -4,6 +4,7 @@
 
 mod global;
 mod inbound;
+mod oauth;
 mod outbound;
 
 use std::fmt;
@@ -199,8 +200,9 @@ pub const TABLES: &[&Table] = &[
     &ACCOUNT,
 ];
 
-pub(super) use global::{ARCHIVE, DAEMON, FILTERS, LOG, NOTICES, OAUTH, TOP};
+pub(super) use global::{ARCHIVE, DAEMON, FILTERS, LOG, NOTICES, TOP};
 pub(super) use inbound::{INBOUND, PROPERTIES};
+pub(super) use oauth::OAUTH;
 pub(super) use outbound::{ACCOUNT, OUTBOUND};
 
 /// A key with a default.

@@ -186,6 +186,62 @@ const TABLES: &[(&str, u32, &[&str])] = &[
         &["tenant's own"],
     ),
     (
+        "[oauth.x]\nprovider = \"google\"\nclient_id = \"c\"\ngrant = \"device_code\"",
+        6,
+        &["Google has no device flow for mail", "--print-url"],
+    ),
+    (
+        "[oauth.x]\nprovider = \"google\"\nclient_id = \"c\"\nclient_secret = \"s\"\ngrant = \"client_credentials\"",
+        7,
+        &["`service_account`"],
+    ),
+    ("[oauth.x]\nprovider = \"google\"\nclient_id = \"c\"", 3, &["Google wants `client_secret`"]),
+    (
+        "[oauth.x]\nprovider = \"office365\"\nclient_id = \"c\"",
+        3,
+        &["`tenant_id` is missing", "`consumers` for Outlook.com"],
+    ),
+    (
+        "[oauth.x]\nprovider = \"office365\"\nclient_id = \"c\"\ngrant = \"client_credentials\"\ntenant_id = \"t.example\"",
+        3,
+        &["`federated_token_file`"],
+    ),
+    (
+        "[oauth.x]\nprovider = \"office365\"\nclient_id = \"c\"\ngrant = \"device_code\"\ntenant_id = \"t.example\"\nclient_secret = \"s\"",
+        8,
+        &["AADSTS7000218"],
+    ),
+    (
+        "[oauth.x]\nprovider = \"office365\"\nclient_id = \"c\"\ntenant_id = \"t.example\"\nsubject = \"a@b.example\"",
+        7,
+        &["`subject` is not used", "service_account"],
+    ),
+    (
+        "[oauth.x]\nprovider = \"office365\"\nclient_id = \"c\"\ntenant_id = \"t.example/../x\"",
+        6,
+        &["neither a GUID nor a domain"],
+    ),
+    (
+        "[oauth.x]\nprovider = \"generic\"\nclient_id = \"c\"\ntoken_url = \"https://a/token\"",
+        3,
+        &["`auth_url` is missing"],
+    ),
+    (
+        "[oauth.x]\nprovider = \"generic\"\nclient_id = \"c\"\nissuer = \"http://a.example\"",
+        6,
+        &["not an https URL"],
+    ),
+    (
+        "[oauth.x]\nprovider = \"generic\"\nclient_id = \"c\"\nissuer = \"https://a.example\"\ngrant = \"refresh_token\"",
+        3,
+        &["`refresh_token` is missing"],
+    ),
+    (
+        "[oauth.x]\nprovider = \"generic\"\nclient_id = \"c\"\nissuer = \"https://a.example\"\nclient_key_file = \"/etc/hostname\"",
+        7,
+        &["needs `client_certificate_file`"],
+    ),
+    (
         "[inbound.two]\nprotocol = \"pop3\"\nhost = \"h.example\"\nuser = \"u\"\npassword = { file = \"a\", env = \"B\" }",
         7,
         &["`password` has 2 sources", "`credential`"],

@@ -8,7 +8,8 @@ use crate::net::NetError;
 fn account(host: &str, more: &str) -> Inbound {
     let text = format!(
         "[archive]\nroot = \"/\"\n[oauth.m]\nprovider = \"office365\"\nclient_id = \"c\"\n\
-         grant = \"device_code\"\n[inbound.a]\nhost = \"{host}\"\nuser = \"u\"\n{more}"
+         grant = \"device_code\"\ntenant_id = \"common\"\n[inbound.a]\n\
+         host = \"{host}\"\nuser = \"u\"\n{more}"
     );
     let loaded = crate::config::load_text(&text, Path::new("/x"), jiff::Timestamp::UNIX_EPOCH);
     let config = loaded.config.unwrap_or_else(|| panic!("{:?}", loaded.problems));

@@ -223,7 +223,8 @@ impl Site {
         stored::tree_faults(&self.root())
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// The command of [`Site::cli`], for a test that talks with it.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         self.command_by(&self.config(), arguments)
     }
 

@@ -1,0 +1,190 @@
+//! What an account proves itself by, and how a session is opened with it.
+
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::time::Instant;
+
+use super::keyring::{Keyring, without_user};
+use super::{Clock, PollError};
+use crate::config::{Inbound, Oauth};
+use crate::mailbox::{MailboxError, imap, pop3};
+use crate::net::{NetError, NetStream, Witness};
+use crate::oauth::{Access, Claims, Token, refused_by_server};
+use crate::sasl::Proof;
+use crate::secret::{self, Secret};
+
+/// What opens the sessions of one poll.
+pub(crate) struct Keys<'a> {
+    keyring: &'a Keyring,
+    clock: Clock,
+    /// When the poll ends, whatever it is at.
+    deadline: Instant,
+    /// The token of the session that is open.
+    used: Mutex<Option<Access>>,
+}
+
+impl<'a> Keys<'a> {
+    /// The keys of a poll that begins now.
+    pub(crate) fn new(account: &Inbound, keyring: &'a Keyring, clock: Clock) -> Self {
+        let now = Instant::now();
+        let deadline = now.checked_add(account.poll_deadline).unwrap_or(now);
+        Self { keyring, clock, deadline, used: Mutex::default() }
+    }
+
+    /// Whether an error is only the end of the session's token; then it is renewed for the next.
+    ///
+    /// Exchange ends a session with its token: by BYE, or by cutting the connection.
+    pub(super) async fn renew_expired(&self, account: &Inbound, error: &PollError) -> bool {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (Some(oauth), Some(used)) = (&account.oauth, used) else { return false };
+        let now = self.clock.moment();
+        let ended = match error {
+            PollError::Mailbox(MailboxError::Refused { said, .. }) => {
+                said.contains("AccessTokenExpired")
+            }
+            PollError::Mailbox(MailboxError::Net(NetError::Lost { .. })) => used.is_over(&now),
+            _ => false,
+        };
+        if !ended || Instant::now() >= self.deadline {
+            return false;
+        }
+        self.keyring.tokens.instead_of(oauth, &used.token, &now).await.is_ok()
+    }
+
+    /// Reads an account's credentials; the account comes with its user name, wherever that is.
+    pub(super) async fn credentials<'b>(
+        &self,
+        account: &'b Inbound,
+    ) -> Result<(Cow<'b, Inbound>, Credentials), PollError> {
+        let account = self.keyring.named(account).await?;
+        let credentials = Credentials::of(&account, self).await?;
+        Ok((account, credentials))
+    }
+
+    fn note(&self, token: &Token) {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        *used = Some(token.access.clone());
+    }
+}
+
+/// Opens an authenticated IMAP session.
+pub(crate) async fn connect_imap(
+    account: &Inbound,
+    keys: &Keys<'_>,
+) -> Result<imap::ImapSession, PollError> {
+    let (account, credentials) = keys.credentials(account).await?;
+    log_in_imap(&account, credentials, keys, &mut Witness::blind()).await
+}
+
+/// Opens one with these credentials, and once more with a new token where an old one is refused.
+pub(super) async fn log_in_imap(
+    account: &Inbound,
+    credentials: Credentials,
+    keys: &Keys<'_>,
+    witness: &mut Witness,
+) -> Result<imap::ImapSession, PollError> {
+    let error = match imap::connect(account, credentials.proof(), keys.deadline, witness).await {
+        Ok(session) => return Ok(session),
+        Err(error) => error,
+    };
+    let credentials = credentials.instead(account, keys, error).await?;
+    imap::connect(account, credentials.proof(), keys.deadline, witness)
+        .await
+        .map_err(|error| credentials.refused(account, error))
+}
+
+/// Opens an authenticated POP3 session.
+pub(crate) async fn connect_pop3(
+    account: &Inbound,
+    keys: &Keys<'_>,
+) -> Result<pop3::Pop3Session<NetStream>, PollError> {
+    let (account, credentials) = keys.credentials(account).await?;
+    log_in_pop3(&account, credentials, keys, &mut Witness::blind()).await
+}
+
+/// Opens one with these credentials, and once more with a new token where an old one is refused.
+pub(super) async fn log_in_pop3(
+    account: &Inbound,
+    credentials: Credentials,
+    keys: &Keys<'_>,
+    witness: &mut Witness,
+) -> Result<pop3::Pop3Session<NetStream>, PollError> {
+    let error = match pop3::connect(account, credentials.proof(), keys.deadline, witness).await {
+        Ok(session) => return Ok(session),
+        Err(error) => error,
+    };
+    let credentials = credentials.instead(account, keys, error).await?;
+    pop3::connect(account, credentials.proof(), keys.deadline, witness)
+        .await
+        .map_err(|error| credentials.refused(account, error))
+}
+
+/// What an account proves itself by, in memory for the time of a login.
+pub(super) enum Credentials {
+    /// A certificate, which TLS shows.
+    Certificate,
+    /// A password.
+    Password(Secret),
+    /// An OAuth2 token.
+    Token(Arc<Oauth>, Token),
+}
+
+impl Credentials {
+    /// Reads them; the log is told to hide them before they go anywhere.
+    async fn of(account: &Inbound, keys: &Keys<'_>) -> Result<Self, PollError> {
+        if let Some(oauth) = &account.oauth {
+            let token = keys.keyring.tokens.token(oauth, &keys.clock.moment()).await?;
+            keys.note(&token);
+            return Ok(Self::Token(Arc::clone(oauth), token));
+        }
+        let Some(spec) = &account.password else { return Ok(Self::Certificate) };
+        let owner = format!("account `{}`, `password`", account.name);
+        let secret = secret::resolve(spec, &owner, &keys.keyring.secrets).await?;
+        keys.keyring.redactor.register(secret.expose());
+        Ok(Self::Password(secret))
+    }
+
+    fn proof(&self) -> Proof<'_> {
+        match self {
+            Self::Certificate => Proof::Certificate,
+            Self::Password(secret) => Proof::Password(secret.expose()),
+            Self::Token(_, token) => Proof::Token(token.access.token.expose()),
+        }
+    }
+
+    /// A new token instead of an old one that the server has refused; never the same twice.
+    async fn instead(
+        self,
+        account: &Inbound,
+        keys: &Keys<'_>,
+        error: MailboxError,
+    ) -> Result<Self, PollError> {
+        let refused = matches!(error, MailboxError::Credentials { .. });
+        match &self {
+            Self::Token(oauth, token) if refused && !token.is_new => {
+                let now = keys.clock.moment();
+                let token =
+                    keys.keyring.tokens.instead_of(oauth, &token.access.token, &now).await?;
+                keys.note(&token);
+                Ok(Self::Token(Arc::clone(oauth), token))
+            }
+            _ => Err(self.refused(account, error)),
+        }
+    }
+
+    /// What a failed login means: a refused token has other causes than a wrong password.
+    fn refused(&self, account: &Inbound, error: MailboxError) -> PollError {
+        let error = without_user(account, error);
+        match (self, &error) {
+            (Self::Token(oauth, token), MailboxError::Credentials { .. }) => {
+                let claims = Claims::of(token.access.token.expose());
+                let hidden = account.user_source.is_some();
+                let user = if hidden { "(hidden)" } else { account.user.as_str() };
+                let hint = refused_by_server(oauth, user, account.protocol, claims.as_ref());
+                PollError::TokenRefused { error, hint }
+            }
+            _ => error.into(),
+        }
+    }
+}

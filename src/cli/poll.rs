@@ -147,7 +147,9 @@ async fn turn(
     if !by_name {
         let why = match attempts.gate(&account).await {
             Ok(Gate::Open) => None,
-            Ok(Gate::Stopped) => Some("stopped after refused logins".to_owned()),
+            Ok(Gate::Stopped) => {
+                Some("stopped till a person acts: see `postrider status`".to_owned())
+            }
             Ok(Gate::Rests(until)) => {
                 Some(format!("rests until {} after a refused login", render::moment(until)))
             }

@@ -58,14 +58,11 @@ pub fn diagnose(refusal: &Refusal, oauth: &Oauth) -> Diagnosis {
 }
 
 fn hint(row: &Row, needs: Needs, oauth: &Oauth, refusal: &Refusal) -> String {
-    let command = match oauth.grant {
-        Grant::RefreshToken => {
-            format!(
-                "put a new token where `refresh_token` points, or: postrider oauth login {}",
-                oauth.name
-            )
-        }
-        _ => format!("postrider oauth login {}", oauth.name),
+    let login = format!("postrider oauth login {}", oauth.name);
+    let command = if oauth.grant == Grant::RefreshToken && needs == Needs::Login {
+        format!("{login} --print-url, or put a new token where `refresh_token` points")
+    } else {
+        login
     };
     let mut step = fill(row.step, oauth);
     if oauth.grant == Grant::Password && row.needs == Needs::Login {
@@ -125,7 +122,7 @@ pub fn refused_by_server(
                 "the mailbox must admit the application, by the object id of its Enterprise \
                  application. In Exchange Online PowerShell: New-ServicePrincipal -AppId {} \
                  -ObjectId {object}; Add-MailboxPermission -Identity {user} -User {object} \
-                 -AccessRights FullAccess",
+                 -AccessRights FullAccess; then: postrider oauth login {name}",
                 oauth.client_id
             )
         }

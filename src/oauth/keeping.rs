@@ -27,30 +27,31 @@ pub(super) fn empty(oauth: &Oauth, now: Timestamp) -> Stored {
     }
 }
 
-/// What is kept after tokens came: an endpoint that rotates nothing leaves the refresh token.
+/// What is kept after tokens came for `used`, the refresh token that was presented. An endpoint that
+/// rotates nothing leaves it in force.
 pub(super) fn merged(
     oauth: &Oauth,
     before: Option<&Stored>,
     tokens: Tokens,
-    seed: Option<Secret>,
+    (used, seed): (Option<&Secret>, Option<&Secret>),
     now: &Moment,
 ) -> Stored {
     let Tokens { access, lifetime, refresh, scopes: granted, account } = tokens;
-    let seed_digest = seed.as_ref().map(digest);
-    let same_seed = before.is_some_and(|before| before.seed == seed_digest);
-    let old = before.and_then(|before| before.refresh.clone()).filter(|_| same_seed).or(seed);
-    let rotated = refresh.as_ref().is_some_and(|new| Some(new) != old.as_ref());
-    let previous = if rotated { old.clone() } else { before.and_then(|b| b.previous.clone()) };
+    let rotated = refresh.as_ref().is_some_and(|new| Some(new) != used);
+    let before_that = || before.and_then(|before| before.previous.clone());
+    let previous = if rotated { used.cloned() } else { before_that() };
     let keeps = oauth.grant.keeps_refresh_token();
+    // A seed that can't be read any more hasn't changed.
+    let seed = seed.map(digest).or_else(|| before.and_then(|before| before.seed.clone()));
     Stored {
         granted_at: before.map_or(now.wall, |before| before.granted_at),
         refreshed_at: now.wall,
         account: account.or_else(|| before.and_then(|before| before.account.clone())),
         scopes: granted.unwrap_or_else(|| scopes(oauth)),
         access: Some(Access { token: access, lifetime, got: now.clone() }),
-        refresh: refresh.or(old).filter(|_| keeps),
+        refresh: refresh.or_else(|| used.cloned()).filter(|_| keeps),
         previous: previous.filter(|_| keeps),
-        seed: seed_digest,
+        seed,
         config: config_digest(oauth),
         refused: None,
     }
@@ -75,10 +76,18 @@ pub(super) fn candidates(
     all
 }
 
-/// The config's own refresh token. One that can't be read any more is no reason to stop: what
+/// The config's own refresh token. One that can't be read any more is no reason to stop where what
 /// replaced it is stored.
-pub(super) async fn seed(oauth: &Oauth, secrets: &Surroundings) -> Option<Secret> {
-    resolve(oauth, oauth.refresh_token.as_ref()?, "refresh_token", secrets).await.ok()
+pub(super) async fn seed(
+    oauth: &Oauth,
+    stored: Option<&Stored>,
+    secrets: &Surroundings,
+) -> Result<Option<Secret>, OauthError> {
+    let Some(spec) = &oauth.refresh_token else { return Ok(None) };
+    match resolve(oauth, spec, "refresh_token", secrets).await {
+        Err(_) if stored.is_some_and(|stored| stored.refresh.is_some()) => Ok(None),
+        read => read.map(Some),
+    }
 }
 
 pub(super) fn no_token(oauth: &Oauth) -> OauthError {
@@ -141,4 +150,68 @@ pub(super) async fn mark(oauth: &Oauth, secrets: &Surroundings) -> String {
 fn digest(secret: &Secret) -> String {
     let digest = Sha256::digest(secret.expose());
     data_encoding::HEXLOWER.encode(digest.get(..2).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::{Grant, OauthProvider};
+    use crate::oauth::tests::record;
+
+    fn secret(text: &str) -> Secret {
+        Secret::new(text.to_owned()).unwrap()
+    }
+
+    fn tokens(refresh: Option<&str>) -> Tokens {
+        let lifetime = Duration::from_hours(1);
+        let (access, refresh) = (secret("access"), refresh.map(secret));
+        Tokens { access, lifetime, refresh, scopes: None, account: None }
+    }
+
+    fn now() -> Moment {
+        let boot = jiff::SignedDuration::from_secs(1);
+        Moment { wall: Timestamp::UNIX_EPOCH, boot, boot_id: "b".to_owned() }
+    }
+
+    /// The refresh tokens that are kept, the one in force first.
+    fn kept(stored: &Stored) -> [Option<&str>; 2] {
+        [stored.refresh.as_ref().map(Secret::expose), stored.previous.as_ref().map(Secret::expose)]
+    }
+
+    #[test]
+    fn a04_rotated_token_is_kept_with_the_one_before() {
+        let oauth = record(OauthProvider::Office365, Grant::DeviceCode);
+        let step = |before: Option<&Stored>, new: Option<&str>, used: Option<&str>| {
+            let used = used.map(secret);
+            merged(&oauth, before, tokens(new), (used.as_ref(), None), &now())
+        };
+        let first = step(None, Some("r1"), None);
+        assert_eq!(kept(&first), [Some("r1"), None]);
+        let second = step(Some(&first), Some("r2"), Some("r1"));
+        assert_eq!(kept(&second), [Some("r2"), Some("r1")]);
+        let same = step(Some(&second), None, Some("r2"));
+        assert_eq!(kept(&same), [Some("r2"), Some("r1")]);
+        // The one before was the good one, and nothing rotates: it is in force again.
+        let back = step(Some(&second), None, Some("r1"));
+        assert_eq!(kept(&back)[0], Some("r1"));
+    }
+
+    #[test]
+    fn changed_token_of_the_config_is_taken_and_a_lost_one_changes_nothing() {
+        let oauth = record(OauthProvider::Google, Grant::RefreshToken);
+        let seed = secret("seed");
+        let stored = merged(&oauth, None, tokens(Some("r1")), (Some(&seed), Some(&seed)), &now());
+        let tried = |seed: Option<&Secret>| -> Vec<String> {
+            let all = candidates(&oauth, Some(&stored), seed);
+            all.iter().map(|token| token.expose().to_owned()).collect()
+        };
+        assert_eq!(tried(Some(&seed)), ["r1", "seed"]);
+        assert_eq!(tried(None), ["r1", "seed"]);
+        assert_eq!(tried(Some(&secret("other"))), ["other"]);
+        let later =
+            merged(&oauth, Some(&stored), tokens(None), (Some(&secret("r1")), None), &now());
+        assert_eq!((later.seed == stored.seed, kept(&later)[0]), (true, Some("r1")));
+    }
 }

@@ -120,7 +120,7 @@ impl Vault {
         if !due || !oauth.grant.keeps_refresh_token() {
             return Ok(false);
         }
-        self.refreshed(oauth, None, now).await.map(|_| true)
+        self.refreshed(oauth, None, now).await.map(|token| token.is_new)
     }
 
     /// Gets the first token of a grant that needs no person, or says why there is none.
@@ -133,7 +133,7 @@ impl Vault {
         let job = Job { vault: self.clone(), oauth: Arc::clone(oauth), now: now.clone() };
         let mut stored = job.refresh(before).await?;
         stored.granted_at = now.wall;
-        self.folder.write(&oauth.name, &stored)?;
+        let stored = self.save(&oauth.name, stored).await?;
         drop(lock);
         Ok(stored)
     }
@@ -169,10 +169,10 @@ impl Vault {
         now: &Moment,
     ) -> Result<Stored, OauthError> {
         let lock = self.lock(&oauth.name).await?;
-        let seed = seed(oauth, &self.secrets).await;
-        let stored = merged(oauth, None, tokens, seed, now);
+        let seed = seed(oauth, None, &self.secrets).await.ok().flatten();
+        let stored = merged(oauth, None, tokens, (None, seed.as_ref()), now);
         steps::pass("write");
-        self.folder.write(&oauth.name, &stored)?;
+        let stored = self.save(&oauth.name, stored).await?;
         drop(lock);
         Ok(stored)
     }
@@ -225,6 +225,14 @@ impl Vault {
         task.await.unwrap_or_else(|error| Err(OauthError::unavailable(error.to_string())))
     }
 
+    /// Writes off the runtime's threads; once begun, it is done even if nobody waits for it.
+    async fn save(&self, name: &str, stored: Stored) -> Result<Stored, OauthError> {
+        let (folder, name) = (self.folder.clone(), name.to_owned());
+        let write = move || folder.write(&name, &stored).map(|()| stored);
+        let written = tokio::task::spawn_blocking(write).await;
+        written.unwrap_or_else(|error| Err(OauthError::unavailable(error.to_string())))
+    }
+
     async fn lock(&self, name: &str) -> Result<Lock, OauthError> {
         const PAUSE: Duration = Duration::from_millis(50);
         let mut waited = Duration::ZERO;
@@ -254,7 +262,7 @@ impl Job {
     /// Asks for tokens and keeps them; a refusal is kept, too.
     async fn refresh(&self, before: Option<Stored>) -> Result<Stored, OauthError> {
         let oauth = &*self.oauth;
-        let seed = seed(oauth, &self.vault.secrets).await;
+        let seed = seed(oauth, before.as_ref(), &self.vault.secrets).await?;
         let candidates = candidates(oauth, before.as_ref(), seed.as_ref());
         if oauth.grant.keeps_refresh_token() && candidates.is_empty() {
             return Err(no_token(oauth));
@@ -267,37 +275,32 @@ impl Job {
             hide: &*self.vault.hide,
             secrets: &self.vault.secrets,
         };
-        let mut said = match candidates.first() {
+        let mut used = candidates.first();
+        let mut said = match used {
             Some(token) => client.ask(Presented::Refresh(token)).await?,
             None => client.ask(Presented::Configured).await?,
         };
         if let (Said::Refused(refusal), Some(previous)) = (&said, candidates.get(1))
             && refusal.error == "invalid_grant"
-        {
             // The last answer may have been lost in a crash: the one before is tried, once.
-            said = client.ask(Presented::Refresh(previous)).await?;
+            && let again @ Said::Tokens(_) = client.ask(Presented::Refresh(previous)).await?
+        {
+            (used, said) = (Some(previous), again);
         }
-        match said {
-            Said::Tokens(tokens) => self.keep(before.as_ref(), tokens, seed),
-            Said::Refused(refusal) => Err(self.refuse(before, &refusal).await?),
-        }
-    }
-
-    fn keep(
-        &self,
-        before: Option<&Stored>,
-        tokens: Tokens,
-        seed: Option<Secret>,
-    ) -> Result<Stored, OauthError> {
-        let stored = merged(&self.oauth, before, tokens, seed, &self.now);
+        let tokens = match said {
+            Said::Tokens(tokens) => tokens,
+            Said::Refused(refusal) => return Err(self.refuse(before, &refusal).await?),
+        };
+        let seeds = (used, seed.as_ref());
+        let stored = merged(oauth, before.as_ref(), tokens, seeds, &self.now);
         steps::pass("write");
-        self.vault.folder.write(&self.oauth.name, &stored)?;
+        let stored = self.vault.save(&oauth.name, stored).await?;
         tracing::debug!(
             target: "oauth",
             code = "oauth-refreshed",
             seconds = stored.access.as_ref().map(|access| access.lifetime.as_secs()),
             "Tokens of `{}` were renewed",
-            self.oauth.name
+            oauth.name
         );
         Ok(stored)
     }
@@ -322,7 +325,7 @@ impl Job {
         stored.access = None;
         stored.previous = None;
         stored.refused = Some(refused);
-        self.vault.folder.write(&self.oauth.name, &stored)?;
+        self.vault.save(&self.oauth.name, stored).await?;
         Ok(OauthError::NeedsPerson { code, message, hint })
     }
 }

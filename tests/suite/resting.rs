@@ -139,7 +139,7 @@ fn promise_p14_a08_wrong_password_stops_for_good_and_a_person_resumes_it() {
     site.cli(&["poll", "a"]);
     assert_eq!(logins(), 5);
     let poll = site.cli(&["poll"]);
-    assert!(poll.stdout.contains("stopped after refused logins"), "{poll:?}");
+    assert!(poll.stdout.contains("stopped till a person acts"), "{poll:?}");
     let status = site.cli(&["status"]);
     assert!(status.stdout.contains("postrider account resume a"), "{status:?}");
     let daemon = site.spawn(&["run"]);

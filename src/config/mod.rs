@@ -46,7 +46,8 @@ pub use problem::{Place, Problem, Severity};
 pub use types::{
     ArchiveConfig, ClientCertificate, ClientProof, Config, DaemonConfig, Encryption, Grant,
     Inbound, LogConfig, MinRate, NoticesConfig, Oauth, OauthEndpoints, OauthProvider, OauthUses,
-    Outbound, Properties, Protocol, SafeLogon, Schedule, SecretSpec, TlsRules, WritePart,
+    Outbound, Properties, Protocol, SECRET_EXPIRY_WARNING, SafeLogon, Schedule, SecretSpec,
+    TlsRules, WritePart,
 };
 
 /// What came of reading a configuration.

@@ -15,7 +15,9 @@ use zeroize::Zeroizing;
 
 use crate::model::{AccountName, ByteSize, Mechanism};
 
-pub use oauth::{ClientProof, Grant, Oauth, OauthEndpoints, OauthProvider, OauthUses};
+pub use oauth::{
+    ClientProof, Grant, Oauth, OauthEndpoints, OauthProvider, OauthUses, SECRET_EXPIRY_WARNING,
+};
 
 /// The whole configuration, checked.
 #[derive(Clone, Debug)]

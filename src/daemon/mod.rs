@@ -119,6 +119,7 @@ pub fn attempts(config: &Config) -> Attempts {
 
 /// Warnings that come with each start: what is off that should be on.
 pub fn warn_of(config: &Config) {
+    warn_of_secrets(config);
     for (name, account) in config.inbound.iter().filter(|(_, account)| account.enabled) {
         if account.tls.take_anyone() {
             tracing::warn!(
@@ -136,6 +137,22 @@ pub fn warn_of(config: &Config) {
                 account = &**name,
                 "Password and mail travel in the clear to {}",
                 account.host
+            );
+        }
+    }
+}
+
+/// Clients' secrets that expire soon: Microsoft's end without a word.
+fn warn_of_secrets(config: &Config) {
+    let now = Clock.now();
+    for (name, oauth) in &config.oauth {
+        let Some(at) = oauth.secret_expires else { continue };
+        if at.duration_since(now) <= config::SECRET_EXPIRY_WARNING {
+            tracing::warn!(
+                target: "oauth",
+                code = "oauth-secret-expires",
+                hint = "make a new one at the provider, and correct `secret_expires`",
+                "The client's secret of oauth `{name}` expires at {at}"
             );
         }
     }

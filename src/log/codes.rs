@@ -466,6 +466,14 @@ pub const CODES: &[Code] = &[
         remedy: "Nothing.",
     },
     Code {
+        code: "oauth-secret-expires",
+        level: Level::Warning,
+        cause: "The client's secret of an `[oauth.NAME]` table expires within 30 days, as \
+                `secret_expires` says.",
+        remedy: "Make a new one at the provider, put it where `client_secret` points, and correct \
+                 `secret_expires`.",
+    },
+    Code {
         code: "oauth-session-ended",
         level: Level::Info,
         cause: "The server ended a session with its token; the poll goes on with a new one.",

@@ -208,5 +208,11 @@ fn done(desk: &Desk<'_>, oauth: &config::Oauth, stored: &Stored) -> Exit {
 /// Accounts whose user the tokens don't name, where they name anybody.
 fn others<'a>(stored: &Stored, users: &'a [(String, String)]) -> Vec<&'a (String, String)> {
     let Some(account) = &stored.account else { return Vec::new() };
-    users.iter().filter(|(_, user)| !user.eq_ignore_ascii_case(account)).collect()
+    // A user without a domain is meant within the server's own.
+    let local = account.split('@').next().unwrap_or_default();
+    let is = |user: &str| {
+        user.eq_ignore_ascii_case(account)
+            || (!user.contains('@') && user.eq_ignore_ascii_case(local))
+    };
+    users.iter().filter(|(_, user)| !is(user)).collect()
 }

@@ -1,18 +1,15 @@
 //! `postrider oauth status`.
 
 use clap::Args;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
 use super::{Desk, Exit};
 use crate::cli::render::{Tone, ago, ahead};
-use crate::config::Oauth;
+use crate::config::{Oauth, SECRET_EXPIRY_WARNING};
 use crate::oauth::{Freshness, Moment, OauthError, Stored, freshness};
 use crate::poll::Clock;
-
-/// So long before a secret expires it is warned of.
-const EXPIRY_WARNING: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Show the tokens.
 #[derive(Args, Debug)]
@@ -97,7 +94,7 @@ impl Row {
             Ok(Some(stored)) => row.fill(stored, now),
         }
         if let Some(at) = oauth.secret_expires
-            && at.duration_since(now.wall) <= EXPIRY_WARNING
+            && at.duration_since(now.wall) <= SECRET_EXPIRY_WARNING
             && row.hint.is_none()
         {
             row.hint = Some(format!(

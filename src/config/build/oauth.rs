@@ -11,12 +11,10 @@ use crate::config::keys;
 use crate::config::problem::Problem;
 use crate::config::types::{
     ClientCertificate, ClientProof, Grant, Oauth, OauthEndpoints, OauthProvider, OauthUses,
+    SECRET_EXPIRY_WARNING,
 };
 use crate::config::value::Value;
 use crate::config::view::{Layer, View};
-
-/// So long before a secret expires it is warned of.
-const EXPIRY_WARNING: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Tenants that are no tenant of one's own.
 const SHARED_TENANTS: [&str; 3] = ["common", "organizations", "consumers"];
@@ -294,7 +292,7 @@ impl Builder<'_> {
         let left = at.duration_since(self.now);
         let what = if left <= SignedDuration::ZERO {
             format!("the client's secret expired at {at}, as `secret_expires` says")
-        } else if left <= EXPIRY_WARNING {
+        } else if left <= SECRET_EXPIRY_WARNING {
             format!("the client's secret expires in {} days", left.as_hours() / 24)
         } else {
             return Some(at);

@@ -301,6 +301,14 @@ const WARNINGS: &[(&str, &[&str])] = &[
         &["stays on the server"],
     ),
     ("enabled = false", &["every inbound account is disabled"]),
+    (
+        "[oauth.x]\nprovider = \"generic\"\nissuer = \"https://a.example\"\nclient_id = \"c\"\nsecret_expires = 2020-01-01T00:00:00Z",
+        &["the client's secret expired"],
+    ),
+    (
+        "[oauth.x]\nprovider = \"office365\"\ntenant_id = \"common\"\nclient_id = \"c\"",
+        &["`organizations`"],
+    ),
 ];
 
 #[test]

@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{ClientCertificate, SecretSpec};
+
+/// So long before a client's secret expires it is warned of.
+pub const SECRET_EXPIRY_WARNING: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// `[oauth.NAME]`: how tokens are got.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -1,6 +1,6 @@
 //! One HTTPS request and its answer (RFC 9112), as little as OAuth2 needs.
 //!
-//! Our own few lines over [`net`](crate::net), since what matters here is what doesn't happen: no
+//! Our own few lines over [`net`], since what matters here is what doesn't happen: no
 //! redirect is followed, no proxy is taken from the environment, no answer is longer than 64 KiB,
 //! and all of it ends by one deadline. A failure here is never a failed login.
 

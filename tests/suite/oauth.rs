@@ -17,7 +17,7 @@ use crate::support::{Dovecot, Issuer, MARK, Output, SECRET, Site, crlf, sample};
 /// An account of `u1` that logs in with the tokens of `[oauth.rec]`.
 pub fn account(dovecot: &Dovecot, protocol: &str) -> String {
     let lines = dovecot.account(protocol, "tls", "u1");
-    let oauth = lines.replace("password = \"secret-u1\"", "oauth = \"rec\"");
+    let oauth = lines.replace("password = \"secret-u1\"", "oauth = \"rec\"\ndebug = true");
     assert_ne!(lines, oauth);
     oauth
 }
@@ -90,7 +90,8 @@ fn each_grant_logs_in_over_imap_and_pop3_and_no_token_leaks() {
         let mut site = site(&dovecot, &issuer.record(provider, grant, &more));
         site.account("b", &account(&dovecot, "pop3"));
         let before = issuer.asked();
-        let first = site.poll();
+        let first = site.cli_with(&[("RUST_LOG", "trace")], &["poll"]);
+        assert!(first.stderr.contains("AUTH") && first.stderr.len() > 1000, "{first:?}");
         let copies: Vec<Vec<u8>> = site.stored().into_iter().map(|stored| stored.eml).collect();
         assert_eq!(copies, [crlf(&message), crlf(&message)], "{provider} {grant}: {first:?}");
         assert_eq!(issuer.asked() - before, 1, "{provider} {grant}: one token for both accounts");

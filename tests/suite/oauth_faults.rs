@@ -3,12 +3,14 @@
 use std::fs;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::oauth::{account, assert_no_token, log_in, secret_file, site};
 use crate::support::server::Kind;
 use crate::support::{
-    Act, Dovecot, Fault, Issuer, Relay, Server, Site, Then, TokenFault, When, sample, stored_octets,
+    Act, Dovecot, Fault, Issuer, Relay, Server, Site, Then, TokenFault, When, sample,
+    stored_octets, wait_for,
 };
 
 /// A site whose account has tokens by a device's login, that rotate.
@@ -258,5 +260,35 @@ fn a01_connection_cut_in_a_session_with_a_live_token_is_an_ordinary_loss() {
     relay.heal();
     site.poll();
     assert_eq!(site.stored().len(), 1);
+    assert_no_token(&site, &[&output]);
+}
+
+#[test]
+fn a03_daemon_stops_the_account_with_one_error_and_goes_on_after_a_login() {
+    let issuer = Issuer::start();
+    let dovecot = issuer.dovecot();
+    dovecot.deliver("u1", &sample("resumed", 300));
+    let mut site = with_device(&issuer, &dovecot);
+    site.add("inbound.a", "poll_interval = \"1s\"");
+    issuer.state().refresh.clear();
+    issuer.expire();
+    age(&site);
+    let asked = issuer.asked();
+    let daemon = site.spawn(&["run"]);
+    let limit = Duration::from_secs(90);
+    wait_for("the stop", limit, || {
+        (site.status()["accounts"][0]["state"] == "STOPPED").then_some(())
+    });
+    log_in(&site);
+    // It would be looked at within a minute anyway; a changed account is at once.
+    site.add("inbound.a", "description = \"looked at\"");
+    daemon.signal(Signal::HUP);
+    wait_for("the mail", limit, || (site.stored().len() == 1).then_some(()));
+    let output = daemon.stop(Duration::from_secs(30));
+    assert_eq!(output.code, 0, "{output:?}");
+    // The login's two, and one refusal: nothing was asked in between.
+    assert!(issuer.asked() <= asked + 3, "{}", issuer.asked() - asked);
+    let stops = |record: &&Value| record["code"] == "oauth-needs-login";
+    assert_eq!(site.log().iter().filter(stops).count(), 1);
     assert_no_token(&site, &[&output]);
 }

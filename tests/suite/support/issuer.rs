@@ -150,7 +150,7 @@ impl Issuer {
         path.display().to_string()
     }
 
-    /// Lines of an `[oauth]` table: all endpoints are ours.
+    /// Lines of an `[oauth]` table: all endpoints are ours; `generic` finds them by its issuer.
     pub fn record(&self, provider: &str, grant: &str, more: &str) -> String {
         let base = format!("https://127.0.0.1:{}", self.https);
         let tenant = if provider == "office365" { "tenant_id = \"lab.example\"\n" } else { "" };
@@ -159,10 +159,18 @@ impl Issuer {
         } else {
             String::new()
         };
+        // A generic provider's are found by its issuer.
+        let endpoints = if provider == "generic" {
+            format!("issuer = \"{base}\"\n")
+        } else {
+            format!(
+                "auth_url = \"{base}/authorize\"\ntoken_url = \"{base}/token\"\n{device}\
+                 revoke_url = \"{base}/revoke\"\n"
+            )
+        };
         format!(
             "provider = \"{provider}\"\ngrant = \"{grant}\"\nclient_id = \"client-1\"\n{tenant}\
-             auth_url = \"{base}/authorize\"\ntoken_url = \"{base}/token\"\n{device}\
-             revoke_url = \"{base}/revoke\"\ntls_ca_file = \"{}\"\ntimeout = \"5s\"\n{more}\n",
+             {endpoints}tls_ca_file = \"{}\"\ntimeout = \"5s\"\n{more}\n",
             self.certs.ca.display()
         )
     }

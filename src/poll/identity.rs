@@ -8,24 +8,36 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
+
 use super::Account;
 use super::ages::{AT_ONCE, ends_the_session};
+use super::commit::blocking;
 use super::error::PollError;
 use super::presence::{Presence, shown};
-use crate::config::Inbound;
 use crate::ledger::{MailboxId, MailboxRow, Tx};
 use crate::mail;
 use crate::mailbox::{Opened, ReadMailbox};
 use crate::model::{DeletesHeld, Known, KnownState, Listed, Listing, Sighting};
 use crate::plan::{may_be_renumbered, pair};
+use crate::secret;
 
 /// Maildrops with fewer messages change too often for a warning.
 const WARN_FROM: usize = 10;
 
-/// Whose mailbox an account's messages are keyed by.
-pub(super) fn origin(account: &Inbound) -> String {
-    let host = account.host.to_ascii_lowercase();
-    format!("{} {}@{host}", account.protocol.as_str(), account.user)
+/// Whose mailbox an account's messages are keyed by. A user name that is kept elsewhere counts by
+/// its mark.
+pub(super) async fn origin(account: &Account) -> Result<String, PollError> {
+    let config = &account.config;
+    let user = match account.tools.keyring().hidden_user(config).await? {
+        None => config.user.clone(),
+        Some(user) => {
+            let salt = account.tools.ledger.identity().ledger.unwrap_or_default();
+            let mark = move || Ok(secret::mark(&user, salt.as_bytes()));
+            format!("#{}", HEXLOWER.encode(&blocking(mark).await?))
+        }
+    };
+    Ok(format!("{} {user}@{}", config.protocol.as_str(), config.host.to_ascii_lowercase()))
 }
 
 /// How what is opened relates to what the ledger keyed its messages by.
@@ -42,8 +54,8 @@ pub(super) enum Epoch {
 }
 
 impl Epoch {
-    pub(super) fn of(account: &Account, row: &MailboxRow, opened: &Opened) -> Self {
-        if !row.origin.is_empty() && row.origin != origin(&account.config) {
+    pub(super) fn of(origin: &str, row: &MailboxRow, opened: &Opened) -> Self {
+        if !row.origin.is_empty() && row.origin != origin {
             return Self::Moved;
         }
         match (row.uid_validity, opened.uid_validity) {
@@ -66,10 +78,11 @@ impl Epoch {
     pub(super) async fn enter(
         self,
         account: &Account,
+        origin: &str,
         row: &MailboxRow,
         opened: &Opened,
     ) -> Result<(), PollError> {
-        let (origin, id, now) = (origin(&account.config), row.id, opened.uid_validity);
+        let (origin, id, now) = (origin.to_owned(), row.id, opened.uid_validity);
         if self == Self::Same && row.origin == origin {
             return Ok(());
         }

@@ -8,7 +8,7 @@ use crate::config::Inbound;
 use crate::log::Redactor;
 use crate::mailbox::MailboxError;
 use crate::oauth::Vault;
-use crate::secret::{self, Surroundings};
+use crate::secret::{self, Secret, Surroundings};
 
 /// What resolves secrets, and what must hide them.
 #[derive(Clone, Debug)]
@@ -28,12 +28,20 @@ impl Keyring {
         &self,
         account: &'a Inbound,
     ) -> Result<Cow<'a, Inbound>, PollError> {
-        let Some(spec) = &account.user_source else { return Ok(Cow::Borrowed(account)) };
+        let Some(user) = self.hidden_user(account).await? else {
+            return Ok(Cow::Borrowed(account));
+        };
+        let user = user.expose().to_owned();
+        Ok(Cow::Owned(Inbound { user, ..account.clone() }))
+    }
+
+    /// The user name, where it is kept elsewhere.
+    pub(super) async fn hidden_user(&self, account: &Inbound) -> Result<Option<Secret>, PollError> {
+        let Some(spec) = &account.user_source else { return Ok(None) };
         let owner = format!("account `{}`, `user`", account.name);
         let user = secret::resolve(spec, &owner, &self.secrets).await?;
         self.redactor.register(user.expose());
-        let user = user.expose().to_owned();
-        Ok(Cow::Owned(Inbound { user, ..account.clone() }))
+        Ok(Some(user))
     }
 }
 

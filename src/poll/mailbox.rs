@@ -14,7 +14,7 @@ use super::pipeline::{Pipeline, Target};
 use super::presence::Presence;
 use super::report::PollReport;
 use crate::config::DeleteRule;
-use crate::ledger::{ClockMark, MailboxId, Proof, Tx};
+use crate::ledger::{ClockMark, MailboxId, MailboxRow, Proof, Tx};
 use crate::mailbox::{DeleteMail, Opened};
 use crate::model::{
     ByteSize, Delete, DeletesHeld, Keep, KeepReason, Known, KnownState, LeftOverReason, Listing,
@@ -35,6 +35,8 @@ pub(super) struct Walk {
     pub(super) began: ClockMark,
     /// Deletes are held for the whole poll; why.
     pub(super) held: Option<DeletesHeld>,
+    /// Whose mailboxes they are.
+    pub(super) origin: String,
     /// The mailboxes of this poll.
     pub(super) names: Vec<String>,
 }
@@ -80,21 +82,13 @@ pub(super) async fn poll<M: DeleteMail>(
     report: &mut PollReport,
 ) -> Result<(), PollError> {
     let (row, opened) = open(account, session, name).await?;
-    let epoch = Epoch::of(account, &row, &opened);
+    let epoch = Epoch::of(&walk.origin, &row, &opened);
     if epoch != Epoch::Moved && is_unchanged(account, &row, &opened, walk.held) {
         report.unchanged = report.unchanged.saturating_add(1);
         return Ok(());
     }
-    epoch.enter(account, &row, &opened).await?;
-    if opened.uid_validity.is_none() && !name.is_empty() && row.facts.is_none() {
-        tracing::warn!(
-            target: "incoming",
-            code = "uidvalidity-missing",
-            mailbox = name,
-            "The server gives no UIDVALIDITY: messages are told apart by facts and content, and \
-             nothing is deleted"
-        );
-    }
+    epoch.enter(account, &walk.origin, &row, &opened).await?;
+    warn_of_missing_epoch(&row, &opened);
     let held = walk.held;
     walk.held = walk.held.or(epoch.holds());
     let id = row.id;
@@ -123,7 +117,10 @@ pub(super) async fn poll<M: DeleteMail>(
         Ok(()) => visit.windows().await,
         Err(error) => Err(error),
     };
-    let Visit { walk, presence, unlisted, complete, quiet, changed, wake_at, deletes, .. } = visit;
+    let Visit {
+        walk, report, presence, unlisted, complete, quiet, changed, wake_at, deletes, ..
+    } = visit;
+    report.deletes_held = report.deletes_held.or(walk.held);
     walk.held = if deletes == Ended::Stopped { Some(DeletesHeld::Stopped) } else { held };
     warn_of_changed(name, changed);
     walked?;
@@ -388,6 +385,19 @@ impl<M: DeleteMail> Visit<'_, M> {
         done.found.iter().for_each(|row| self.presence.see_row(*row));
         self.report.add(done);
         outcome
+    }
+}
+
+/// Warns once of a mailbox of IMAP without UIDVALIDITY.
+fn warn_of_missing_epoch(row: &MailboxRow, opened: &Opened) {
+    if opened.uid_validity.is_none() && !row.name.is_empty() && row.facts.is_none() {
+        tracing::warn!(
+            target: "incoming",
+            code = "uidvalidity-missing",
+            mailbox = row.name,
+            "The server gives no UIDVALIDITY: messages are told apart by facts and content, and \
+             nothing is deleted"
+        );
     }
 }
 

@@ -194,7 +194,7 @@ async fn rename(account: &Account) -> Result<(), PollError> {
 /// Refuses an account that has no mail yet, when another one, which the config has no more, polled
 /// the same server and user: all mail would be stored again under the new name.
 async fn refuse_namesake(account: &Account) -> Result<(), PollError> {
-    let (name, origin) = (Arc::clone(&account.config.name), identity::origin(&account.config));
+    let (name, origin) = (Arc::clone(&account.config.name), identity::origin(account).await?);
     let find = move |tx: &crate::ledger::Tx<'_>| tx.namesakes(&name, &origin);
     let found = account.tools.ledger.read("look for the account's mail", find).await?;
     let configured = account.tools.configured.lock().unwrap_or_else(PoisonError::into_inner);
@@ -243,12 +243,19 @@ async fn session<M: DeleteMail>(
     mut session: M,
     report: &mut PollReport,
 ) -> Result<(), PollError> {
+    // What held deletes in a session holds them in the next one of the same poll.
+    let held = match report.deletes_held {
+        None => deletes_held(account).await?,
+        held => held,
+    };
+    report.deletes_held = held;
     let mut walk = mailbox::Walk {
         budget: Budget::of(&account.rules),
         full: false,
         on_quit: Vec::new(),
         began: account.tools.clock.mark(),
-        held: deletes_held(account).await?,
+        held,
+        origin: identity::origin(account).await?,
         names: Vec::new(),
     };
     report.login_delay = session.login_delay();

@@ -10,7 +10,7 @@ use super::Account;
 use super::commit::Committed;
 use super::error::PollError;
 use crate::log::Redactor;
-use crate::model::{KeepReason, LeftOverReason, MessageKey, Plan, SkipReason, Source};
+use crate::model::{DeletesHeld, KeepReason, LeftOverReason, MessageKey, Plan, SkipReason, Source};
 use crate::schedule::Failure;
 
 /// The outcome of one poll of one account.
@@ -53,6 +53,9 @@ pub struct PollReport {
     pub folders: BTreeMap<String, u32>,
     /// What ended the poll, or kept it from doing all; `None` when all was done.
     pub error: Option<ReportedError>,
+    /// What held deletes somewhere in this poll.
+    #[serde(skip)]
+    pub deletes_held: Option<DeletesHeld>,
     /// The server asks for so much time between two logins.
     #[serde(skip)]
     pub login_delay: Option<Duration>,
@@ -121,6 +124,7 @@ impl PollReport {
             listed: 0,
             folders: BTreeMap::new(),
             error: None,
+            deletes_held: None,
             login_delay: None,
             failure: None,
         }

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use data_encoding::{BASE64, HEXLOWER, HEXUPPER};
+use serde_json::Value;
 
 use crate::support::{
     Dovecot, Fault, Options, Output, Protocol, Server, Site, Used, sample, wait_for,
@@ -107,6 +108,35 @@ fn a_user_name_from_elsewhere_logs_in_and_is_written_nowhere() {
     assert_eq!(polled.code, 1);
     assert!(!all_of(&polled).contains("n0-such-user"), "{polled:?}");
     assert_eq!(leaks(&site, &[("user".to_owned(), "n0-such-user".to_owned())], &[]), [""; 0]);
+}
+
+#[test]
+fn another_user_name_behind_a_key_is_another_mailbox() {
+    let dovecot = Dovecot::start();
+    dovecot.deliver("u1", &sample("one", 500));
+    dovecot.deliver("u2", &sample("two", 500));
+    let lines = |key: &str| {
+        with_password(&dovecot, "imap", "u1", "password = { key = \"p\" }")
+            .replace("user = \"u1\"", &format!("user = {{ key = \"{key}\" }}"))
+    };
+    let mut site = Site::new(&[("a", lines("n"))]);
+    let be = |key: &str, user: &str| {
+        assert_eq!(set(&site, key, user).code, 0);
+        assert_eq!(set(&site, "p", &Dovecot::password(user)).code, 0);
+    };
+    be("n", "u1");
+    site.poll();
+    be("n", "u2");
+    site.poll();
+    assert_eq!(site.stored().len(), 2);
+    let moved = |record: &&Value| record["code"] == "account-moved";
+    assert_eq!(site.log().iter().filter(moved).count(), 1);
+    // One who takes its place with another user is no account that only has a new name.
+    be("m", "u1");
+    site.remove("inbound.a");
+    site.account("b", &lines("m"));
+    site.poll();
+    assert_eq!(site.stored().len(), 3);
 }
 
 #[test]

@@ -202,7 +202,7 @@ impl Stager {
     }
 
     fn begin(
-        &mut self,
+        &self,
         key: &MessageKey,
         awaited: &mut Awaited,
     ) -> Result<Option<(Wanted, Staging)>, PollError> {

@@ -82,21 +82,21 @@ fn c20_suspects_of_a_crash_are_those_that_were_about_to_be_parsed() {
     let mut book = Book::new();
     let id = book.inbox();
     let keys: Vec<_> = (1..=9).map(|uid| imap(7, uid)).collect();
-    let mut begin = |crashed, parsing: &[MessageKey]| {
+    let mut suspects_of = |crashed, parsing: &[MessageKey]| {
         let begun = book.write(|tx| tx.begin_fetch(id, &keys, crashed, at(0))).unwrap();
         book.write(|tx| tx.parsing(id, parsing)).unwrap();
         (1_u32..).zip(begun).filter(|(_, begun)| begun.suspect).map(|(uid, _)| uid).collect()
     };
-    let suspects: Vec<u32> = begin(true, &keys[0..3]);
+    let suspects: Vec<u32> = suspects_of(true, &keys[0..3]);
     assert!(suspects.is_empty(), "nothing was parsed yet: {suspects:?}");
-    assert_eq!(begin(true, &keys[3..6]), [1, 2, 3]);
-    assert_eq!(begin(true, &[]), [4, 5, 6], "the process had survived the first three");
-    assert!(begin(true, &keys[6..]).is_empty());
-    assert!(begin(false, &[]).is_empty(), "the process didn't die");
+    assert_eq!(suspects_of(true, &keys[3..6]), [1, 2, 3]);
+    assert_eq!(suspects_of(true, &[]), [4, 5, 6], "the process had survived the first three");
+    assert!(suspects_of(true, &keys[6..]).is_empty());
+    assert!(suspects_of(false, &[]).is_empty(), "the process didn't die");
     book.write(|tx| tx.parsing(id, &keys)).unwrap();
     book.write(|tx| tx.parsed(id)).unwrap();
-    let begun = book.write(|tx| tx.begin_fetch(id, &keys, true, at(0))).unwrap();
-    assert!(begun.iter().all(|begun| !begun.suspect));
+    let last = book.write(|tx| tx.begin_fetch(id, &keys, true, at(0))).unwrap();
+    assert!(last.iter().all(|begun| !begun.suspect));
 }
 
 #[test]

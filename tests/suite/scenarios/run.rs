@@ -61,7 +61,7 @@ impl<'a> Play<'a> {
             check_commands(&commands, expected, &when);
             let made = self.server.connections() - connections;
             assert!(expected.connections.is_none_or(|most| made <= most), "{when}: {made}");
-            self.check_promises(&when);
+            self.check_promises(&when, expected.short);
             assert!(expected.short || self.is_good_whole(), "{when}: the account beside it");
         }
         self.heal();
@@ -149,8 +149,11 @@ impl<'a> Play<'a> {
     }
 
     /// What must hold after every poll, whatever the server does.
-    fn check_promises(&self, when: &str) {
-        assert_eq!(self.site.tree_faults(), [""; 0], "{when}");
+    fn check_promises(&self, when: &str, short: bool) {
+        let mut faults = self.site.tree_faults();
+        // Who can open no file can't remove one; the next start clears the stage.
+        faults.retain(|fault| !short || !fault.starts_with("left over"));
+        assert_eq!(faults, [""; 0], "{when}");
         for removal in self.server.removals() {
             assert!(removal.was_stored, "{when}: UID {} was not stored", removal.uid);
         }
@@ -205,7 +208,7 @@ impl<'a> Play<'a> {
             self.server.begin_poll(1_000 + n);
             let output = self.poll(&healthy);
             assert_eq!(output.code, 0, "{when}: {output:?}");
-            self.check_promises(&when);
+            self.check_promises(&when, false);
             assert!(self.is_good_whole(), "{when}: the account beside it");
         }
         let is_wanted = |octets: &&Vec<u8>| {

@@ -90,7 +90,8 @@ impl Attempts {
         let row: Option<AccountRow> =
             account.tools.ledger.read("read an account", move |tx| tx.account(&name)).await?;
         let state = row.map(|row| row.state).unwrap_or_default();
-        let changed = state.auth_failures > 0 && state.auth_mark != mark(account).await;
+        let changed = state.auth_failures > 0
+            && mark(account).await.is_some_and(|mark| mark != state.auth_mark);
         Ok(if changed { AccountState::default() } else { state })
     }
 
@@ -224,7 +225,7 @@ impl Attempts {
         Ok(AccountState {
             failures: before.failures.saturating_add(1),
             auth_failures: backoff.authentication,
-            auth_mark: mark(account).await,
+            auth_mark: mark(account).await.unwrap_or_else(|| before.auth_mark.clone()),
             retry_at,
         })
     }
@@ -255,8 +256,9 @@ fn backoff(state: &AccountState) -> Backoff {
 }
 
 /// Differs when anything that a login hangs on is another one: server, encryption, mechanisms, who
-/// we are there, where the secrets are and, by two octets of a slow digest, the secrets.
-async fn mark(account: &Account) -> String {
+/// we are there, where the secrets are and, by two octets of a slow digest, the secrets. `None` while
+/// a secret can't be had: that is no change.
+async fn mark(account: &Account) -> Option<String> {
     let (config, secrets) = (&account.config, &account.tools.secrets);
     let salt = account.tools.ledger.identity().ledger.unwrap_or_default();
     let mut hash = Sha256::new();
@@ -267,13 +269,12 @@ async fn mark(account: &Account) -> String {
         hash.update(account.tools.tokens.mark(oauth).await);
     }
     for spec in [&config.user_source, &config.password].into_iter().flatten() {
-        if let Ok(secret) = secret::resolve(spec, "", secrets).await {
-            let digest =
-                tokio::task::spawn_blocking(move || secret::mark(&secret, salt.as_bytes())).await;
-            hash.update(digest.unwrap_or_default());
-        }
+        let secret = secret::resolve(spec, "", secrets).await.ok()?;
+        let digest =
+            tokio::task::spawn_blocking(move || secret::mark(&secret, salt.as_bytes())).await;
+        hash.update(digest.ok()?);
     }
-    data_encoding::HEXLOWER.encode(&hash.finalize())
+    Some(data_encoding::HEXLOWER.encode(&hash.finalize()))
 }
 
 /// The poll's record in the log: exactly one error for one that failed, unless that stands.

@@ -45,7 +45,7 @@ pub(super) async fn authenticate(
     if let Some(said) = said {
         shown = format!("{shown} {}", talk.shown(&said));
     }
-    Err(refusal(status, shown, account, mechanism))
+    Err(refusal(shown, account, mechanism))
 }
 
 /// The LOGIN command.
@@ -181,16 +181,14 @@ fn refused_choice(
     MailboxError::NoMechanism { what: none.what }
 }
 
-fn refusal(status: Status, said: String, account: &Inbound, mechanism: Mechanism) -> MailboxError {
-    if let Some(error) = throttled(&said) {
+/// What a refusal of credentials that the server has seen means. A code that names them (RFC 5530)
+/// is believed before words that ask for patience; BAD counts, too: it would be tried for ever.
+fn refusal(said: String, account: &Inbound, mechanism: Mechanism) -> MailboxError {
+    const OF_CREDENTIALS: [&str; 3] = ["[AUTHENTICATIONFAILED", "[AUTHORIZATIONFAILED", "[EXPIRED"];
+    let upper = said.to_ascii_uppercase();
+    let is_named = OF_CREDENTIALS.iter().any(|code| upper.contains(code));
+    if let Some(error) = throttled(&said).filter(|_| !is_named) {
         return error;
-    }
-    if status == Status::Bad {
-        let command = match mechanism {
-            Mechanism::Login => "LOGIN".to_owned(),
-            other => format!("AUTHENTICATE {other}"),
-        };
-        return MailboxError::Refused { command, said };
     }
     MailboxError::Credentials {
         user: account.user.clone(),

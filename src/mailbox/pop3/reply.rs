@@ -9,8 +9,8 @@ use crate::mailbox::MailboxError;
 /// The most of a server's text that goes into an error, in octets.
 const SAID_MAX: usize = 512;
 /// Words of servers without response codes that ask to try later.
-const PATIENCE: [&str; 6] =
-    ["busy", "in use", "lock", "temporar", "too many connections", "try again later"];
+const PATIENCE: [&str; 5] =
+    ["busy", "in use", "temporar", "too many connections", "try again later"];
 
 /// A status line.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -73,7 +73,9 @@ impl Reply {
             Some("AUTH" | "SYS/PERM") => false,
             _ => {
                 let said = self.said.to_ascii_lowercase();
-                PATIENCE.iter().any(|words| said.contains(words))
+                // A maildrop is locked by another session; an account, by wrong passwords.
+                let drop = said.contains("maildrop") || said.contains("mailbox");
+                (drop && said.contains("lock")) || PATIENCE.iter().any(|words| said.contains(words))
             }
         }
     }
@@ -132,8 +134,15 @@ mod tests {
 
     #[test]
     fn pop17_refusals_of_a_login_are_told_apart() {
-        for line in ["-ERR [AUTH] invalid", "-ERR no", "-ERR", "-ERR [AUTH] locked", "-ERR [X] no"]
-        {
+        for line in [
+            "-ERR [AUTH] invalid",
+            "-ERR no",
+            "-ERR",
+            "-ERR [AUTH] locked",
+            "-ERR [X] no",
+            "-ERR account locked",
+            "-ERR login blocked, wrong password",
+        ] {
             assert!(matches!(refused(line), MailboxError::Credentials { .. }), "{line}");
         }
         for line in [

@@ -43,7 +43,12 @@ impl Status {
             .values()
             .map(|oauth| {
                 let users = desk.users(&oauth.name).into_iter().map(|(_, user)| user).collect();
-                Row::of(oauth, desk.vault.read(&oauth.name), users, &now)
+                let mut row = Row::of(oauth, desk.vault.read(&oauth.name), users, &now);
+                // An endpoint's words may repeat what it was sent.
+                let redactor = desk.sink.redactor();
+                row.error = row.error.map(|text| redactor.redact(&text));
+                row.hint = row.hint.map(|text| redactor.redact(&text));
+                row
             })
             .collect();
         let out = desk.context.out;
@@ -161,7 +166,7 @@ fn print(desk: &Desk<'_>, rows: &[Row], now: Timestamp) {
         out.line("");
         out.line(&format!("{}: scopes {}", row.oauth, row.scopes.join(" ")));
         if let Some(error) = &row.error {
-            out.line(&format!("  {}", desk.sink.redactor().redact(error)));
+            out.line(&format!("  {error}"));
         }
         if let Some(hint) = &row.hint {
             out.line(&format!("  hint: {hint}"));

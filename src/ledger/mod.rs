@@ -25,6 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::model::{Delete, DeleteIntent};
+use sqlite::Durability;
 
 pub use accounts::{AccountRow, AccountState, ClockMark, LastError};
 pub use backup::{BACKUPS, Upkeep, last_backup};
@@ -145,16 +146,23 @@ impl Ledger {
         self.call(move |db| in_transaction(db, act, job)).await
     }
 
-    /// The same from a thread of its own, outside the runtime: waits for the commit.
-    pub fn write_blocking<T, F>(&self, act: &'static str, job: F) -> Result<T, LedgerError>
+    /// Runs one transaction that survives this process, not a power cut: for marks that tell what
+    /// the process died of. Called from a thread outside the runtime; waits for the commit.
+    pub fn mark_blocking<T, F>(&self, act: &'static str, job: F) -> Result<T, LedgerError>
     where
         T: Send + 'static,
         F: FnOnce(&Tx<'_>) -> Result<T, LedgerError> + Send + 'static,
     {
         let (done, result) = oneshot::channel();
+        let marked = move |db: &mut Connection| {
+            sqlite::set_durability(db, Durability::Normal).map_err(error::sqlite(act))?;
+            let marked = in_transaction(db, act, job);
+            sqlite::set_durability(db, Durability::Full).map_err(error::sqlite(act))?;
+            marked
+        };
         let job: Job = Box::new(move |keeper| {
             // A caller that is gone has no use for the result.
-            drop(done.send(keeper.run(|db| in_transaction(db, act, job))));
+            drop(done.send(keeper.run(marked)));
         });
         self.jobs.blocking_send(job).map_err(|_| LedgerError::Gone)?;
         result.blocking_recv().map_err(|_| LedgerError::Gone)?

@@ -3,13 +3,14 @@
 //! WAL, one writer, settings read back instead of believed. Knows no table; what is in a file is
 //! `ledger`'s and `log_db`'s part.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
+use rustix::io::Errno;
 
 /// When a COMMIT has returned, what does a power cut take away?
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -18,6 +19,15 @@ pub enum Durability {
     Full,
     /// The last commits, never the file's integrity (`synchronous=NORMAL`): the log.
     Normal,
+}
+
+impl Durability {
+    fn synchronous(self) -> &'static str {
+        match self {
+            Self::Full => "2",
+            Self::Normal => "1",
+        }
+    }
 }
 
 /// Why a file could not be opened.
@@ -71,16 +81,35 @@ pub(super) fn open(path: &Path, durability: Durability) -> Result<Connection, Sq
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     set(&connection, "journal_mode", "wal")?;
-    let synchronous = match durability {
-        Durability::Full => "2",
-        Durability::Normal => "1",
-    };
-    set(&connection, "synchronous", synchronous)?;
+    set(&connection, "synchronous", durability.synchronous())?;
     for (name, value) in SETTINGS {
         set(&connection, name, value)?;
     }
     check(&connection, "busy_timeout", "10000")?;
     Ok(connection)
+}
+
+/// Changes what the next commits of an open connection survive. After an error the connection must
+/// not be used any more.
+pub(super) fn set_durability(
+    connection: &Connection,
+    durability: Durability,
+) -> Result<(), rusqlite::Error> {
+    set(connection, "synchronous", durability.synchronous()).map_err(|error| match error {
+        SqliteError::Sqlite(error) => error,
+        other => rusqlite::Error::ToSqlConversionFailure(Box::new(other)),
+    })
+}
+
+/// The reason, where the process can't open as many files as a database needs.
+pub(super) fn out_of_files() -> Option<io::Error> {
+    // The file, its log, the log's index, and the folder that is synced.
+    const NEEDED: usize = 4;
+    let opened: io::Result<Vec<File>> = (0..NEEDED).map(|_| File::open("/")).collect();
+    opened.err().filter(|error| {
+        let errno = Errno::from_io_error(error);
+        errno == Some(Errno::MFILE) || errno == Some(Errno::NFILE)
+    })
 }
 
 /// Opens a file that another process may be writing to; `None` when it isn't there.

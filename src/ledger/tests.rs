@@ -167,7 +167,7 @@ fn ledger_whose_making_was_cut_short_reads_as_empty_and_is_made_by_the_next_star
     std::fs::File::create(&path).unwrap();
     assert!(!Ledger::open_read_only(temp.path()).unwrap().identity().exists);
     // Cut after the file was made a WAL one, before its tables were committed.
-    drop(sqlite::open(&path, sqlite::Durability::Full).unwrap());
+    drop(sqlite::open(&path, Durability::Full).unwrap());
     assert!(!Ledger::open_read_only(temp.path()).unwrap().identity().exists);
     assert!(Ledger::open(temp.path()).unwrap().identity().ledger.is_some());
     assert!(Ledger::open_read_only(temp.path()).unwrap().identity().exists);
@@ -256,4 +256,25 @@ async fn transaction_that_fails_leaves_nothing_behind() {
     assert_eq!(failed.await.unwrap_err().code(), "ledger-damaged");
     let found = ledger.read("read", |tx| tx.find_mailbox("box", "INBOX")).await.unwrap();
     assert!(found.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_mark_is_committed_without_a_sync() {
+    let temp = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(temp.path()).unwrap();
+    let synchronous = |tx: &Tx<'_>| {
+        tx.db.query_row("PRAGMA synchronous", [], |row| row.get(0)).map_err(error::sqlite("look"))
+    };
+    let marking = ledger.clone();
+    let marked = move || marking.mark_blocking("mark", synchronous).unwrap();
+    let marked: i64 = tokio::task::spawn_blocking(marked).await.unwrap();
+    let failing = ledger.clone();
+    let failed = move || {
+        failing.mark_blocking::<(), _>("mark", |_| {
+            Err(LedgerError::Damaged { table: "message", row: 1, why: "a test" })
+        })
+    };
+    tokio::task::spawn_blocking(failed).await.unwrap().unwrap_err();
+    let written: i64 = ledger.write("write", synchronous).await.unwrap();
+    assert_eq!((marked, written), (1, 2));
 }

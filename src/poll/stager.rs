@@ -214,7 +214,7 @@ impl Stager {
         if let Some(keys) = awaited.next_parsed(key) {
             let mailbox = self.mailbox;
             let note = move |tx: &Tx<'_>| tx.parsing(mailbox, &keys);
-            self.ledger.write_blocking("note what is parsed", note)?;
+            self.ledger.mark_blocking("note what is parsed", note)?;
         }
         let size = found.fetch.size.unwrap_or(0);
         self.archive.room(size.saturating_mul(3), 16)?;
@@ -287,11 +287,11 @@ impl Stager {
         let _one = PARSING_SUSPECT.lock().unwrap_or_else(PoisonError::into_inner);
         let (mailbox, marked) = (self.mailbox, key.clone());
         let mark = move |tx: &Tx<'_>| tx.mark_parse(mailbox, &marked);
-        self.ledger.write_blocking("mark a message", mark)?;
+        self.ledger.mark_blocking("mark a message", mark)?;
         let parsed = self.parse(wanted, staging, raw, archived_at);
         let marked = key.clone();
         let unmark = move |tx: &Tx<'_>| tx.unmark_parse(mailbox, &marked);
-        self.ledger.write_blocking("take a mark back", unmark)?;
+        self.ledger.mark_blocking("take a mark back", unmark)?;
         parsed
     }
 

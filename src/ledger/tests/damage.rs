@@ -152,7 +152,7 @@ fn d14_checkpoint_waits_for_no_stuck_reader() {
 fn d15_migration_is_one_transaction_and_a_copy_of_the_old_ledger_comes_first() {
     let temp = tempfile::tempdir().unwrap();
     let path = temp.path().join(LEDGER_FILE);
-    let mut db = sqlite::open(&path, sqlite::Durability::Full).unwrap();
+    let mut db = sqlite::open(&path, Durability::Full).unwrap();
     migrate_to(&mut db, 1, true).unwrap();
     open::identity(&db).unwrap();
     // Killed before the commit, whatever it had done: the old one stays.

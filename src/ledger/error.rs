@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
-use super::sqlite::SqliteError;
+use super::sqlite::{SqliteError, out_of_files};
 use crate::steps;
 
 /// An error of the ledger.
@@ -168,7 +168,7 @@ pub(super) fn sqlite(act: &'static str) -> impl FnOnce(rusqlite::Error) -> Ledge
         if is_damage(&source) {
             return LedgerError::Corrupt { why: format!("{act}: {source}") };
         }
-        LedgerError::Sqlite { act, source }
+        LedgerError::Sqlite { act, source: cause(source) }
     }
 }
 
@@ -178,7 +178,19 @@ pub(super) fn unopened(path: &Path, source: SqliteError) -> LedgerError {
         SqliteError::Sqlite(error) if is_damage(&error) => {
             LedgerError::Corrupt { why: format!("{}: {error}", path.display()) }
         }
+        SqliteError::Sqlite(error) => {
+            LedgerError::Open { path: path.to_owned(), source: SqliteError::Sqlite(cause(error)) }
+        }
         source => LedgerError::Open { path: path.to_owned(), source },
+    }
+}
+
+/// SQLite's error, or what is behind it where SQLite only says "unable to open database file".
+fn cause(error: rusqlite::Error) -> rusqlite::Error {
+    let unopened = error.sqlite_error_code() == Some(ErrorCode::CannotOpen);
+    match out_of_files().filter(|_| unopened) {
+        Some(cause) => rusqlite::Error::ToSqlConversionFailure(Box::new(cause)),
+        None => error,
     }
 }
 

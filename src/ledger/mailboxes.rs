@@ -163,13 +163,6 @@ impl Tx<'_> {
         self.db.execute(sql, [id.0]).map_err(sqlite("record a lost session"))?;
         Ok(())
     }
-
-    /// Forgets the last complete listing, so that the next poll lists anew.
-    pub fn forget_facts(&self, id: MailboxId) -> Result<(), LedgerError> {
-        let sql = "UPDATE mailbox SET listed_at = NULL WHERE id = ?1";
-        self.db.execute(sql, [id.0]).map_err(sqlite("forget a listing"))?;
-        Ok(())
-    }
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<MailboxRow> {

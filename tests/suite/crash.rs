@@ -119,11 +119,15 @@ impl Trial<'_> {
     }
 }
 
+/// Every how many steps a walk tries one: `$POSTRIDER_STRIDE`, else its own figure.
+pub(crate) fn asked_stride(own: u64) -> u64 {
+    std::env::var("POSTRIDER_STRIDE").ok().and_then(|text| text.parse().ok()).unwrap_or(own)
+}
+
 /// Walks from step 1 on (each `stride`th) until a poll ends before the step is reached; says how
 /// many steps were tried.
 pub(crate) fn walk(stride: u64, attempt: impl Fn(u64) -> bool + Sync) -> u64 {
-    let asked = std::env::var("POSTRIDER_STRIDE").ok().and_then(|text| text.parse().ok());
-    let stride = asked.unwrap_or(stride);
+    let stride = asked_stride(stride);
     let (next, over, last) = (AtomicU64::new(0), AtomicBool::new(false), AtomicU64::new(0));
     in_parallel(&[(); 8], |()| {
         while !over.load(Ordering::SeqCst) {
@@ -177,20 +181,20 @@ fn d01_killed_at_each_step_of_a_small_mailbox_imap_ends_whole() {
 
 #[test]
 fn d01_killed_at_each_step_of_a_small_maildrop_pop3_ends_whole() {
-    let steps = kill_walk(&Course::new(3), "pop3", Disks::One, 1);
+    let steps = kill_walk(&Course::new(3), "pop3", Disks::One, 2);
     assert!(steps > 15, "{steps} steps");
 }
 
 #[test]
 fn d06_one_failed_write_at_each_step_is_repaired_by_the_next_poll() {
-    let steps = failure_walk(&Course::new(3), "imap", "eio@#", 1);
+    let steps = failure_walk(&Course::new(3), "imap", "eio@#", 2);
     assert!(steps > 15, "{steps} steps");
     failure_walk(&Course::new(20), "imap", "eio@#", 11);
 }
 
 #[test]
 fn d05_disk_that_is_full_from_any_step_on_is_repaired_by_the_next_poll() {
-    let steps = failure_walk(&Course::new(3), "imap", "enospc@#+", 1);
+    let steps = failure_walk(&Course::new(3), "imap", "enospc@#+", 2);
     assert!(steps > 15, "{steps} steps");
     failure_walk(&Course::new(20), "pop3", "enospc@#+", 11);
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::crash::asked_stride;
 use crate::support::server::{Fault, Kind, Mailbox, Protocol, Server};
 use crate::support::{
     Act, Delivery, Dovecot, Options, Relay, Site, When, as_sent, in_parallel, loopback_account,
@@ -227,7 +228,8 @@ fn d01_killed_at_any_step_mail_is_moved_or_marked_once() {
     let dovecot = Dovecot::start_with(&Options { users: 200, more: FOLDERS, ..Options::default() });
     let next = AtomicUsize::new(1);
     in_parallel(&["move:Done", "flag"], |mode| {
-        for step in 1.. {
+        let stride = usize::try_from(asked_stride(2)).unwrap();
+        for step in (1..).step_by(stride) {
             let user = format!("u{}", next.fetch_add(1, Ordering::SeqCst));
             for message in messages(2) {
                 dovecot.deliver(&user, &message);

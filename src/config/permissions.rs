@@ -1,8 +1,12 @@
 //! Who else may read a file that holds a secret.
 
 use std::collections::BTreeMap;
+use std::fs::Metadata;
+use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+
+use zeroize::Zeroizing;
 
 use super::problem::Problem;
 use super::raw::{Raw, RawTable};
@@ -31,7 +35,7 @@ pub(super) fn inline_fault(source: &Source, trusted: &[u32]) -> Option<(String, 
 }
 
 /// Why a secret's own file is refused; `None`: it is a regular file that others can't read.
-pub fn secret_file_fault(meta: &std::fs::Metadata, path: &Path) -> Option<(String, String)> {
+pub fn secret_file_fault(meta: &Metadata, path: &Path) -> Option<(String, String)> {
     let name = path.display();
     if !meta.is_file() {
         let hint = "put the secret into a regular file of its own".to_owned();
@@ -69,6 +73,12 @@ pub(super) fn check(raw: &Raw, sources: &[Source], state_dir: &Path, problems: &
                         problems.push(problem.at(&entry.place).within(&table.path));
                     }
                 }
+                Some(Value::Path(path)) => {
+                    if let Some((what, hint)) = key_fault(name, path) {
+                        let problem = Problem::error(format!("`{name}`: {what}")).hint(hint);
+                        problems.push(problem.at(&entry.place).within(&table.path));
+                    }
+                }
                 _ => {}
             }
         }
@@ -93,6 +103,36 @@ fn file_fault(path: &Path) -> Option<(String, String)> {
         }
     }
 }
+
+/// Why a file with a private key is refused. A certificate alone may be read by anybody, a file
+/// with both may not. One that isn't there is told elsewhere.
+fn key_fault(name: &str, path: &Path) -> Option<(String, String)> {
+    if !OF_KEYS.contains(&name) {
+        return None;
+    }
+    let meta = std::fs::metadata(path).ok().filter(Metadata::is_file)?;
+    secret_file_fault(&meta, path).filter(|_| holds_private_key(path))
+}
+
+/// Config keys of files that hold a private key, or may do so.
+const OF_KEYS: [&str; 5] = [
+    "client_certificate_file",
+    "client_key_file",
+    "service_account_file",
+    "tls_client_certificate",
+    "tls_client_key",
+];
+
+fn holds_private_key(path: &Path) -> bool {
+    let mut text = Zeroizing::new(Vec::new());
+    let open = std::fs::File::open(path);
+    let read = open.and_then(|file| file.take(PEM_MAX).read_to_end(&mut text));
+    read.is_ok() && text.windows(PRIVATE.len()).any(|octets| octets == PRIVATE)
+}
+
+const PRIVATE: &[u8] = b"PRIVATE KEY-----";
+/// Octets of a PEM file that are looked at.
+const PEM_MAX: u64 = 1 << 20;
 
 /// Each table once that may hold a secret.
 pub(super) fn tables(raw: &Raw) -> Vec<&RawTable> {

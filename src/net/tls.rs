@@ -1,11 +1,13 @@
 //! TLS 1.2 and 1.3 by rustls, with the ring provider; never renegotiated down (RFC 8996).
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Read as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
+use rustix::fs::OFlags;
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
@@ -14,10 +16,11 @@ use rustls::{CertificateError, ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use zeroize::Zeroizing;
 
 use super::verify::{Trust, Verifier};
 use super::{Endpoint, NetError};
-use crate::config::{ClientCertificate, TlsRules};
+use crate::config::{ClientCertificate, TlsRules, secret_file_fault};
 
 /// Performs the handshake; its waits are under the stream's own guard.
 pub(super) async fn connect<S>(stream: S, endpoint: &Endpoint) -> Result<TlsStream<S>, NetError>
@@ -73,7 +76,7 @@ type Configs = BTreeMap<TlsRules, (Stamps, Arc<ClientConfig>)>;
 type Stamps = [Option<FileStamp>; 3];
 
 /// What tells that a file is another one now.
-type FileStamp = (SystemTime, u64);
+type FileStamp = (SystemTime, u64, u32);
 
 /// Blocks: the system's certificates are read from disk, once per process.
 fn client_config(rules: &TlsRules) -> Result<Arc<ClientConfig>, NetError> {
@@ -106,7 +109,7 @@ fn stamps_of(rules: &TlsRules) -> Stamps {
 
 fn stamp_of(path: &Path) -> Option<FileStamp> {
     let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
+    Some((metadata.modified().ok()?, metadata.len(), metadata.mode()))
 }
 
 fn new_config(rules: &TlsRules) -> Result<ClientConfig, NetError> {
@@ -144,11 +147,34 @@ fn our_certificate(
     client: &ClientCertificate,
 ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), NetError> {
     let chain = read_certificates("tls_client_certificate", &client.certificate)?;
-    let key = PrivateKeyDer::from_pem_file(&client.key).map_err(|error| NetError::TlsConfig {
-        what: format!("`tls_client_key` {}: {error}", client.key.display()),
-    })?;
+    let failed = |why: String| NetError::TlsConfig {
+        what: format!("`tls_client_key` {}: {why}", client.key.display()),
+    };
+    let pem = read_private(&client.key).map_err(failed)?;
+    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| failed(error.to_string()))?;
     Ok((chain, key))
 }
+
+/// Reads a regular file that others can't read; else why not, and the command to mend it.
+fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    // O_NONBLOCK: opening a FIFO must not wait for a writer.
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
+    let in_words = |error: io::Error| error.to_string();
+    let file =
+        std::fs::File::options().read(true).custom_flags(flags).open(path).map_err(in_words)?;
+    let meta = file.metadata().map_err(in_words)?;
+    if let Some((what, hint)) = secret_file_fault(&meta, path) {
+        return Err(format!("{what}: {hint}"));
+    }
+    // Reserved at once: growing would leave copies behind that nobody wipes.
+    let mut pem = Zeroizing::new(Vec::with_capacity(KEY_FILE_MAX));
+    let bounded = u64::try_from(KEY_FILE_MAX).unwrap_or(u64::MAX);
+    file.take(bounded).read_to_end(&mut pem).map_err(in_words)?;
+    Ok(pem)
+}
+
+/// Octets of a file with a key and the certificates beside it; more is neither.
+const KEY_FILE_MAX: usize = 256 << 10;
 
 fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: LazyLock<Arc<CryptoProvider>> =

@@ -205,6 +205,45 @@ fn a10_files_with_secrets_that_others_can_read_are_refused() {
 }
 
 /// The shapes in which a secret could show.
+#[test]
+fn a10_private_keys_that_others_can_read_are_refused() {
+    let dovecot = Dovecot::start();
+    let client = dovecot.certs.client();
+    let account = dovecot.account("imap", "tls", "u1");
+    let lines = account + &format!("tls_client_certificate = \"{}\"\n", client.display());
+    let site = Site::new(&[("a", lines)]);
+    assert_eq!(site.cli(&["check"]).code, 0);
+    fs::set_permissions(&client, Permissions::from_mode(0o644)).unwrap();
+    for command in ["check", "poll"] {
+        let open = site.cli(&[command]);
+        assert_eq!(open.code, 2, "{command}: {open:?}");
+        let remedy = format!("chmod 600 {}", client.display());
+        assert!(all_of(&open).contains(&remedy), "{command}: {open:?}");
+    }
+    // A certificate alone is no secret.
+    let pem = fs::read_to_string(&client).unwrap();
+    let (certificate, key) = pem.split_once("-----BEGIN PRIVATE").unwrap();
+    fs::write(&client, certificate).unwrap();
+    let beside = client.with_file_name("client.key");
+    fs::write(&beside, format!("-----BEGIN PRIVATE{key}")).unwrap();
+    fs::set_permissions(&beside, Permissions::from_mode(0o640)).unwrap();
+    let mut site = site;
+    let account = dovecot.account("imap", "tls", "u1");
+    site.account(
+        "a",
+        &format!(
+            "{account}tls_client_certificate = \"{}\"\ntls_client_key = \"{}\"\n",
+            client.display(),
+            beside.display()
+        ),
+    );
+    assert_eq!(site.cli(&["check"]).code, 0);
+    fs::set_permissions(&beside, Permissions::from_mode(0o604)).unwrap();
+    let open = site.cli(&["check"]);
+    assert!(all_of(&open).contains(&format!("chmod 600 {}", beside.display())), "{open:?}");
+    site.leave_unverified();
+}
+
 fn needles(secret: &str) -> Vec<Vec<u8>> {
     let mut found = vec![
         secret.as_bytes().to_vec(),

@@ -1,6 +1,7 @@
 //! Certificates for the servers of the tests: a CA, and a server certificate with one flaw or none.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -56,6 +57,7 @@ impl Certs {
         fs::write(&certs.chain, chain).unwrap();
         fs::write(&certs.key, key).unwrap();
         fs::write(certs.client(), client_certificate(&signer)).unwrap();
+        fs::set_permissions(certs.client(), Permissions::from_mode(0o600)).unwrap();
         certs
     }
 

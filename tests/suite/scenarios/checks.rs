@@ -32,5 +32,11 @@ pub(super) fn check_commands(commands: &[String], expected: &Expected, when: &st
     for text in &expected.never {
         assert!(!has(text), "{when}: {text} in {commands:?}");
     }
+    let begins = |command: &&String| {
+        let command = command.to_uppercase();
+        expected.only.iter().any(|word| command.starts_with(word.as_str()))
+    };
+    let others: Vec<&String> = commands.iter().filter(|command| !begins(command)).collect();
+    assert!(expected.only.is_empty() || others.is_empty(), "{when}: {others:?} in {commands:?}");
     assert!(expected.commands.is_none_or(|most| commands.len() <= most), "{when}: {commands:?}");
 }

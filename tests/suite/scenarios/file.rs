@@ -133,6 +133,8 @@ pub struct Expected {
     pub heard: Vec<String>,
     /// Text that no command of this poll has.
     pub never: Vec<String>,
+    /// What each command of this poll begins with; empty: anything.
+    pub only: Vec<String>,
     /// The most commands.
     pub commands: Option<usize>,
     pub connections: Option<usize>,
@@ -167,6 +169,7 @@ impl Default for Expected {
             remaining: None,
             heard: Vec::new(),
             never: Vec::new(),
+            only: Vec::new(),
             commands: None,
             connections: None,
             seconds: 12.0,

@@ -90,6 +90,40 @@ fn a01_session_that_ends_with_its_token_goes_on_with_a_new_one() {
 }
 
 #[test]
+fn a01_d17_holds_of_a_session_that_ends_with_its_token_hold_in_the_next_one_of_the_poll() {
+    let issuer = Issuer::start();
+    let capabilities = Some("IMAP4rev1 SASL-IR AUTH=XOAUTH2 UIDPLUS".to_owned());
+    let server = Server::start_as(Kind { capabilities, ..Kind::default() });
+    let bye = "* BYE Session invalidated - AccessTokenExpired\r\n";
+    let ends = Fault { polls: vec![4], ..Fault::on("INBOX").instead(bye).then(Then::Close) };
+    server.set_fault(ends.nth(1));
+    (0..3).for_each(|n| server.deliver(&sample(&format!("message {n}"), 300)));
+    let mut site = Site::empty();
+    site.set("oauth.rec", &issuer.record("office365", "device_code", ""));
+    let lines = crate::support::loopback_account("imap", "none", server.port, "u1");
+    let lines = lines.replace("password = \"secret-u1\"", "oauth = \"rec\"");
+    site.account("a", &(lines + "delete_read = true\ndelete_after_days = 14\n"));
+    site.init_root();
+    log_in(&site);
+    site.poll();
+    assert_eq!(site.stored().len(), 3);
+    // The clock jumps, which holds the deletes of three polls; the third one has two sessions.
+    let later =
+        ["env", "FAKETIME_DONT_FAKE_MONOTONIC=1", "NO_FAKE_STAT=1", "faketime", "-f", "+20d"];
+    let removed = |poll: u32| {
+        server.begin_poll(poll);
+        let before = (server.connections(), server.heard().len());
+        let output = site.cli_below(&later, &["poll", "a"]);
+        assert_eq!(output.code, 0, "poll {poll}: {output:?}");
+        let said = server.commands().split_off(before.1);
+        let removes = said.iter().any(|line| line.contains("STORE") || line.contains("EXPUNGE"));
+        (server.connections() - before.0, removes)
+    };
+    assert_eq!([removed(2), removed(3), removed(4)], [(1, false), (1, false), (2, false)]);
+    assert_eq!(removed(5), (1, true), "the next poll is free to delete");
+}
+
+#[test]
 fn a03_revoked_tokens_stop_the_account_and_nobody_is_asked_again_before_a_login() {
     let issuer = Issuer::start();
     let dovecot = issuer.dovecot();

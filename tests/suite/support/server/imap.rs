@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use super::{Answer, Dialect, Protection, Shared, Store, imap_fetch, is_known, plain};
+use super::{Answer, Dialect, Protection, Shared, Store, bearer, imap_fetch, is_known, plain};
 
 /// One session.
 pub(super) struct Imap {
@@ -196,7 +196,9 @@ impl Dialect for Imap {
                 self.awaits_plain = Some(tag.to_owned());
                 return Answer::of("+ \r\n");
             }
-            return Answer::of(format!("{tag} {}", self.log_in(plain(response))));
+            let token = arguments.to_uppercase().starts_with("XOAUTH2 ");
+            let credentials = if token { bearer(response) } else { plain(response) };
+            return Answer::of(format!("{tag} {}", self.log_in(credentials)));
         }
         if word == "STARTTLS" && !self.encrypted && self.shared.tls.is_some() {
             let octets = format!("{tag} OK begin\r\n").into_bytes();

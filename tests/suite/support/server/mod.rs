@@ -270,5 +270,13 @@ fn plain(response: &str) -> Option<(String, String)> {
     Some((fields.next()?, fields.next()?))
 }
 
+/// XOAUTH2's: any token of a user will do.
+fn bearer(response: &str) -> Option<(String, String)> {
+    let octets = data_encoding::BASE64.decode(response.trim().as_bytes()).ok()?;
+    let text = String::from_utf8(octets).ok()?;
+    let user = text.strip_prefix("user=")?.split('\x01').next()?;
+    Some((user.to_owned(), format!("secret-{user}")))
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,10 @@
 //! What IMAP and POP3 share of a login: the account's rules, the forms of its secrets, and one
 //! step of a SASL exchange.
 
+use std::time::Duration;
+
 use data_encoding::BASE64;
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -47,8 +50,9 @@ pub(super) fn policy<'a>(
 
 /// Who logs in by what was chosen.
 ///
-/// A server that offers binding gets either a bound exchange or one that says "no binding": only
-/// where it offers none it is told that we could, so that a stripped offer is found out.
+/// Where the config names no binding mechanism, the exchange says that we know none: true of a client
+/// that takes none (RFC 5802 §6). Where it does and the server offers none, the server is told that
+/// we could, so that a stripped offer is found out.
 pub(super) fn login<'a>(
     account: &'a Inbound,
     proof: Proof<'a>,
@@ -57,7 +61,7 @@ pub(super) fn login<'a>(
 ) -> Login<'a> {
     let binding = match channel {
         Some(octets) if choice.mechanism.binds() => Binding::TlsExporter(octets),
-        Some(_) if !choice.binding_offered => Binding::NotOffered,
+        Some(_) if choice.binding_missing => Binding::NotOffered,
         _ => Binding::None,
     };
     Login { user: &account.user, proof, host: &account.host, port: account.port, binding }
@@ -86,16 +90,38 @@ pub(super) fn nonce() -> String {
     Uuid::new_v4().simple().to_string()
 }
 
-/// The answer to a challenge, both in base64.
-pub(super) fn respond(
+/// The answer to a challenge, both in base64. What takes long is computed off the async threads.
+pub(super) async fn respond(
     exchange: &mut Exchange,
     challenge: &str,
 ) -> Result<Zeroizing<String>, SaslError> {
     let octets = BASE64
         .decode(challenge.trim().as_bytes())
         .map_err(|_| SaslError::Challenge("is no base64".to_owned()))?;
-    let response = exchange.answer(&octets)?;
+    let response = if exchange.is_slow() {
+        let over = Exchange::over(exchange.mechanism());
+        let mut away = std::mem::replace(exchange, over);
+        let work = tokio::task::spawn_blocking(move || {
+            let answer = away.answer(&octets);
+            (away, answer)
+        });
+        let (back, answer) = within(ANSWER_LIMIT, work).await.ok_or_else(|| {
+            SaslError::Challenge(format!("takes more than {ANSWER_LIMIT:?} to answer"))
+        })?;
+        *exchange = back;
+        answer?
+    } else {
+        exchange.answer(&octets)?
+    };
     Ok(Zeroizing::new(BASE64.encode(&response)))
+}
+
+/// Long for the most rounds that are taken, even on a machine that is busy otherwise.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+
+#[expect(clippy::disallowed_methods, reason = "a computation, not the network")]
+async fn within<T>(limit: Duration, work: JoinHandle<T>) -> Option<T> {
+    tokio::time::timeout(limit, work).await.ok()?.ok()
 }
 
 /// What an exchange that ended early means for the account.

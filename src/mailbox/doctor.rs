@@ -6,7 +6,7 @@
 mod table;
 
 use super::MailboxError;
-use crate::config::{Encryption, Inbound, Protocol, SecretSpec};
+use crate::config::{Encryption, Inbound, Protocol, SafeLogon, SecretSpec};
 use table::{REFUSED, Row, TABLE, UNREACHED};
 
 /// What stands for this error in this account; `None` where the error's own hint is all.
@@ -26,7 +26,30 @@ pub fn advice(account: &Inbound, error: &MailboxError) -> Option<String> {
     };
     let found = TABLE.iter().find(fits).map(|row| row.advice.to_owned());
     let found = found.or_else(|| wrong_door(account, code, &host));
+    let found = found.or_else(|| no_mechanism(account, error));
     found.or_else(|| refused_password(account, error))
+}
+
+/// Nothing that both sides take: which side has to give way.
+fn no_mechanism(account: &Inbound, error: &MailboxError) -> Option<String> {
+    if !matches!(error, MailboxError::NoMechanism { .. }) {
+        return None;
+    }
+    let advice = if account.encryption == Encryption::None {
+        "use `encryption = \"tls\"` or `\"starttls\"`: in the clear no password goes, unless \
+         `allow_plaintext = true`"
+    } else if !account.sasl.is_empty() {
+        "name in `sasl` what the server offers, or leave `sasl` out for the strongest of it"
+    } else if account.safe_logon == SafeLogon::Strict {
+        "leave `safe_logon` out: TLS hides the password from all but the server"
+    } else if account.oauth.is_some() {
+        "see whether the server takes OAuth2 at all; else set `password` instead of `oauth`"
+    } else if account.password.is_none() {
+        "see whether the server takes client certificates; else set `password`"
+    } else {
+        "see what the server's owner says: it may want OAuth2 or a client certificate"
+    };
+    Some(advice.to_owned())
 }
 
 /// A port on which the server speaks otherwise, or a server of another trade.
@@ -77,6 +100,15 @@ fn refused_password(account: &Inbound, error: &MailboxError) -> Option<String> {
                       `user`, some an app password"
         .to_owned();
     if mechanism.starts_with("SCRAM") || mechanism == "CRAM-MD5" || mechanism == "APOP" {
+        if mechanism.ends_with("-PLUS") {
+            advice.push_str(
+                "; if both are right, the server binds by another way than tls-exporter, as \
+                 Cyrus does: leave ",
+            );
+            advice.push_str(mechanism);
+            advice.push_str(" out of `sasl`");
+            return Some(advice);
+        }
         advice.push_str("; if both are right, the server keeps the password in a form that ");
         advice.push_str(mechanism);
         advice.push_str(" can't use: try `sasl = [\"PLAIN\"]`");

@@ -95,9 +95,9 @@ impl Mechanism {
     }
 
     /// Whether it is taken only where the config names it: APOP's MD5 can be broken by a false
-    /// server (CVE-2007-1558).
+    /// server (CVE-2007-1558), and no server says which binding it takes.
     pub fn is_opt_in(self) -> bool {
-        self == Self::Apop
+        self == Self::Apop || self.binds()
     }
 
     /// Whether it is a SASL mechanism, with challenges and responses.

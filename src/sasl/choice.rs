@@ -37,8 +37,8 @@ pub enum Has {
 pub struct Choice {
     /// It.
     pub mechanism: Mechanism,
-    /// The server offers channel binding, whether or not it is taken.
-    pub binding_offered: bool,
+    /// The config asks for channel binding, and the server offers none.
+    pub binding_missing: bool,
 }
 
 /// Why none is left; nothing was sent.
@@ -52,7 +52,8 @@ pub struct NoMechanism {
 /// Chooses among the mechanisms that a server offers.
 pub fn choose(offered: &[Mechanism], policy: &Policy<'_>) -> Result<Choice, NoMechanism> {
     let order: &[Mechanism] = if policy.only.is_empty() { &Mechanism::ALL } else { policy.only };
-    let binding_offered = offered.iter().any(|mechanism| mechanism.binds());
+    let binds = |list: &[Mechanism]| list.iter().any(|mechanism| mechanism.binds());
+    let binding_missing = binds(policy.only) && !binds(offered);
     let wanted = |mechanism: &&Mechanism| {
         offered.contains(mechanism)
             && (!mechanism.is_opt_in() || policy.only.contains(mechanism))
@@ -61,7 +62,7 @@ pub fn choose(offered: &[Mechanism], policy: &Policy<'_>) -> Result<Choice, NoMe
     };
     let allowed = |mechanism: &&Mechanism| policy.forbids(**mechanism).is_none();
     if let Some(mechanism) = order.iter().filter(wanted).find(allowed) {
-        return Ok(Choice { mechanism: *mechanism, binding_offered });
+        return Ok(Choice { mechanism: *mechanism, binding_missing });
     }
     let refusal = order.iter().find(wanted).and_then(|mechanism| policy.forbids(*mechanism));
     Err(NoMechanism { what: why_none(offered, policy, refusal) })

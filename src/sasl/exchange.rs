@@ -117,6 +117,19 @@ impl Exchange {
         Ok(Self { mechanism, state, said: None })
     }
 
+    /// One that is over, to stand where another one is away for a while.
+    pub fn over(mechanism: Mechanism) -> Self {
+        Self { mechanism, state: State::Challenged(Then::Nothing), said: None }
+    }
+
+    /// Whether an answer may take tenths of a second to compute.
+    pub fn is_slow(&self) -> bool {
+        matches!(
+            self.state,
+            State::First { then: Then::Scram(_), .. } | State::Challenged(Then::Scram(_))
+        )
+    }
+
     /// Its mechanism.
     pub fn mechanism(&self) -> Mechanism {
         self.mechanism

@@ -114,7 +114,7 @@ fn strongest_of_what_is_offered_is_taken() {
     use Mechanism as M;
     let all = Mechanism::ALL;
     assert_eq!(chosen(&all, &POLICY), Ok(M::ScramSha256));
-    assert_eq!(chosen(&all, &Policy { bindable: true, ..POLICY }), Ok(M::ScramSha256Plus));
+    assert_eq!(chosen(&all, &Policy { bindable: true, ..POLICY }), Ok(M::ScramSha256));
     assert_eq!(chosen(&all, &Policy { has: Has::Token, ..POLICY }), Ok(M::OAuthBearer));
     assert_eq!(chosen(&all, &Policy { has: Has::Certificate, ..POLICY }), Ok(M::External));
     assert_eq!(chosen(&[M::Login, M::Plain], &POLICY), Ok(M::Plain));
@@ -137,6 +137,25 @@ fn pop20_apop_is_taken_only_where_the_config_names_it() {
     assert_eq!(chosen(&[M::Apop, M::User], &POLICY), Ok(M::User));
     let named = Policy { only: &[M::Apop], ..POLICY };
     assert_eq!(chosen(&[M::Apop, M::User], &named), Ok(M::Apop));
+}
+
+#[test]
+fn channel_binding_is_taken_only_where_the_config_names_it() {
+    use Mechanism as M;
+    let named = Policy { only: &[M::ScramSha256Plus, M::ScramSha256], bindable: true, ..POLICY };
+    let choice = |offered: &[Mechanism], policy: &Policy<'_>| {
+        choose(offered, policy).map(|choice| (choice.mechanism, choice.binding_missing))
+    };
+    let both = [M::ScramSha256Plus, M::ScramSha256];
+    assert_eq!(choice(&both, &named), Ok((M::ScramSha256Plus, false)));
+    // RFC 5802 §6: the server must hear that we could have, had it offered.
+    assert_eq!(choice(&[M::ScramSha256], &named), Ok((M::ScramSha256, true)));
+    assert_eq!(
+        choice(&[M::ScramSha256], &Policy { bindable: true, ..POLICY }),
+        Ok((M::ScramSha256, false))
+    );
+    let unbound = Policy { bindable: false, ..named };
+    assert_eq!(choice(&both, &unbound), Ok((M::ScramSha256, false)));
 }
 
 #[test]

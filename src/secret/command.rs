@@ -7,12 +7,11 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::file::one_line;
-use super::{MAX_SECRET, Secret, SecretFault};
-
-const LIMIT: Duration = Duration::from_secs(10);
+use super::{LIMIT, MAX_SECRET, Secret, SecretFault, within};
 
 /// Runs a program; the first line of its output is the secret.
 pub(super) async fn run(
@@ -35,13 +34,22 @@ async fn run_within(
     // What the program says on stderr may be the secret itself: it goes nowhere.
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     command.process_group(0).kill_on_drop(true);
-    let mut child =
-        command.spawn().map_err(|error| failed(&format!("cannot start it: {error}")))?;
+    let late = || failed(&format!("no secret within {} s; it was killed", limit.as_secs()));
+    // Starting waits for the disk that the program is on. A child that comes too late is killed when
+    // it is dropped.
+    let begun = Instant::now();
+    let spawned = tokio::task::spawn_blocking(move || command.spawn());
+    let spawned = within(limit, spawned).await.ok_or_else(late)?;
+    let mut child = spawned
+        .map_err(std::io::Error::from)
+        .flatten()
+        .map_err(|error| failed(&format!("cannot start it: {error}")))?;
     let mut group = Group::of(&child);
+    let limit = limit.saturating_sub(begun.elapsed());
     // On failure the group is killed before its leader is waited for: its id is still its own.
     let (output, status) = within(limit, read_and_wait(&mut child))
         .await
-        .ok_or_else(|| failed(&format!("no secret within {} s; it was killed", limit.as_secs())))?
+        .ok_or_else(late)?
         .map_err(|error| failed(&error.to_string()))?;
     group.release();
     if output.len() > MAX_SECRET {
@@ -96,11 +104,6 @@ async fn read_up_to(
 ) -> std::io::Result<usize> {
     let limit = u64::try_from(limit).unwrap_or(u64::MAX);
     stdout.take(limit).read_to_end(output).await
-}
-
-#[expect(clippy::disallowed_methods, reason = "a child process, not the network")]
-async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
-    tokio::time::timeout(limit, work).await.ok()
 }
 
 fn ending(status: ExitStatus) -> String {

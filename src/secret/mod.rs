@@ -11,6 +11,7 @@ mod mark;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -22,6 +23,9 @@ pub use mark::mark;
 
 /// Octets of one secret; more is no password.
 pub const MAX_SECRET: usize = 64 << 10;
+
+/// The longest wait for one secret.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// A secret in memory: wiped when dropped, and shown by nothing.
 ///
@@ -83,6 +87,7 @@ impl SecretError {
             }
             SecretFault::Empty => "put the secret there".to_owned(),
             SecretFault::Keystore(fault) => fault.hint(),
+            SecretFault::Late => "see whether the disk that it is on answers".to_owned(),
             SecretFault::Missing { hint, .. } | SecretFault::Unsafe { hint, .. } => hint.clone(),
             SecretFault::NotText => "save it as UTF-8".to_owned(),
             SecretFault::TooLong => "point to the password alone".to_owned(),
@@ -105,6 +110,9 @@ pub enum SecretFault {
     /// Nothing is in it.
     #[error("it is empty")]
     Empty,
+    /// It can't be read in time.
+    #[error("it can't be read within 10 s")]
+    Late,
     /// `{ key }`.
     #[error("{0}")]
     Keystore(KeystoreFault),
@@ -162,21 +170,46 @@ impl Surroundings {
 /// Gets a secret.
 ///
 /// `owner` names the account and key for the error: ``account `invoices`, `password` ``. Waits at
-/// most 10 s, and only for a command; when dropped, a running command is killed.
+/// most 10 s: a command may hang, and so may the file system under a file. When dropped, a running
+/// command is killed.
 pub async fn resolve(
     spec: &SecretSpec,
     owner: &str,
     surroundings: &Surroundings,
 ) -> Result<Secret, SecretError> {
+    let (of, at) = (spec.clone(), surroundings.clone());
     let got = match spec {
         SecretSpec::Command(argv) => command::run(argv, &surroundings.command_environment).await,
+        SecretSpec::Text(text) => Secret::new(text.to_string()),
+        _ => off_thread(move || read(&of, &at)).await,
+    };
+    got.map_err(|fault| SecretError { owner: owner.to_owned(), place: place(spec), fault })
+}
+
+/// Reads a secret that needs no program.
+fn read(spec: &SecretSpec, surroundings: &Surroundings) -> Result<Secret, SecretFault> {
+    match spec {
         SecretSpec::Credential(name) => file::credential(name, surroundings),
         SecretSpec::Env(name) => variable(name),
         SecretSpec::File(path) => file::read(path),
         SecretSpec::Key(name) => surroundings.keystore.find(name),
-        SecretSpec::Text(text) => Secret::new(text.to_string()),
-    };
-    got.map_err(|fault| SecretError { owner: owner.to_owned(), place: place(spec), fault })
+        SecretSpec::Command(_) | SecretSpec::Text(_) => Err(SecretFault::Empty),
+    }
+}
+
+/// Reading waits for a disk, or for a server behind it, and opening a keystore computes.
+async fn off_thread(
+    read: impl FnOnce() -> Result<Secret, SecretFault> + Send + 'static,
+) -> Result<Secret, SecretFault> {
+    match within(LIMIT, tokio::task::spawn_blocking(read)).await {
+        Some(Ok(got)) => got,
+        Some(Err(_)) | None => Err(SecretFault::Late),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a child process or a disk, not the network")]
+async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(limit, work).await.ok()
 }
 
 /// A place of the config that names a secret.

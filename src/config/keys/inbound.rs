@@ -191,7 +191,7 @@ const AUTHENTICATION: &[Key] = &[
         ]),
         "[\"SCRAM-SHA-256\", \"PLAIN\"]",
         "Only these mechanisms, in this order.",
-        "Else the strongest that the server offers. USER and APOP are POP3's; APOP is used only where it is named.",
+        "Else the strongest that the server offers. USER and APOP are POP3's; APOP and `-PLUS` (binding by tls-exporter, TLS 1.3) are used only where they are named.",
     ),
 ];
 

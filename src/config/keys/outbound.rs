@@ -150,7 +150,7 @@ const AUTHENTICATION: &[Key] = &[
         ]),
         "[\"SCRAM-SHA-256\", \"PLAIN\"]",
         "Only these mechanisms, in this order.",
-        "Else the strongest that the server offers.",
+        "Else the strongest that the server offers; `-PLUS` is used only where it is named.",
     ),
     bare(
         "pop_before_smtp",

@@ -104,3 +104,25 @@ fn wrong_hosts_ports_and_protocols_are_told() {
     }
     assert_eq!(advice(&account("h.example", IMAP), &lost()), None);
 }
+
+#[test]
+fn where_no_mechanism_is_left_the_side_that_can_give_way_is_named() {
+    let none = MailboxError::NoMechanism { what: "x".to_owned() };
+    for (more, what) in [
+        ("sasl = [\"CRAM-MD5\"]\n", "leave `sasl` out"),
+        ("safe_logon = \"strict\"\n", "leave `safe_logon` out"),
+        ("encryption = \"none\"\nallow_plaintext = true\nsasl = [\"CRAM-MD5\"]\n", "starttls"),
+        ("", "the server's owner"),
+    ] {
+        let said = advice(&account("mail.example.org", &format!("{IMAP}{more}")), &none);
+        assert!(said.as_ref().is_some_and(|said| said.contains(what)), "{more}: {said:?}");
+    }
+}
+
+#[test]
+fn refused_binding_is_told_from_a_wrong_password() {
+    let account = account("mail.example.org", &format!("{IMAP}sasl = [\"SCRAM-SHA-256-PLUS\"]\n"));
+    let said = advice(&account, &refused("SCRAM-SHA-256-PLUS", "bad protocol / cancel")).unwrap();
+    assert!(said.contains("leave SCRAM-SHA-256-PLUS out of `sasl`"), "{said}");
+    assert!(!said.contains("PLAIN"), "{said}");
+}

@@ -29,7 +29,8 @@ pub(super) async fn authenticate(
     let login = credentials::login(account, proof, choice, channel.as_ref());
     let mechanism = choice.mechanism;
     talk.keep_secret(credentials::secrets(&login));
-    let by_command = mechanism == Mechanism::Login && !offered.has("LOGINDISABLED");
+    let by_command =
+        mechanism == Mechanism::Login && !offered.has("LOGINDISABLED") && is_ascii(account, proof);
     let (reply, said) = if by_command {
         (log_in(talk, &login).await?, None)
     } else {
@@ -101,7 +102,7 @@ async fn exchange(
             let what = "it goes on with an authentication that was cancelled".to_owned();
             return Err(MailboxError::Protocol { what });
         }
-        match credentials::respond(&mut exchange, &challenge) {
+        match credentials::respond(&mut exchange, &challenge).await {
             Ok(response) => {
                 talk.hide(response.clone());
                 talk.send_line(&response, "(hidden)").await?;
@@ -153,20 +154,24 @@ fn mechanisms(
         return offered.mechanisms().filter(|mechanism| !mechanism.shows_password()).collect();
     }
     let mut found: Vec<Mechanism> = offered.mechanisms().collect();
-    let ascii = match proof {
-        Proof::Password(password) => account.user.is_ascii() && password.is_ascii(),
-        Proof::Certificate | Proof::Token(_) => true,
-    };
-    if !disabled && ascii {
+    let ascii = is_ascii(account, proof);
+    if !disabled && ascii && !found.contains(&Mechanism::Login) {
         found.push(Mechanism::Login);
     }
-    if !disabled && !ascii {
-        // LOGIN has no coding beyond ASCII; a server that lists nothing may know PLAIN all the
-        // same.
-        found.retain(|mechanism| *mechanism != Mechanism::Login);
+    if !disabled && !ascii && !found.contains(&Mechanism::Plain) {
+        // The LOGIN command has no coding beyond ASCII; a server that lists nothing may know PLAIN
+        // all the same.
         found.push(Mechanism::Plain);
     }
     found
+}
+
+/// Whether the LOGIN command can carry user and password.
+fn is_ascii(account: &Inbound, proof: Proof<'_>) -> bool {
+    match proof {
+        Proof::Password(password) => account.user.is_ascii() && password.is_ascii(),
+        Proof::Certificate | Proof::Token(_) => true,
+    }
 }
 
 fn refused_choice(

@@ -173,7 +173,7 @@ where
             sieve.say(&command("USER", &[user])).await?;
             if sieve.reply()?.is_ok() {
                 sieve.say(&command("PASS", &[password])).await?;
-                return Ok(Spoken::of("PASS"));
+                return Ok(Spoken::of("USER"));
             }
             Ok(Spoken::of("USER"))
         }
@@ -218,7 +218,7 @@ where
             return Err(MailboxError::Protocol { what: format!("{mechanism} has no end") });
         }
         let challenge = String::from_utf8_lossy(sieve.challenge()).into_owned();
-        match credentials::respond(&mut exchange, &challenge) {
+        match credentials::respond(&mut exchange, &challenge).await {
             Ok(response) => {
                 sieve.hide(response.as_bytes());
                 reply = sieve.say(response.as_bytes()).await?;

@@ -39,7 +39,7 @@ async fn password_goes_once_by_user_and_pass() {
     let refused = ("PASS p", b"-ERR [AUTH] no\r\n".as_slice());
     let error = login("+OK\r\n", &[CAPA, USER, refused]).await.unwrap_err();
     let MailboxError::Credentials { user, mechanism, said } = error else { panic!("{error}") };
-    assert_eq!((&*user, &*mechanism, &*said), ("u", "PASS", "[AUTH] no"));
+    assert_eq!((&*user, &*mechanism, &*said), ("u", "USER", "[AUTH] no"));
 }
 
 #[tokio::test]

@@ -69,6 +69,14 @@ impl Attempts {
 
     /// Whether the back-off after refused logins lets an account be polled.
     pub async fn gate(&self, account: &Account) -> Result<Gate, LedgerError> {
+        let turns = self.turns(&account.config);
+        // Where a turn is taken, a login may be under way.
+        let mine: Result<Vec<_>, _> =
+            turns.into_iter().map(tokio::sync::Mutex::try_lock_owned).collect();
+        if mine.is_ok() {
+            self.settle(account).await?;
+        }
+        drop(mine);
         let state = self.state(account).await?;
         if state.auth_failures == 0 {
             return Ok(Gate::Open);
@@ -95,6 +103,43 @@ impl Attempts {
         Ok(if changed { AccountState::default() } else { state })
     }
 
+    /// Counts a login that the program was ended in: only its beginning is known.
+    async fn settle(&self, account: &Account) -> Result<(), LedgerError> {
+        let (name, ledger) = (Arc::clone(&account.config.name), &account.tools.ledger);
+        let row = ledger.read("read an account", move |tx| tx.account(&name)).await?;
+        let Some(begun) = row.and_then(|row| row.login_open_at) else { return Ok(()) };
+        let before = self.state(account).await?;
+        let mut backoff = backoff(&before);
+        let retry_at = match backoff.after_unknown() {
+            Decision::Stop => None,
+            Decision::Wait(wait) => begun.checked_add(wait).ok().max(before.retry_at),
+        };
+        let state = AccountState {
+            failures: before.failures.saturating_add(1),
+            auth_failures: backoff.authentication,
+            auth_mark: mark(account).await.unwrap_or_else(|| before.auth_mark.clone()),
+            retry_at,
+        };
+        tracing::warn!(
+            target: "daemon",
+            code = "login-unknown",
+            account = &*account.config.name,
+            counted = state.auth_failures,
+            "A login was cut by the end of the program; it counts as a refused one"
+        );
+        let cut = LastError {
+            code: "login-unknown".to_owned(),
+            message: "a login was cut by the end of the program; it counts as a refused one"
+                .to_owned(),
+            hint: None,
+            since: begun,
+            at: begun,
+            attempts: state.failures,
+        };
+        let name = Arc::clone(&account.config.name);
+        ledger.write("count a login", move |tx| tx.poll_failed(&name, &state, &cut)).await
+    }
+
     /// Polls once, and records the outcome; how long to rest is in the ledger afterwards.
     pub async fn attempt(&self, account: &Account) -> PollReport {
         let run = uuid::Uuid::new_v4().simple().to_string();
@@ -112,6 +157,9 @@ impl Attempts {
                 () = account.cancel.cancelled() => None,
                 permit = self.permits.acquire() => permit.ok(),
             };
+            if let Err(error) = self.settle(account).await {
+                tracing::error!(target: "daemon", code = error.code(), "{error}");
+            }
             let mut report = poll(account, &run).await;
             drop((permit, mine));
             let stands = self.stands(account, &report).await;

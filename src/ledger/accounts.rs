@@ -26,6 +26,9 @@ pub struct AccountRow {
     pub next_poll_at: Option<Timestamp>,
     /// Its failures.
     pub state: AccountState,
+    /// When a login was begun whose outcome isn't known: it is under way, or the program was ended
+    /// in it.
+    pub login_open_at: Option<Timestamp>,
     /// The error that stands; `None` after a success.
     pub last_error: Option<LastError>,
     /// Polls for which deletes are still held after a clock jump.
@@ -143,7 +146,7 @@ impl Tx<'_> {
         let sql = "SELECT name, last_poll_at, last_success_at, next_poll_at, failures,
             auth_failures, auth_mark, retry_at, error_since, error_at, error_code, error_message,
             error_hint, clock_hold, delete_pending, delete_pending_why, delete_stop,
-            delete_stop_at
+            delete_stop_at, login_open_at
             FROM account WHERE name = ?1";
         self.db.query_row(sql, [name], read).optional().map_err(sqlite("read an account"))
     }
@@ -156,8 +159,8 @@ impl Tx<'_> {
         let failed = self.db.query_row(failed, [id], |row| row.get(0));
         let failed = failed.map_err(sqlite("read an account"))?;
         let sql = "UPDATE account SET last_poll_at = ?2, last_success_at = ?2,
-            failures = 0, auth_failures = 0, auth_mark = '', retry_at = NULL, error_since = NULL,
-            error_at = NULL, error_code = '', error_message = '', error_hint = ''
+            failures = 0, auth_failures = 0, auth_mark = '', retry_at = NULL, login_open_at = NULL,
+            error_since = NULL, error_at = NULL, error_code = '', error_message = '', error_hint = ''
             WHERE name = ?1";
         self.db.execute(sql, params![account, millis(now)]).map_err(sqlite("record a success"))?;
         Ok(failed)
@@ -173,7 +176,8 @@ impl Tx<'_> {
         self.account_id(account)?;
         let sql = "UPDATE account SET last_poll_at = ?2, failures = ?3, auth_failures = ?4,
             auth_mark = ?5, retry_at = ?6, error_since = coalesce(error_since, ?2), error_at = ?2,
-            error_code = ?7, error_message = ?8, error_hint = ?9 WHERE name = ?1";
+            error_code = ?7, error_message = ?8, error_hint = ?9, login_open_at = NULL
+            WHERE name = ?1";
         let row = params![
             account,
             millis(error.at),
@@ -186,6 +190,23 @@ impl Tx<'_> {
             error.hint.as_deref().unwrap_or_default()
         ];
         self.db.execute(sql, row).map_err(sqlite("record a failure"))?;
+        Ok(())
+    }
+
+    /// Counts a login before it is tried: whatever ends the program now, it has been one.
+    pub fn login_begins(&self, account: &str, now: Timestamp) -> Result<(), LedgerError> {
+        self.account_id(account)?;
+        let sql = "UPDATE account SET login_open_at = ?2 WHERE name = ?1";
+        self.db.execute(sql, params![account, millis(now)]).map_err(sqlite("count a login"))?;
+        Ok(())
+    }
+
+    /// The server has taken the login: refusals before it count no more.
+    pub fn login_accepted(&self, account: &str) -> Result<(), LedgerError> {
+        let sql = "UPDATE account SET login_open_at = NULL,
+            failures = max(failures - auth_failures, 0), auth_failures = 0, auth_mark = ''
+            WHERE name = ?1";
+        self.db.execute(sql, [account]).map_err(sqlite("record a login"))?;
         Ok(())
     }
 
@@ -266,6 +287,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<AccountRow> {
             auth_mark: row.get("auth_mark")?,
             retry_at: at("retry_at")?,
         },
+        login_open_at: at("login_open_at")?,
         last_error,
         clock_hold: row.get("clock_hold")?,
         delete_pending: row.get("delete_pending")?,

@@ -9,7 +9,7 @@ use super::error::{LedgerError, sqlite};
 /// Marks a file as a postrider ledger: `PoRi`.
 const APPLICATION_ID: i64 = 0x506F_5269;
 
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     r"
 CREATE TABLE meta (
     key TEXT PRIMARY KEY NOT NULL,
@@ -137,6 +137,10 @@ CREATE INDEX message_facts ON message (mailbox_id, listed_size) WHERE header_sha
 CREATE INDEX message_doubtful ON message (mailbox_id) WHERE doubtful = 1;
 -- whether a folder of the tree has a row
 CREATE INDEX message_path ON message (path) WHERE path <> '';
+",
+    r"
+-- a login was begun then, and its outcome is not known
+ALTER TABLE account ADD COLUMN login_open_at INTEGER;
 ",
 ];
 

@@ -45,7 +45,7 @@ impl Tx<'_> {
     pub fn resume(&self, account: &str) -> Result<Resumed, LedgerError> {
         let Some(before) = self.account(account)? else { return Ok(Resumed::default()) };
         let sql = "UPDATE account SET auth_failures = 0, auth_mark = '', retry_at = NULL,
-            delete_stop = '', delete_stop_at = NULL WHERE name = ?1";
+            login_open_at = NULL, delete_stop = '', delete_stop_at = NULL WHERE name = ?1";
         self.db.execute(sql, [account]).map_err(sqlite("resume an account"))?;
         Ok(Resumed {
             refused_logins: before.state.auth_failures,

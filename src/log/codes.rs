@@ -377,6 +377,22 @@ pub const CODES: &[Code] = &[
         remedy: "Use `encryption = \"tls\"` or `\"starttls\"` and drop `allow_plaintext`.",
     },
     Code {
+        code: "login-uncounted",
+        level: Level::Error,
+        cause: "The ledger takes no writes, so the login can't be counted and is not tried: \
+                logins that nobody counts lock accounts.",
+        remedy: "See the error of the ledger beside it.",
+    },
+    Code {
+        code: "login-unknown",
+        level: Level::Warning,
+        cause: "The program was ended (a crash, `kill -9`, a power cut, a stop) after a login was \
+                sent and before its answer was known. It counts as a refused one, so that \
+                restarts lock no account.",
+        remedy: "Nothing, if it was once. If it comes again, see what ends the program, or why \
+                 the server answers so late.",
+    },
+    Code {
         code: "mailbox-incomplete",
         level: Level::Warning,
         cause: "The server lists fewer messages than it says the mailbox has.",

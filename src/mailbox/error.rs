@@ -17,6 +17,12 @@ pub enum MailboxError {
         /// The server's words.
         said: String,
     },
+    /// The attempt can't be counted, so it isn't made: attempts that nobody counts lock accounts.
+    #[error("the login was not tried, as it can't be counted: {why}")]
+    Uncounted {
+        /// Why.
+        why: String,
+    },
     /// No mechanism is left that the config and the server both allow; nothing was sent.
     #[error("{what}")]
     NoMechanism {
@@ -109,6 +115,7 @@ impl MailboxError {
             Self::Credentials { .. }
             | Self::NoMechanism { .. }
             | Self::FalseServer { .. }
+            | Self::Uncounted { .. }
             | Self::Throttled { .. }
             | Self::Refused { .. }
             | Self::Unsupported { .. }
@@ -124,6 +131,7 @@ impl MailboxError {
             Self::Throttled { after: Some(after), .. } => Retry::NotBefore(*after),
             Self::NoMechanism { .. } | Self::Unsupported { .. } => Retry::AfterChange,
             Self::Throttled { after: None, .. }
+            | Self::Uncounted { .. }
             | Self::Refused { .. }
             | Self::NoMailbox { .. }
             | Self::Message { .. }
@@ -139,6 +147,7 @@ impl MailboxError {
             Self::NoMechanism { .. } => "auth-no-mechanism",
             Self::FalseServer { .. } => "auth-false-server",
             Self::Throttled { .. } => "server-busy",
+            Self::Uncounted { .. } => "login-uncounted",
             Self::Refused { .. } => "server-refused",
             Self::NoMailbox { .. } => "mailbox-missing",
             Self::Message { .. } => "message-unreadable",
@@ -164,6 +173,7 @@ impl MailboxError {
             Self::NoMailbox { .. } => Some("see `folders` in the account's table".to_owned()),
             Self::Net(error) => error.hint(),
             Self::Throttled { .. }
+            | Self::Uncounted { .. }
             | Self::Refused { .. }
             | Self::Message { .. }
             | Self::Unsupported { .. }

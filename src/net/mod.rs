@@ -26,7 +26,7 @@ pub use endpoint::Endpoint;
 pub use error::NetError;
 pub use facts::{CertificateFacts, TlsFacts};
 pub use stream::{NetStream, Wire};
-pub use witness::{Facts, Stage, Step, Witness};
+pub use witness::{BeforeLogin, Facts, Permit, Stage, Step, Witness};
 
 /// What comes of `work` within `limit`; for waits that nothing hangs on, like a farewell.
 #[expect(clippy::disallowed_methods, reason = "this is where deadlines are made")]

@@ -1,6 +1,8 @@
 //! Who looks on while a session is opened: stage by stage, what was found and how long it took.
 
+use std::fmt;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -115,18 +117,44 @@ pub struct Step {
     pub facts: Facts,
 }
 
+/// Asked once before each login, when all is ready for it; a no, with its reason, ends the session.
+pub type BeforeLogin = Box<dyn Fn() -> Permit + Send + Sync>;
+
+/// The answer to a [`BeforeLogin`].
+pub type Permit = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+
 /// Keeps the stage that is under way, and tells of those that have ended.
-#[derive(Debug)]
 pub struct Witness {
     stage: Stage,
     since: Instant,
     told: Option<mpsc::Sender<Step>>,
+    before_login: Option<BeforeLogin>,
+}
+
+impl fmt::Debug for Witness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Witness({:?})", self.stage)
+    }
 }
 
 impl Witness {
     /// One that tells nobody, for polls.
     pub fn blind() -> Self {
-        Self { stage: Stage::Config, since: Instant::now(), told: None }
+        Self { stage: Stage::Config, since: Instant::now(), told: None, before_login: None }
+    }
+
+    /// The same one, which asks before each login.
+    #[must_use]
+    pub fn asking(self, before_login: BeforeLogin) -> Self {
+        Self { before_login: Some(before_login), ..self }
+    }
+
+    /// To be awaited before the first octet that proves who we are.
+    pub async fn permit_login(&self) -> Result<(), String> {
+        match &self.before_login {
+            Some(ask) => ask().await,
+            None => Ok(()),
+        }
     }
 
     /// One that tells; what doesn't fit into the channel is left out.

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::keyring::{Keyring, without_user};
 use super::{Clock, PollError};
 use crate::config::{Inbound, Oauth};
+use crate::ledger::Ledger;
 use crate::mailbox::{MailboxError, imap, pop3};
 use crate::net::{NetError, NetStream, Witness};
 use crate::oauth::{Access, Claims, Token, refused_by_server};
@@ -22,6 +23,8 @@ pub(crate) struct Keys<'a> {
     deadline: Instant,
     /// The token of the session that is open.
     used: Mutex<Option<Access>>,
+    /// Where logins are counted; `None` for those that a person makes to look.
+    ledger: Option<Ledger>,
 }
 
 impl<'a> Keys<'a> {
@@ -29,7 +32,33 @@ impl<'a> Keys<'a> {
     pub(crate) fn new(account: &Inbound, keyring: &'a Keyring, clock: Clock) -> Self {
         let now = Instant::now();
         let deadline = now.checked_add(account.poll_deadline).unwrap_or(now);
-        Self { keyring, clock, deadline, used: Mutex::default() }
+        Self { keyring, clock, deadline, used: Mutex::default(), ledger: None }
+    }
+
+    /// The same ones; each login is counted before it is tried.
+    pub(super) fn counted_in(self, ledger: &Ledger) -> Self {
+        Self { ledger: Some(ledger.clone()), ..self }
+    }
+
+    /// Who looks on while a poll opens a session: counts its login, and tells nobody.
+    fn witness(&self, account: &Inbound) -> Witness {
+        let Some(ledger) = self.ledger.clone() else { return Witness::blind() };
+        let (name, clock) = (Arc::clone(&account.name), self.clock);
+        Witness::blind().asking(Box::new(move || {
+            let (ledger, name, now) = (ledger.clone(), Arc::clone(&name), clock.now());
+            Box::pin(async move {
+                let counted =
+                    ledger.write("count a login", move |tx| tx.login_begins(&name, now)).await;
+                counted.map_err(|error| error.to_string())
+            })
+        }))
+    }
+
+    /// The login has been taken.
+    async fn accepted(&self, account: &Inbound) -> Result<(), PollError> {
+        let Some(ledger) = &self.ledger else { return Ok(()) };
+        let name = Arc::clone(&account.name);
+        Ok(ledger.write("record a login", move |tx| tx.login_accepted(&name)).await?)
     }
 
     /// Whether an error is only the end of the session's token; then it is renewed for the next.
@@ -74,7 +103,9 @@ pub(crate) async fn connect_imap(
     keys: &Keys<'_>,
 ) -> Result<imap::ImapSession, PollError> {
     let (account, credentials) = keys.credentials(account).await?;
-    log_in_imap(&account, credentials, keys, &mut Witness::blind()).await
+    let session = log_in_imap(&account, credentials, keys, &mut keys.witness(&account)).await?;
+    keys.accepted(&account).await?;
+    Ok(session)
 }
 
 /// Opens one with these credentials, and once more with a new token where an old one is refused.
@@ -100,7 +131,9 @@ pub(crate) async fn connect_pop3(
     keys: &Keys<'_>,
 ) -> Result<pop3::Pop3Session<NetStream>, PollError> {
     let (account, credentials) = keys.credentials(account).await?;
-    log_in_pop3(&account, credentials, keys, &mut Witness::blind()).await
+    let session = log_in_pop3(&account, credentials, keys, &mut keys.witness(&account)).await?;
+    keys.accepted(&account).await?;
+    Ok(session)
 }
 
 /// Opens one with these credentials, and once more with a new token where an old one is refused.

@@ -141,7 +141,7 @@ pub async fn poll(account: &Account, run: &str) -> PollReport {
     let clock = account.tools.clock;
     let mut report = PollReport::new(&account.config.name, run, clock.now());
     let keyring = account.tools.keyring();
-    let keys = Keys::new(&account.config, &keyring, clock);
+    let keys = Keys::new(&account.config, &keyring, clock).counted_in(&account.tools.ledger);
     let mut sessions: u32 = 0;
     while let Err(error) = whole(account, &keys, &mut report).await {
         sessions = sessions.saturating_add(1);

@@ -71,6 +71,17 @@ impl Backoff {
         self.decision(interval)
     }
 
+    /// Counts a login of which only the beginning is known, as a refusal, and says when to try again
+    /// after it.
+    ///
+    /// The first one asks for no rest: most are a stop of this program that had nothing to do with
+    /// the login.
+    pub fn after_unknown(&mut self) -> Decision {
+        let first = self.authentication == 0;
+        let decision = self.after_failure(Failure::Authentication, Duration::ZERO);
+        if first { Decision::Wait(Duration::ZERO) } else { decision }
+    }
+
     /// Back to normal; also to be called when the account's config or secret has changed.
     pub fn after_success(&mut self) {
         *self = Self::default();
@@ -147,6 +158,15 @@ mod tests {
                 Decision::Stop,
             ]
         );
+    }
+
+    #[test]
+    fn a08_logins_cut_by_a_crash_count_and_rest_like_refusals_but_for_the_first() {
+        let mut backoff = Backoff::default();
+        let waits: Vec<Decision> = (0..6).map(|_| backoff.after_unknown()).collect();
+        let minutes = [0, 15, 60, 60].map(|n| Decision::Wait(n * MINUTE));
+        assert_eq!(waits[..4], minutes);
+        assert_eq!(waits[4..], [Decision::Stop, Decision::Stop]);
     }
 
     #[test]

@@ -1,7 +1,13 @@
 //! Logging in: each mechanism over each protocol against a real server, pinned keys, and wrong
 //! passwords.
 
-use crate::support::{Certificate, Dovecot, Options, Site, Stored, crlf, sample};
+use std::time::Duration;
+
+use crate::support::server::Protocol;
+use crate::support::{
+    Certificate, Dovecot, Fault, Options, Relay, Server, Site, Stored, Then, crlf,
+    loopback_account, sample, wait_for,
+};
 
 const MECHANISMS: [&str; 6] =
     ["SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "PLAIN", "LOGIN", "USER"];
@@ -131,5 +137,61 @@ fn client_certificate_logs_in_without_a_password() {
         let client = format!("tls_client_certificate = \"{}\"", dovecot.certs.client().display());
         lines.push(&client);
         assert_eq!(method(&dovecot, "u1", &(lines.join("\n") + "\n")), "EXTERNAL");
+    }
+}
+
+#[test]
+fn t12_t13_only_the_handshake_is_sent_before_tls() {
+    let dovecot = Dovecot::start();
+    let cases = [
+        ("imap", dovecot.imap, &["CAPABILITY", "STARTTLS"][..]),
+        ("pop3", dovecot.pop3, &["CAPA", "STLS"][..]),
+    ];
+    for (protocol, port, handshake) in cases {
+        let relay = Relay::to(port);
+        let account = dovecot.account(protocol, "starttls", "u1");
+        let account = account.replace(&format!("port = {port}"), &format!("port = {}", relay.port));
+        dovecot.deliver("u1", &sample("hello", 300));
+        Site::new(&[("a", account)]).poll();
+        let sent = relay.commands();
+        // The client's hello begins with the octets of a handshake of TLS.
+        let tls = sent.iter().position(|line| line.starts_with("\u{16}\u{3}"));
+        let clear = &sent[..tls.unwrap_or_else(|| panic!("no TLS in {sent:?}"))];
+        let words: Vec<&str> =
+            clear.iter().map(|line| line.rsplit(' ').next().unwrap_or_default()).collect();
+        let last = words.last().copied();
+        assert_eq!(last, handshake.last().copied(), "{protocol}: {clear:?}");
+        assert!(words.iter().all(|word| handshake.contains(word)), "{protocol}: {clear:?}");
+    }
+}
+
+#[test]
+fn a08_logins_that_a_kill_cuts_are_counted_before_they_are_tried() {
+    for (protocol, word) in [(Protocol::Imap, "AUTHENTICATE"), (Protocol::Pop3, "PASS")] {
+        let server = Server::start(protocol);
+        server.set_fault(Fault::on(word).instead("").then(Then::Hang));
+        let lines = loopback_account(protocol.word(), "none", server.port, "u1");
+        let more = if protocol == Protocol::Pop3 { "sasl = [\"USER\"]\n" } else { "" };
+        let site = Site::new(&[("a", lines + more)]);
+        let tried = || server.commands().iter().filter(|line| line.starts_with(word)).count();
+        for n in 1..=2 {
+            let poll = site.spawn(&["poll"]);
+            wait_for("a login", Duration::from_secs(20), || (tried() == n).then_some(()));
+            poll.kill();
+        }
+        // The first cut login costs no rest, the second one does.
+        for _ in 0..3 {
+            let polled = site.cli(&["poll"]);
+            assert!(polled.stdout.contains("15 min") || polled.code != 0, "{polled:?}");
+        }
+        assert_eq!(tried(), 2, "{protocol:?}: {:?}", server.commands());
+        let account = &site.status()["accounts"][0];
+        assert_eq!(account["last_error"]["code"], "login-unknown", "{account}");
+        // By name a person tries; what the server then takes ends the count.
+        server.heal();
+        let polled = site.cli(&["poll", "a"]);
+        assert_eq!(polled.code, 0, "{polled:?}");
+        assert_eq!(site.cli(&["poll"]).code, 0);
+        assert!(site.status()["accounts"][0]["last_error"].is_null());
     }
 }

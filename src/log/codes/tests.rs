@@ -69,6 +69,7 @@ fn codes_of_errors_are_in_the_table() {
         MailboxError::Credentials { user: text(), mechanism: text(), said: text() },
         MailboxError::NoMechanism { what: text() },
         MailboxError::FalseServer { what: text() },
+        MailboxError::Uncounted { why: text() },
         MailboxError::Throttled { said: text(), after: None },
         MailboxError::Refused { command: text(), said: text() },
         MailboxError::NoMailbox { mailbox: text(), said: text() },

@@ -29,6 +29,7 @@ pub(super) async fn authenticate(
     let login = credentials::login(account, proof, choice, channel.as_ref());
     let mechanism = choice.mechanism;
     talk.keep_secret(credentials::secrets(&login));
+    witness.permit_login().await.map_err(|why| MailboxError::Uncounted { why })?;
     let by_command =
         mechanism == Mechanism::Login && !offered.has("LOGINDISABLED") && is_ascii(account, proof);
     let (reply, said) = if by_command {

@@ -168,6 +168,7 @@ where
     let choice = choose(mechanisms(sieve.capabilities()), sieve.greeting(), login)?;
     let with = credentials::login(login.account, login.proof, choice, login.channel.as_ref());
     sieve.keep_secret(secrets(&with));
+    witness.permit_login().await.map_err(|why| MailboxError::Uncounted { why })?;
     match (choice.mechanism, login.proof) {
         (Mechanism::User, Proof::Password(password)) => {
             sieve.say(&command("USER", &[user])).await?;

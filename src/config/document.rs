@@ -13,7 +13,7 @@ const HEAD: &str = "\
 # A line such as `#key = value` is a setting; remove its `#` to use it. The value shown is the
 # default where there is one, else an example. Lines that begin with `# ` explain.
 #
-# Put the file at /etc/postrider/postrider.toml with mode 0600, then: postrider check
+# Put the file at /etc/postrider/postrider.toml, group postrider, mode 0640, then: postrider check
 # Durations: ms, s, m, h, d, w (\"1h 30m\"). Sizes: B, KB, MB, GB, TB (1000s), KiB, MiB, GiB, TiB
 # (1024s). Relative paths start at the folder of the file that they stand in.
 # The order of use: the account's own table, [account.NAME], [defaults.inbound] or

@@ -119,10 +119,13 @@ pub fn load(path: &Path, now: Timestamp) -> Loaded {
         Ok(source) => load_source(source, now),
         Err(problem) => Loaded {
             config: None,
-            problems: vec![problem.hint(
-                "`--config FILE` or $POSTRIDER_CONFIG names another file; config.example.toml has \
-                 every key",
-            )],
+            problems: vec![match problem.hint {
+                Some(_) => problem,
+                None => problem.hint(
+                    "`--config FILE` or $POSTRIDER_CONFIG names another file; config.example.toml \
+                     has every key",
+                ),
+            }],
             files: vec![path.to_path_buf()],
             inbound: 0,
             outbound: 0,

@@ -71,6 +71,11 @@ pub(super) fn check(raw: &Raw, sources: &[Source], state_dir: &Path, problems: &
                     if let Some((what, hint)) = file_fault(path) {
                         let problem = Problem::error(format!("`{name}`: {what}")).hint(hint);
                         problems.push(problem.at(&entry.place).within(&table.path));
+                    } else if let Some(why) = closed_to_us(path) {
+                        // Whoever checks may be another user than the service's: no error.
+                        let hint = "postrider's user must be its owner; then: postrider check";
+                        let problem = Problem::warning(format!("`{name}`: {why}")).hint(hint);
+                        problems.push(problem.at(&entry.place).within(&table.path));
                     }
                 }
                 Some(Value::Path(path)) => {
@@ -102,6 +107,12 @@ fn file_fault(path: &Path) -> Option<(String, String)> {
             Some((what, "correct the path, or write the secret there with mode 0600".to_owned()))
         }
     }
+}
+
+/// Why this process can't read a file that is there.
+fn closed_to_us(path: &Path) -> Option<String> {
+    let error = std::fs::File::open(path).err()?;
+    Some(format!("cannot read `{}` as this user: {error}", path.display()))
 }
 
 /// Why a file with a private key is refused. A certificate alone may be read by anybody, a file

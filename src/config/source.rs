@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::ops::Range;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
@@ -43,6 +43,11 @@ impl Source {
         let open = File::options().read(true).custom_flags(flags).open(&file);
         let mut handle = match open {
             Ok(handle) => handle,
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                let name = file.display();
+                let hint = format!("chgrp postrider {name}; chmod 640 {name}");
+                return fail(error.to_string()).map_err(|problem: Problem| problem.hint(hint));
+            }
             Err(error) => return fail(error.to_string()),
         };
         let meta = match handle.metadata() {

@@ -72,8 +72,10 @@ pub(super) fn credential(name: &str, surroundings: &Surroundings) -> Result<Secr
     })
 }
 
-/// Octets to a secret: one trailing newline is dropped, LF or CR LF, exactly one.
+/// Octets to a secret: one trailing newline is dropped, LF or CR LF, exactly one; and the mark
+/// that some editors put before UTF-8, which nobody sees.
 pub fn one_line(octets: &[u8]) -> Result<Secret, SecretFault> {
+    let octets = octets.strip_prefix(b"\xef\xbb\xbf").unwrap_or(octets);
     let line = octets.strip_suffix(b"\n").map_or(octets, |l| l.strip_suffix(b"\r").unwrap_or(l));
     if line.len() > MAX_SECRET {
         return Err(SecretFault::TooLong);
@@ -122,6 +124,8 @@ mod tests {
         assert_eq!(text(b"hunter2\n").as_deref(), Ok("hunter2"));
         assert_eq!(text(b"hunter2\r\n").as_deref(), Ok("hunter2"));
         assert_eq!(text(b" p \n").as_deref(), Ok(" p "));
+        assert_eq!(text(b"\xef\xbb\xbfhunter2\r\n").as_deref(), Ok("hunter2"));
+        assert_eq!(text(b"\xef\xbb\xbf\n"), Err(SecretFault::Empty));
         assert_eq!(text(b"hunter2\n\n"), Err(SecretFault::ControlCharacter));
     }
 

@@ -166,6 +166,17 @@ fn t12_t13_only_the_handshake_is_sent_before_tls() {
 }
 
 #[test]
+fn sasl_login_takes_a_password_beyond_ascii() {
+    let dovecot = all_mechanisms();
+    let account = dovecot.account("imap", "tls", "u1").replace("secret-u1", "sécret-u1");
+    let site = Site::new(&[("a", account + "sasl = [\"LOGIN\"]\n")]);
+    let refused = site.cli(&["poll", "a"]);
+    // Dovecot has another one: it was asked, and it said no.
+    assert!(refused.stdout.contains("refused the login of `u1` by LOGIN"), "{refused:?}");
+    assert_eq!(dovecot.log().matches("auth failed").count(), 1);
+}
+
+#[test]
 fn a08_logins_that_a_kill_cuts_are_counted_before_they_are_tried() {
     for (protocol, word) in [(Protocol::Imap, "AUTHENTICATE"), (Protocol::Pop3, "PASS")] {
         let server = Server::start(protocol);

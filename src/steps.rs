@@ -4,6 +4,7 @@
 //! `POSTRIDER_STEP` says what happens where: `kill@17` kills the process before its 17th step,
 //! `stop@17` stops it there for ever (a test cuts the power then), `panic@17` panics in the step's
 //! thread, `eio@17` and `enospc@17` fail that step once, `enospc@17+` that step and all later ones.
+//! A name in place of the number means the first step of that name: `kill@oauth-write`.
 //! `POSTRIDER_SKIP=files`, `=folders` leaves out the syncs of files, of folders: tests that look
 //! for lost mail must find it then. `POSTRIDER_BATCH` bounds the messages of one commit, so that a
 //! small mailbox has several. Commits of the ledger are steps, too: before and after each.
@@ -64,8 +65,27 @@ mod debug {
 
     struct Order {
         act: Act,
-        at: u64,
+        at: At,
         ever_after: bool,
+        /// Steps so far that it was for, by name.
+        met: AtomicU64,
+    }
+
+    enum At {
+        Name(String),
+        Number(u64),
+    }
+
+    impl Order {
+        fn is_for(&self, step: u64, name: &str) -> bool {
+            match &self.at {
+                At::Name(at) if at == name => {
+                    self.met.fetch_add(1, Ordering::SeqCst) == 0 || self.ever_after
+                }
+                At::Name(_) => false,
+                At::Number(at) => step == *at || (step > *at && self.ever_after),
+            }
+        }
     }
 
     enum Act {
@@ -89,7 +109,7 @@ mod debug {
         let step = PASSED.fetch_add(1, Ordering::SeqCst).saturating_add(1);
         let order = ORDER.get_or_init(|| variable("POSTRIDER_STEP").and_then(|text| read(&text)));
         let Some(order) = order else { return Ok(()) };
-        if step < order.at || (step > order.at && !order.ever_after) {
+        if !order.is_for(step, name) {
             return Ok(());
         }
         match order.act {
@@ -155,6 +175,8 @@ mod debug {
             _ => return None,
         };
         let ever_after = at.ends_with('+');
-        Some(Order { act, at: at.trim_end_matches('+').parse().ok()?, ever_after })
+        let at = at.trim_end_matches('+');
+        let at = at.parse().map_or_else(|_| At::Name(at.to_owned()), At::Number);
+        Some(Order { act, at, ever_after, met: AtomicU64::new(0) })
     }
 }

@@ -140,18 +140,8 @@ impl Revoke {
         let out = desk.context.out;
         match block_on(desk.vault.revoke(&oauth, &Clock.moment())) {
             Ok(Ok(revoked)) => {
-                let (word, text) = match revoked {
-                    Revoked::Everywhere => {
-                        ("everywhere", "revoked: the provider was told, and the tokens are gone")
-                    }
-                    Revoked::Here => (
-                        "here",
-                        "the tokens are gone here; the provider can't be told: end the consent \
-                         there (Microsoft: https://myapplications.microsoft.com, or the \
-                         Enterprise application in Entra)",
-                    ),
-                    Revoked::Nothing => ("nothing", "there were no tokens"),
-                };
+                let (word, text) = said(&revoked);
+                let text = desk.sink.redactor().redact(&text);
                 tracing::info!(
                     target: "oauth",
                     code = "oauth-revoked",
@@ -159,14 +149,40 @@ impl Revoke {
                     self.name
                 );
                 if out.json {
-                    out.value(&serde_json::json!({ "oauth": self.name, "revoked": word }));
+                    let json = serde_json::json!({
+                        "oauth": self.name, "revoked": word, "text": text,
+                    });
+                    out.value(&json);
                 } else {
                     out.line(&format!("{}: {text}", self.name));
                 }
-                Exit::Done
+                if matches!(revoked, Revoked::Untold(_)) { Exit::Failed } else { Exit::Done }
             }
             Ok(Err(error)) => desk.failed(&error),
             Err(exit) => exit,
         }
+    }
+}
+
+/// What became of a revocation: in a word, and in words.
+fn said(revoked: &Revoked) -> (&'static str, String) {
+    const THERE: &str = "end the consent there (Microsoft: https://myapplications.microsoft.com, \
+                         or the Enterprise application in Entra)";
+    match revoked {
+        Revoked::Everywhere => {
+            ("everywhere", "revoked: the provider was told, and the tokens are gone".to_owned())
+        }
+        Revoked::Here => {
+            ("here", format!("the tokens are gone here; the provider can't be told: {THERE}"))
+        }
+        Revoked::Nothing => ("nothing", "there were no tokens".to_owned()),
+        Revoked::SetAside(path) => {
+            let path = path.display();
+            ("set-aside", format!("the tokens couldn't be read, and lie in {path} now; {THERE}"))
+        }
+        Revoked::Untold(error) => (
+            "untold",
+            format!("the tokens are gone here, but the provider wasn't told ({error}); {THERE}"),
+        ),
     }
 }

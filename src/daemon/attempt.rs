@@ -7,16 +7,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 
+use super::looks::Looks;
 use crate::config::{Inbound, Schedule};
 use crate::ledger::{AccountRow, AccountState, LastError, LedgerError};
 use crate::model::{AccountName, Source};
 use crate::poll::{Account, PollReport, ReportedError, poll};
 use crate::schedule::{Backoff, Decision, Failure};
-use crate::secret;
 
 /// After a poll that filled the disk, unless the interval is longer.
 const DISK_FULL_REST: jiff::SignedDuration = jiff::SignedDuration::from_mins(1);
@@ -33,6 +32,7 @@ pub struct Attempts {
     /// One poll at a time for each account, whoever asks for it: two would share a stage folder
     /// for each message.
     turns: Arc<Mutex<BTreeMap<AccountName, Turn>>>,
+    looks: Looks,
 }
 
 /// Held by the poll of an account.
@@ -53,7 +53,8 @@ impl Attempts {
     /// Attempts with so many connections at the same time, all accounts together; `timezone` is
     /// that of cron expressions.
     pub fn new(connections: usize, timezone: TimeZone) -> Self {
-        Self { permits: Arc::new(Semaphore::new(connections)), timezone, turns: Arc::default() }
+        let permits = Arc::new(Semaphore::new(connections));
+        Self { permits, timezone, turns: Arc::default(), looks: Looks::default() }
     }
 
     /// The turns of an account and of the name it had before, always taken in the same order.
@@ -98,8 +99,7 @@ impl Attempts {
         let row: Option<AccountRow> =
             account.tools.ledger.read("read an account", move |tx| tx.account(&name)).await?;
         let state = row.map(|row| row.state).unwrap_or_default();
-        let changed = state.auth_failures > 0
-            && mark(account).await.is_some_and(|mark| mark != state.auth_mark);
+        let changed = state.auth_failures > 0 && self.looks.changed(account, &state).await;
         Ok(if changed { AccountState::default() } else { state })
     }
 
@@ -117,7 +117,7 @@ impl Attempts {
         let state = AccountState {
             failures: before.failures.saturating_add(1),
             auth_failures: backoff.authentication,
-            auth_mark: mark(account).await.unwrap_or_else(|| before.auth_mark.clone()),
+            auth_mark: self.looks.take(account).await.over(&before.auth_mark),
             retry_at,
         };
         tracing::warn!(
@@ -273,7 +273,7 @@ impl Attempts {
         Ok(AccountState {
             failures: before.failures.saturating_add(1),
             auth_failures: backoff.authentication,
-            auth_mark: mark(account).await.unwrap_or_else(|| before.auth_mark.clone()),
+            auth_mark: self.looks.take(account).await.over(&before.auth_mark),
             retry_at,
         })
     }
@@ -301,28 +301,6 @@ fn backoff(state: &AccountState) -> Backoff {
         authentication: state.auth_failures,
         not_before: None,
     }
-}
-
-/// Differs when anything that a login hangs on is another one: server, encryption, mechanisms, who
-/// we are there, where the secrets are and, by two octets of a slow digest, the secrets. `None` while
-/// a secret can't be had: that is no change.
-async fn mark(account: &Account) -> Option<String> {
-    let (config, secrets) = (&account.config, &account.tools.secrets);
-    let salt = account.tools.ledger.identity().ledger.unwrap_or_default();
-    let mut hash = Sha256::new();
-    let server = (config.protocol, &config.host, config.port, config.encryption, &config.tls);
-    let login = (&config.user, config.safe_logon, &config.sasl);
-    hash.update(format!("{server:?} {login:?} {:?} {:?}", config.user_source, config.password));
-    if let Some(oauth) = &config.oauth {
-        hash.update(account.tools.tokens.mark(oauth).await);
-    }
-    for spec in [&config.user_source, &config.password].into_iter().flatten() {
-        let secret = secret::resolve(spec, "", secrets).await.ok()?;
-        let digest =
-            tokio::task::spawn_blocking(move || secret::mark(&secret, salt.as_bytes())).await;
-        hash.update(digest.ok()?);
-    }
-    Some(data_encoding::HEXLOWER.encode(&hash.finalize()))
 }
 
 /// The poll's record in the log: exactly one error for one that failed, unless that stands.

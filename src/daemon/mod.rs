@@ -3,6 +3,7 @@
 pub mod attempt;
 pub mod instance;
 mod keeper;
+mod looks;
 pub mod notify;
 mod scheduler;
 mod upkeep;

@@ -482,6 +482,12 @@ pub const CODES: &[Code] = &[
         remedy: "Nothing.",
     },
     Code {
+        code: "oauth-saved-late",
+        level: Level::Info,
+        cause: "Tokens that couldn't be written to the state folder are written now.",
+        remedy: "Nothing.",
+    },
+    Code {
         code: "oauth-secret-expires",
         level: Level::Warning,
         cause: "The client's secret of an `[oauth.NAME]` table expires within 30 days, as \
@@ -496,9 +502,16 @@ pub const CODES: &[Code] = &[
         remedy: "Nothing.",
     },
     Code {
+        code: "oauth-set-aside",
+        level: Level::Warning,
+        cause: "A token file that can't be read was renamed to `NAME.damaged` by a login.",
+        remedy: "Look what happened to the disk; the next `postrider oauth revoke NAME` removes it.",
+    },
+    Code {
         code: "oauth-store",
         level: Level::Error,
-        cause: "A token file in the state folder can't be read or written.",
+        cause: "A token file in the state folder can't be read or written. Tokens that came are kept in \
+                memory and written later; without room for them no endpoint is asked.",
         remedy: "Check the disk and the file's owner and mode; `postrider oauth login NAME` makes a \
                  new one.",
     },

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::answer::{Said, Seconds, json, plain};
+use super::discovery::Need;
 use super::endpoints::{Endpoints, scopes};
 use super::grants::{Client, Presented};
 use super::login::{keep, refused};
@@ -51,7 +52,7 @@ struct DeviceAnswer {
 impl DeviceLogin {
     /// Asks for a code to type.
     pub async fn begin(vault: &Vault, oauth: &Arc<Oauth>) -> Result<Self, OauthError> {
-        let endpoints = discovery::endpoints(oauth).await?;
+        let endpoints = discovery::endpoints(oauth, &[Need::Device, Need::Token]).await?;
         let url = endpoints.device.clone();
         let url = url.ok_or_else(|| {
             OauthError::unavailable("there is no device endpoint; use `--loopback`")

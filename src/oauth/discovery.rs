@@ -16,10 +16,26 @@ struct Document {
     revocation_endpoint: Option<String>,
 }
 
-/// All endpoints of a record; asks its issuer for those that the config doesn't say.
-pub(super) async fn endpoints(oauth: &Oauth) -> Result<Endpoints, OauthError> {
+/// An endpoint that somebody needs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Need {
+    Auth,
+    Device,
+    Revoke,
+    Token,
+}
+
+/// The endpoints of a record; its issuer is asked if one is needed that the config doesn't say.
+pub(super) async fn endpoints(oauth: &Oauth, needs: &[Need]) -> Result<Endpoints, OauthError> {
     let own = known(oauth);
-    let Some(issuer) = oauth.endpoints.issuer.as_deref() else { return Ok(own) };
+    let has = |need: &Need| match need {
+        Need::Auth => own.auth.is_some(),
+        Need::Device => own.device.is_some(),
+        Need::Revoke => own.revoke.is_some(),
+        Need::Token => own.token.is_some(),
+    };
+    let issuer = oauth.endpoints.issuer.as_deref().filter(|_| !needs.iter().all(has));
+    let Some(issuer) = issuer else { return Ok(own) };
     let issuer = issuer.trim_end_matches('/');
     let url = format!("{issuer}/.well-known/openid-configuration");
     let said = http::get(oauth, &url).await?;

@@ -6,7 +6,7 @@ mod table;
 
 use super::Claims;
 use crate::config::{Grant, Oauth, OauthProvider, Protocol};
-use table::{Needs, Row, TABLE, row};
+use table::{Needs, Row, TABLE, UNKNOWN, UNTIMELY};
 
 /// A refusal of a token endpoint (RFC 6749 §5.2). Its texts are cut and harmless.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -35,8 +35,8 @@ pub fn diagnose(refusal: &Refusal, oauth: &Oauth) -> Diagnosis {
     let numbers = refusal.codes.iter().map(ToString::to_string).chain(aadsts(&refusal.description));
     let by_number = numbers.into_iter().find_map(|number| TABLE.iter().find(|r| r.said == number));
     let found = by_number.or_else(|| TABLE.iter().find(|row| row.said == refusal.error));
-    let fallback = row("", Needs::Change, "the provider refuses", "see the provider's words");
-    let row = found.unwrap_or(&fallback);
+    let untimely = refusal.error == "invalid_grant" && refusal.description.contains(UNTIMELY.said);
+    let row = if untimely { UNTIMELY } else { found.unwrap_or(UNKNOWN) };
     let said = match (refusal.description.as_str(), refusal.error.as_str()) {
         ("", error) => error.to_owned(),
         (description, error) if description.contains(error) => description.to_owned(),
@@ -76,7 +76,8 @@ fn hint(row: &Row, needs: Needs, oauth: &Oauth, refusal: &Refusal) -> String {
             .clone_into(&mut step);
     }
     match (step.is_empty(), needs) {
-        (_, Needs::Time) => "nothing: it is tried again".to_owned(),
+        (true, Needs::Time) => "nothing: it is tried again".to_owned(),
+        (false, Needs::Time) => step,
         (true, _) => format!("run: {command}"),
         (false, _) => format!("{step}; then: {command}"),
     }

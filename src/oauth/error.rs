@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Diagnosis;
 use crate::secret::SecretError;
 
 /// Why there is no token. Shows no part of a secret.
@@ -15,6 +16,14 @@ pub enum OauthError {
         /// What the provider said, in words.
         message: String,
         /// The command or step that mends it.
+        hint: String,
+    },
+    /// The provider refuses now, but may not later.
+    #[error("{message}")]
+    NotNow {
+        /// What the provider said, in words.
+        message: String,
+        /// What may help meanwhile.
         hint: String,
     },
     /// A secret or key of the config can't be read.
@@ -39,6 +48,15 @@ pub enum OauthError {
 }
 
 impl OauthError {
+    /// What a diagnosis comes to.
+    pub(super) fn of(found: Diagnosis) -> Self {
+        let Diagnosis { code, message, hint } = found;
+        match code {
+            Some(code) => Self::NeedsPerson { code, message, hint },
+            None => Self::NotNow { message, hint },
+        }
+    }
+
     pub(super) fn unavailable(what: impl Into<String>) -> Self {
         Self::Unavailable { what: what.into(), after: None }
     }
@@ -49,14 +67,14 @@ impl OauthError {
             Self::NeedsPerson { code, .. } => code,
             Self::Secret(_) => "secret-failed",
             Self::Store { .. } => "oauth-store",
-            Self::Unavailable { .. } => "oauth-unavailable",
+            Self::NotNow { .. } | Self::Unavailable { .. } => "oauth-unavailable",
         }
     }
 
     /// What a person can do about it, where that is known.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NeedsPerson { hint, .. } => Some(hint.clone()),
+            Self::NeedsPerson { hint, .. } | Self::NotNow { hint, .. } => Some(hint.clone()),
             Self::Secret(error) => Some(error.hint()),
             Self::Store { .. } | Self::Unavailable { .. } => None,
         }

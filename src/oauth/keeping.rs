@@ -1,6 +1,6 @@
 //! What is kept of an answer, which refresh token is tried next, and what a refusal depends on.
 
-use std::fmt::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
@@ -10,7 +10,7 @@ use super::grants::resolve;
 use super::store::{Access, Refused, Stored};
 use super::{Moment, OauthError, scopes};
 use crate::config::{ClientProof, Oauth, SecretSpec};
-use crate::secret::{Secret, Surroundings};
+use crate::secret::{Marks, Secret, Surroundings};
 
 pub(super) fn empty(oauth: &Oauth, now: Timestamp) -> Stored {
     Stored {
@@ -123,28 +123,31 @@ pub(super) fn config_digest(oauth: &Oauth) -> String {
     data_encoding::HEXLOWER.encode(Sha256::digest(text).get(..8).unwrap_or_default())
 }
 
-/// Config and secrets; of each secret 16 bits, which tell most changes and no password.
-pub(super) async fn mark(oauth: &Oauth, secrets: &Surroundings) -> String {
-    let mut mark = config_digest(oauth);
+/// Config and secrets; of each secret 16 bits, which tell most changes and no password. What a
+/// command prints is had only `with_commands`.
+pub(super) async fn mark(oauth: &Oauth, secrets: &Surroundings, with_commands: bool) -> Marks {
+    let mut marks = Marks::default();
+    marks.push(config_digest(oauth));
     let client = if let ClientProof::Secret(spec) = &oauth.client { Some(spec) } else { None };
-    let specs: [Option<&SecretSpec>; 3] =
-        [client, oauth.refresh_token.as_ref(), oauth.password.as_ref()];
+    let specs = [client, oauth.refresh_token.as_ref(), oauth.password.as_ref()];
     for spec in specs.into_iter().flatten() {
-        if let Ok(secret) = resolve(oauth, spec, "secret", secrets).await {
-            mark.push('-');
-            mark.push_str(&digest(&secret));
-        }
+        let secret = match spec {
+            SecretSpec::Command(_) if !with_commands => None,
+            spec => resolve(oauth, spec, "secret", secrets).await.ok(),
+        };
+        marks.push_if(secret.as_ref().map(digest));
     }
     let files = match &oauth.client {
-        ClientProof::Certificate(ours) => Some(&ours.certificate),
-        ClientProof::FederatedToken(_) | ClientProof::None | ClientProof::Secret(_) => None,
+        ClientProof::Certificate(ours) => vec![&ours.certificate, &ours.key],
+        ClientProof::FederatedToken(path) => vec![path],
+        ClientProof::None | ClientProof::Secret(_) => Vec::new(),
     };
     for path in files.into_iter().chain(&oauth.service_account_file) {
-        if let Ok(meta) = std::fs::metadata(path) {
-            write!(mark, "-{:?}", meta.modified().ok()).ok();
-        }
+        marks.push_if(std::fs::metadata(path).ok().map(|meta| {
+            format!("{}.{}-{}-{}", meta.mtime(), meta.mtime_nsec(), meta.ino(), meta.len())
+        }));
     }
-    mark
+    marks
 }
 
 fn digest(secret: &Secret) -> String {

@@ -13,13 +13,14 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::answer::{Said, Tokens};
+use super::discovery::Need;
 use super::endpoints::{Endpoints, scopes};
 use super::grants::{Client, Presented};
 use super::loopback::{self, Back};
 use super::store::Stored;
 use super::url::{Form, encode};
 use super::{Moment, OauthError, Refusal, Vault, diagnose, discovery, http};
-use crate::config::{Oauth, OauthProvider};
+use crate::config::{ClientProof, Oauth, OauthProvider};
 use crate::secret::Secret;
 
 pub use super::device::DeviceLogin;
@@ -47,7 +48,7 @@ impl CodeLogin {
         hint: Option<&str>,
         listens: bool,
     ) -> Result<Self, OauthError> {
-        let endpoints = discovery::endpoints(oauth).await?;
+        let endpoints = discovery::endpoints(oauth, &[Need::Auth, Need::Token]).await?;
         let auth = endpoints.auth.clone();
         let auth =
             auth.ok_or_else(|| OauthError::unavailable("there is no authorization endpoint"))?;
@@ -194,28 +195,29 @@ pub(super) async fn keep(
 }
 
 pub(super) fn refused(refusal: &Refusal, oauth: &Oauth) -> OauthError {
-    let found = diagnose(refusal, oauth);
-    match found.code {
-        Some(code) => OauthError::NeedsPerson { code, message: found.message, hint: found.hint },
-        None => OauthError::unavailable(found.message),
-    }
+    OauthError::of(diagnose(refusal, oauth))
 }
 
-/// Tells the provider that a token shall end (RFC 7009); one that it doesn't know has ended.
+/// Tells the provider that a token shall end (RFC 7009), if it can be told; one that it doesn't
+/// know has ended.
 pub(super) async fn revoke(
     vault: &Vault,
     oauth: &Oauth,
-    (url, token): (&str, &Secret),
+    token: &Secret,
     now: &Moment,
-) -> Result<(), OauthError> {
-    let endpoints = discovery::endpoints(oauth).await?;
+) -> Result<bool, OauthError> {
+    // A certificate's assertion is made out to the token endpoint.
+    let signs = matches!(oauth.client, ClientProof::Certificate(_));
+    let needs = if signs { &[Need::Revoke, Need::Token][..] } else { &[Need::Revoke] };
+    let endpoints = discovery::endpoints(oauth, needs).await?;
+    let Some(url) = endpoints.revoke.clone() else { return Ok(false) };
     let client = Client { oauth, endpoints, now, hide: &*vault.hide, secrets: &vault.secrets };
     let mut form = Form::default();
     form.add("token", token.expose());
     let authorization = client.identify(&mut form).await?;
-    let answer = http::post(oauth, url, &form, authorization.as_ref()).await?;
+    let answer = http::post(oauth, &url, &form, authorization.as_ref()).await?;
     match answer.status {
-        200..=299 | 400 => Ok(()),
+        200..=299 | 400 => Ok(true),
         status => Err(OauthError::unavailable(format!("the revocation failed (HTTP {status})"))),
     }
 }

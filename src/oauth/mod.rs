@@ -19,10 +19,10 @@ mod jwt;
 mod keeping;
 pub mod login;
 mod loopback;
-mod steps;
 mod store;
 #[cfg(test)]
 mod tests;
+mod unsaved;
 mod url;
 mod vault;
 

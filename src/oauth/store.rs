@@ -1,8 +1,9 @@
 //! The tokens of each record on disk: `STATE/tokens/NAME.json`, for postrider's user alone.
 //!
-//! A file appears whole or not at all: written beside, synced, renamed over the old one, its
-//! folder synced. `NAME.lock` beside it is held over read, refresh and write, by whichever process
-//! or task does that.
+//! A file appears whole or not at all: written beside as `NAME.new`, synced, renamed over the old
+//! one, its folder synced. `NAME.new` takes its room before an endpoint is asked; one that stays
+//! tells of tokens that were not saved. `NAME.lock` beside it is held over read, refresh and write,
+//! by whichever process or task does that. `NAME.damaged` could not be read.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read as _, Write as _};
@@ -15,11 +16,15 @@ use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{Moment, OauthError, fresh, steps};
+use super::{Moment, OauthError, fresh};
 use crate::secret::Secret;
+use crate::steps;
 
 /// Octets of one file; more is none of ours.
 const FILE_MAX: u64 = 1 << 20;
+
+/// What an endpoint's answer can add to a file at most, and the words around it.
+const ROOM: u64 = 68 << 10;
 
 /// What is kept of one record. Debug shows no token.
 #[derive(Clone, Debug)]
@@ -132,6 +137,60 @@ impl Folder {
         self.0.join(format!("{name}.json"))
     }
 
+    fn new_file(&self, name: &str) -> PathBuf {
+        self.0.join(format!("{name}.new"))
+    }
+
+    /// Takes room for the next [`write`](Self::write) on the disk, durably.
+    pub(super) fn reserve(&self, name: &str) -> Result<(), OauthError> {
+        let new = self.new_file(name);
+        let now = self.file(name).metadata().map_or(0, |meta| meta.len().min(FILE_MAX));
+        let size = now.saturating_add(ROOM);
+        let take = || -> std::io::Result<()> {
+            steps::pass("oauth-reserve")?;
+            self.open()?;
+            let mut file = self.create(&new)?;
+            std::io::copy(&mut std::io::repeat(0).take(size), &mut file)?;
+            file.sync_all()
+        };
+        take().map_err(|error| {
+            self.release(name);
+            failed_at(&new)(&format!("no room for renewed tokens, so none are asked for: {error}"))
+        })
+    }
+
+    /// Gives the room back.
+    pub(super) fn release(&self, name: &str) {
+        // What stays is taken for the room of the next one.
+        rustix::fs::unlink(self.new_file(name)).ok();
+    }
+
+    /// Whether tokens came, or may have come, and were not saved: nobody is at it now.
+    pub(super) fn is_cut_off(&self, name: &str) -> bool {
+        let Ok(lock) = File::open(self.0.join(format!("{name}.lock"))) else { return false };
+        let free = rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok();
+        free && self.new_file(name).exists()
+    }
+
+    /// Whether the disk has room for renewed tokens, as far as can be seen without writing.
+    pub(super) fn has_room(&self) -> bool {
+        let disk = self.0.parent().and_then(|state_dir| rustix::fs::statvfs(state_dir).ok());
+        disk.is_none_or(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) > ROOM)
+    }
+
+    /// Puts a file that can't be read out of the way; where it is then.
+    pub(super) fn set_aside(&self, name: &str) -> Result<PathBuf, OauthError> {
+        let (path, aside) = (self.file(name), self.0.join(format!("{name}.damaged")));
+        let failed = failed_at(&path);
+        let put = || -> std::io::Result<()> {
+            rustix::fs::rename(&path, &aside)?;
+            rustix::fs::chmod(&aside, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)?;
+            self.open()?.sync_all()
+        };
+        put().map_err(|error| failed(&format!("it can't be set aside: {error}")))?;
+        Ok(aside)
+    }
+
     /// Reads a record's tokens; `None` when there are none.
     pub(super) fn read(&self, name: &str) -> Result<Option<Stored>, OauthError> {
         let path = self.file(name);
@@ -164,7 +223,6 @@ impl Folder {
     pub(super) fn write(&self, name: &str, stored: &Stored) -> Result<(), OauthError> {
         let path = self.file(name);
         let failed = failed_at(&path);
-        let io = |error: std::io::Error| failed(&error.to_string());
         // Reserved at once: growing would leave copies of tokens behind that nobody wipes.
         let mut text = Zeroizing::new(Vec::with_capacity(256 << 10));
         let access = stored.access.as_ref();
@@ -184,22 +242,32 @@ impl Folder {
             refused: &stored.refused,
         };
         serde_json::to_writer(&mut *text, &written).map_err(|error| failed(&error.to_string()))?;
-        let folder = self.open().map_err(io)?;
-        let new = self.0.join(format!("{name}.new"));
-        let mut file = self.create(&new).map_err(io)?;
-        file.write_all(&text).map_err(io)?;
-        file.sync_all().map_err(io)?;
-        steps::pass("rename");
-        rustix::fs::rename(&new, &path).map_err(|error| io(error.into()))?;
-        folder.sync_all().map_err(io)?;
-        steps::pass("saved");
-        Ok(())
+        let put = || -> std::io::Result<()> {
+            steps::pass("oauth-write")?;
+            let folder = self.open()?;
+            let new = self.new_file(name);
+            let mut options = OpenOptions::new();
+            // Into the room that was taken, or what a crash left of it.
+            let mut file =
+                options.write(true).create(true).truncate(false).mode(0o600).open(&new)?;
+            self.give(&file)?;
+            file.write_all(&text)?;
+            file.set_len(u64::try_from(text.len()).unwrap_or(FILE_MAX))?;
+            file.sync_all()?;
+            steps::pass("oauth-rename")?;
+            rustix::fs::rename(&new, &path)?;
+            folder.sync_all()?;
+            steps::pass("oauth-saved")
+        };
+        put().map_err(|error| failed(&error.to_string()))
     }
 
     /// Removes a record's tokens; whether there were any.
     pub(super) fn remove(&self, name: &str) -> Result<bool, OauthError> {
         let path = self.file(name);
         let failed = failed_at(&path);
+        self.release(name);
+        rustix::fs::unlink(self.0.join(format!("{name}.damaged"))).ok();
         match rustix::fs::unlink(&path) {
             Ok(()) => {}
             Err(rustix::io::Errno::NOENT) => return Ok(false),

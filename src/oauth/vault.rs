@@ -3,31 +3,35 @@
 //! The order that no rotated refresh token is lost by:
 //!
 //! 1. take the record's lock, and read its file again: another process may have been faster;
-//! 2. ask the token endpoint;
-//! 3. write what came, durably, the refresh token before it included;
-//! 4. only then hand the access token out.
+//! 2. take room on the disk for what may come, durably;
+//! 3. ask the token endpoint;
+//! 4. write what came, durably, the refresh token before it included;
+//! 5. only then hand the access token out.
 //!
-//! Steps 2 to 4 go on when their asker is gone. A refusal that only a person can mend is kept in
-//! the file: until config, secret or file change, nobody is asked again.
+//! Steps 2 to 5 go on when their asker is gone. What can't be written in step 4 stays in memory, and
+//! is written before anything else is done with the record. A refusal that only a person can mend is
+//! kept in the file: until config, secret or file change, nobody is asked again.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::Instrument as _;
 
 use super::answer::{Said, Tokens};
+use super::discovery::Need;
+use super::endpoints::Endpoints;
 use super::grants::{Client, Presented};
 use super::keeping::{
     candidates, config_digest, empty, known_refusal, mark, merged, no_token, seed,
 };
 use super::store::{Access, Folder, Lock, Refused, Stored};
+use super::unsaved::Unsaved;
 use super::{
-    Diagnosis, Freshness, Moment, OauthError, Refusal, diagnose, discovery, freshness,
-    keep_alive_due, steps,
+    Freshness, Moment, OauthError, Refusal, diagnose, discovery, freshness, keep_alive_due,
 };
 use crate::config::Oauth;
-use crate::secret::{Secret, Surroundings};
+use crate::secret::{Marks, Secret, Surroundings};
 
 /// How long another process's refresh is waited for.
 const LOCK_WAIT: Duration = Duration::from_mins(2);
@@ -41,6 +45,7 @@ pub struct Vault {
     folder: Folder,
     pub(super) hide: Hide,
     pub(super) secrets: Arc<Surroundings>,
+    unsaved: Unsaved,
 }
 
 /// An access token for use.
@@ -53,7 +58,7 @@ pub struct Token {
 }
 
 /// What became of a revocation.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Debug)]
 pub enum Revoked {
     /// The provider was told, and the tokens are gone here.
     Everywhere,
@@ -61,6 +66,10 @@ pub enum Revoked {
     Here,
     /// There were none.
     Nothing,
+    /// They couldn't be read, and their file is there now.
+    SetAside(PathBuf),
+    /// The tokens are gone here; telling the provider failed.
+    Untold(OauthError),
 }
 
 impl std::fmt::Debug for Vault {
@@ -76,7 +85,8 @@ impl Vault {
         secrets: Arc<Surroundings>,
         hide: impl Fn(&str) + Send + Sync + 'static,
     ) -> Self {
-        Self { folder: Folder::below(state_dir), hide: Arc::new(hide), secrets }
+        let folder = Folder::below(state_dir);
+        Self { folder, hide: Arc::new(hide), secrets, unsaved: Unsaved::default() }
     }
 
     /// What is kept of a record; its tokens are hidden from the log from here on.
@@ -93,6 +103,7 @@ impl Vault {
 
     /// An access token that is good for a while; `now` is when it is asked for.
     pub async fn token(&self, oauth: &Arc<Oauth>, now: &Moment) -> Result<Token, OauthError> {
+        self.settle(&oauth.name).await?;
         if let Some(token) = self.usable(oauth, None, now).await? {
             return Ok(token);
         }
@@ -111,6 +122,7 @@ impl Vault {
 
     /// Uses a refresh token that has rested for a week, so that it doesn't end; whether it did.
     pub async fn keep_alive(&self, oauth: &Arc<Oauth>, now: &Moment) -> Result<bool, OauthError> {
+        self.settle(&oauth.name).await?;
         let stored = self.read(&oauth.name)?;
         let due = stored.is_some_and(|stored| {
             stored.refused.is_none()
@@ -138,27 +150,64 @@ impl Vault {
         Ok(stored)
     }
 
-    /// Tells the provider that the tokens shall end, and removes them here.
+    /// Makes sure that a login's tokens can be kept; a file that can't be read is set aside, and
+    /// where it is then is returned.
+    pub async fn make_way(&self, name: &str) -> Result<Option<PathBuf>, OauthError> {
+        let lock = self.lock(name).await?;
+        let aside = match self.read(name) {
+            Ok(_) => None,
+            Err(_) => Some(self.folder.set_aside(name)?),
+        };
+        self.reserve(name).await?;
+        self.folder.release(name);
+        drop(lock);
+        Ok(aside)
+    }
+
+    /// What is wrong with a record's place on the disk, in words.
+    pub fn trouble(&self, oauth: &Oauth) -> Option<&'static str> {
+        if self.folder.is_cut_off(&oauth.name) {
+            return Some(
+                "the tokens of the last renewal were not saved: it was cut off, or the disk took \
+                 nothing; a running daemon that has them writes them again",
+            );
+        }
+        let full = oauth.grant.keeps_refresh_token() && !self.folder.has_room();
+        full.then_some("the state folder's disk has no room for renewed tokens: none are asked for")
+    }
+
+    /// Tells the provider that the tokens shall end, and removes them here, whatever it says.
     pub async fn revoke(&self, oauth: &Oauth, now: &Moment) -> Result<Revoked, OauthError> {
         let lock = self.lock(&oauth.name).await?;
-        let Some(stored) = self.read(&oauth.name)? else { return Ok(Revoked::Nothing) };
+        let stored = match self.read(&oauth.name) {
+            Ok(Some(stored)) => stored,
+            Ok(None) => return Ok(Revoked::Nothing),
+            Err(_) => return self.folder.set_aside(&oauth.name).map(Revoked::SetAside),
+        };
         let access = stored.access.as_ref().map(|access| &access.token);
-        let mut revoked = Revoked::Here;
-        if let Some(token) = stored.refresh.as_ref().or(access)
-            && let Some(url) = discovery::endpoints(oauth).await?.revoke
-        {
-            super::login::revoke(self, oauth, (&url, token), now).await?;
-            revoked = Revoked::Everywhere;
-        }
+        let revoked = match stored.refresh.as_ref().or(access) {
+            Some(token) => match super::login::revoke(self, oauth, token, now).await {
+                Ok(true) => Revoked::Everywhere,
+                Ok(false) => Revoked::Here,
+                Err(error) => Revoked::Untold(error),
+            },
+            None => Revoked::Here,
+        };
         self.folder.remove(&oauth.name)?;
         drop(lock);
         Ok(revoked)
     }
 
-    /// Differs when a person has changed what a refusal depends on: config, secrets, login.
-    pub async fn mark(&self, oauth: &Oauth) -> String {
-        let granted = self.folder.read(&oauth.name).ok().flatten().map(|stored| stored.granted_at);
-        format!("{} {granted:?}", mark(oauth, &self.secrets).await)
+    /// What a refusal hangs on and a person can change: config, secrets, login. What a command
+    /// prints is had only `with_commands`.
+    pub async fn marks(&self, oauth: &Oauth, with_commands: bool) -> Marks {
+        let mut marks = mark(oauth, &self.secrets, with_commands).await;
+        let granted = |stored: Option<Stored>| match stored {
+            Some(stored) => stored.granted_at.to_string(),
+            None => "none".to_owned(),
+        };
+        marks.push_if(self.folder.read(&oauth.name).ok().map(granted));
+        marks
     }
 
     /// Keeps what a login has brought.
@@ -171,7 +220,6 @@ impl Vault {
         let lock = self.lock(&oauth.name).await?;
         let seed = seed(oauth, None, &self.secrets).await.ok().flatten();
         let stored = merged(oauth, None, tokens, (None, seed.as_ref()), now);
-        steps::pass("write");
         let stored = self.save(&oauth.name, stored).await?;
         drop(lock);
         Ok(stored)
@@ -186,7 +234,7 @@ impl Vault {
     ) -> Result<Option<Token>, OauthError> {
         let Some(stored) = self.read(&oauth.name)? else { return Ok(None) };
         if let Some(refusal) = &stored.refused
-            && refusal.mark == mark(oauth, &self.secrets).await
+            && !mark(oauth, &self.secrets, true).await.differs_from(&refusal.mark)
         {
             return Err(known_refusal(refusal));
         }
@@ -207,6 +255,7 @@ impl Vault {
         let job = Job { vault: self.clone(), oauth: Arc::clone(oauth), now: now.clone() };
         let work = async move {
             let lock = job.vault.lock(&job.oauth.name).await?;
+            job.vault.unsaved.write(&job.vault.folder, &job.oauth.name)?;
             if let Some(token) = job.vault.usable(&job.oauth, refused.as_ref(), &job.now).await? {
                 return Ok(token);
             }
@@ -225,11 +274,35 @@ impl Vault {
         task.await.unwrap_or_else(|error| Err(OauthError::unavailable(error.to_string())))
     }
 
-    /// Writes off the runtime's threads; once begun, it is done even if nobody waits for it.
+    /// Writes off the runtime's threads; once begun, it is done even if nobody waits for it. What
+    /// can't be written is kept in memory.
     async fn save(&self, name: &str, stored: Stored) -> Result<Stored, OauthError> {
-        let (folder, name) = (self.folder.clone(), name.to_owned());
-        let write = move || folder.write(&name, &stored).map(|()| stored);
+        let (vault, name) = (self.clone(), name.to_owned());
+        let write = move || match vault.folder.write(&name, &stored) {
+            Ok(()) => Ok(stored),
+            Err(error) => Err(vault.unsaved.keep(&vault.folder, &name, stored, error)),
+        };
         let written = tokio::task::spawn_blocking(write).await;
+        written.unwrap_or_else(|error| Err(OauthError::unavailable(error.to_string())))
+    }
+
+    /// Takes room for the next file, off the runtime's threads.
+    async fn reserve(&self, name: &str) -> Result<(), OauthError> {
+        let (folder, name) = (self.folder.clone(), name.to_owned());
+        let taken = tokio::task::spawn_blocking(move || folder.reserve(&name)).await;
+        taken.unwrap_or_else(|error| Err(OauthError::unavailable(error.to_string())))
+    }
+
+    /// Writes what couldn't be written before.
+    async fn settle(&self, name: &str) -> Result<(), OauthError> {
+        if !self.unsaved.has(name) {
+            return Ok(());
+        }
+        let lock = self.lock(name).await?;
+        let (vault, name) = (self.clone(), name.to_owned());
+        let write = move || vault.unsaved.write(&vault.folder, &name);
+        let written = tokio::task::spawn_blocking(write).await;
+        drop(lock);
         written.unwrap_or_else(|error| Err(OauthError::unavailable(error.to_string())))
     }
 
@@ -264,36 +337,25 @@ impl Job {
         let oauth = &*self.oauth;
         let seed = seed(oauth, before.as_ref(), &self.vault.secrets).await?;
         let candidates = candidates(oauth, before.as_ref(), seed.as_ref());
-        if oauth.grant.keeps_refresh_token() && candidates.is_empty() {
+        let keeps = oauth.grant.keeps_refresh_token();
+        if keeps && candidates.is_empty() {
             return Err(no_token(oauth));
         }
-        let endpoints = discovery::endpoints(oauth).await?;
-        let client = Client {
-            oauth,
-            endpoints,
-            now: &self.now,
-            hide: &*self.vault.hide,
-            secrets: &self.vault.secrets,
-        };
-        let mut used = candidates.first();
-        let mut said = match used {
-            Some(token) => client.ask(Presented::Refresh(token)).await?,
-            None => client.ask(Presented::Configured).await?,
-        };
-        if let (Said::Refused(refusal), Some(previous)) = (&said, candidates.get(1))
-            && refusal.error == "invalid_grant"
-            // The last answer may have been lost in a crash: the one before is tried, once.
-            && let again @ Said::Tokens(_) = client.ask(Presented::Refresh(previous)).await?
-        {
-            (used, said) = (Some(previous), again);
+        let endpoints = discovery::endpoints(oauth, &[Need::Token]).await?;
+        if keeps {
+            self.vault.reserve(&oauth.name).await?;
         }
+        let asked = self.ask(endpoints, &candidates).await;
+        if keeps && !matches!(asked, Ok((_, Said::Tokens(_)))) {
+            self.vault.folder.release(&oauth.name);
+        }
+        let (used, said) = asked?;
         let tokens = match said {
             Said::Tokens(tokens) => tokens,
             Said::Refused(refusal) => return Err(self.refuse(before, &refusal).await?),
         };
         let seeds = (used, seed.as_ref());
         let stored = merged(oauth, before.as_ref(), tokens, seeds, &self.now);
-        steps::pass("write");
         let stored = self.vault.save(&oauth.name, stored).await?;
         tracing::debug!(
             target: "oauth",
@@ -305,27 +367,59 @@ impl Job {
         Ok(stored)
     }
 
+    /// What the endpoint says, and to which refresh token.
+    async fn ask<'a>(
+        &self,
+        endpoints: Endpoints,
+        candidates: &'a [Secret],
+    ) -> Result<(Option<&'a Secret>, Said), OauthError> {
+        let client = Client {
+            oauth: &self.oauth,
+            endpoints,
+            now: &self.now,
+            hide: &*self.vault.hide,
+            secrets: &self.vault.secrets,
+        };
+        let used = candidates.first();
+        let said = match used {
+            Some(token) => client.ask(Presented::Refresh(token)).await?,
+            None => client.ask(Presented::Configured).await?,
+        };
+        if let (Said::Refused(refusal), Some(previous)) = (&said, candidates.get(1))
+            && refusal.error == "invalid_grant"
+            // The last answer may have been lost in a crash: the one before is tried, once.
+            && let again @ Said::Tokens(_) = client.ask(Presented::Refresh(previous)).await?
+        {
+            return Ok((Some(previous), again));
+        }
+        Ok((used, said))
+    }
+
     /// The error of a refusal; one that only a person can mend is kept.
     async fn refuse(
         &self,
         before: Option<Stored>,
         refusal: &Refusal,
     ) -> Result<OauthError, OauthError> {
-        let Diagnosis { code, message, hint } = diagnose(refusal, &self.oauth);
-        let Some(code) = code else { return Ok(OauthError::unavailable(message)) };
+        let found = diagnose(refusal, &self.oauth);
+        let Some(code) = found.code else { return Ok(OauthError::of(found)) };
+        let (message, hint) = (found.message.clone(), found.hint.clone());
         let now = self.now.wall;
         let refused = Refused {
             code: code.to_owned(),
-            message: message.clone(),
-            hint: hint.clone(),
+            message,
+            hint,
             at: now,
-            mark: mark(&self.oauth, &self.vault.secrets).await,
+            mark: mark(&self.oauth, &self.vault.secrets, true).await.to_string(),
         };
         let mut stored = before.unwrap_or_else(|| empty(&self.oauth, now));
         stored.access = None;
-        stored.previous = None;
+        if refusal.error == "invalid_grant" {
+            // It was tried, too, or is none of what was refused.
+            stored.previous = None;
+        }
         stored.refused = Some(refused);
         self.vault.save(&self.oauth.name, stored).await?;
-        Ok(OauthError::NeedsPerson { code, message, hint })
+        Ok(OauthError::of(found))
     }
 }

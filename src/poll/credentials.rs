@@ -1,6 +1,7 @@
 //! What an account proves itself by, and how a session is opened with it.
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
@@ -25,6 +26,8 @@ pub(crate) struct Keys<'a> {
     used: Mutex<Option<Access>>,
     /// Where logins are counted; `None` for those that a person makes to look.
     ledger: Option<Ledger>,
+    /// The last poll's login was refused with a token just got: one login must do in this one.
+    wary: AtomicBool,
 }
 
 impl<'a> Keys<'a> {
@@ -32,7 +35,14 @@ impl<'a> Keys<'a> {
     pub(crate) fn new(account: &Inbound, keyring: &'a Keyring, clock: Clock) -> Self {
         let now = Instant::now();
         let deadline = now.checked_add(account.poll_deadline).unwrap_or(now);
-        Self { keyring, clock, deadline, used: Mutex::default(), ledger: None }
+        Self {
+            keyring,
+            clock,
+            deadline,
+            used: Mutex::default(),
+            ledger: None,
+            wary: AtomicBool::new(false),
+        }
     }
 
     /// The same ones; each login is counted before it is tried.
@@ -59,6 +69,11 @@ impl<'a> Keys<'a> {
         let Some(ledger) = &self.ledger else { return Ok(()) };
         let name = Arc::clone(&account.name);
         Ok(ledger.write("record a login", move |tx| tx.login_accepted(&name)).await?)
+    }
+
+    /// For an account whose last login was refused: it logs in once, with a token just got.
+    pub(super) fn wary(self, wary: bool) -> Self {
+        Self { wary: AtomicBool::new(wary), ..self }
     }
 
     /// Whether an error is only the end of the session's token; then it is renewed for the next.
@@ -167,7 +182,11 @@ impl Credentials {
     /// Reads them; the log is told to hide them before they go anywhere.
     async fn of(account: &Inbound, keys: &Keys<'_>) -> Result<Self, PollError> {
         if let Some(oauth) = &account.oauth {
-            let token = keys.keyring.tokens.token(oauth, &keys.clock.moment()).await?;
+            let (tokens, now) = (&keys.keyring.tokens, keys.clock.moment());
+            let mut token = tokens.token(oauth, &now).await?;
+            if keys.wary.swap(false, Ordering::Relaxed) && !token.is_new {
+                token = tokens.instead_of(oauth, &token.access.token, &now).await?;
+            }
             keys.note(&token);
             return Ok(Self::Token(Arc::clone(oauth), token));
         }

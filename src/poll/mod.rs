@@ -141,7 +141,9 @@ pub async fn poll(account: &Account, run: &str) -> PollReport {
     let clock = account.tools.clock;
     let mut report = PollReport::new(&account.config.name, run, clock.now());
     let keyring = account.tools.keyring();
-    let keys = Keys::new(&account.config, &keyring, clock).counted_in(&account.tools.ledger);
+    let wary = account.config.oauth.is_some() && was_refused(account).await;
+    let keys =
+        Keys::new(&account.config, &keyring, clock).counted_in(&account.tools.ledger).wary(wary);
     let mut sessions: u32 = 0;
     while let Err(error) = whole(account, &keys, &mut report).await {
         sessions = sessions.saturating_add(1);
@@ -158,6 +160,14 @@ pub async fn poll(account: &Account, run: &str) -> PollReport {
     report.redact(&account.tools.redactor);
     report.ended_at = clock.now();
     report
+}
+
+/// Whether the last login was refused.
+async fn was_refused(account: &Account) -> bool {
+    let name = Arc::clone(&account.config.name);
+    let read = account.tools.ledger.read("read an account", move |tx| tx.account(&name)).await;
+    // A ledger that can't be read ends the poll soon enough.
+    read.ok().flatten().is_some_and(|row| row.state.auth_failures > 0)
 }
 
 async fn whole(

@@ -7,6 +7,7 @@ mod command;
 mod file;
 pub mod keystore;
 mod mark;
+mod marks;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -20,6 +21,7 @@ use crate::config::{ClientProof, Config, DaemonConfig, SecretSpec};
 pub use file::one_line;
 pub use keystore::{Keystore, KeystoreFault};
 pub use mark::mark;
+pub use marks::Marks;
 
 /// Octets of one secret; more is no password.
 pub const MAX_SECRET: usize = 64 << 10;

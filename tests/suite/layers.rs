@@ -16,7 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("net", &["config", "model"]),
     ("sasl", &["config", "model"]),
     ("secret", &["config", "model"]),
-    ("oauth", &["config", "model", "net", "secret"]),
+    ("oauth", &["config", "model", "net", "secret", "steps"]),
     ("mailbox", &["config", "model", "net", "sasl", "secret"]),
     ("steps", &[]),
     ("archive", &["config", "mail", "model", "steps"]),

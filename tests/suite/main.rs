@@ -39,6 +39,8 @@ mod log_codes;
 mod login;
 mod oauth;
 mod oauth_faults;
+mod oauth_keeping;
+mod oauth_logins;
 mod order;
 mod poll;
 mod power_cut;

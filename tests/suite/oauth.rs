@@ -135,7 +135,7 @@ fn assert_is_signed(issuer: &Issuer) {
 }
 
 /// Begins `oauth login rec` with these options; the address that it prints, and the program.
-fn begin(site: &Site, options: &[&str]) -> (String, std::process::Child) {
+pub fn begin(site: &Site, options: &[&str]) -> (String, std::process::Child) {
     let mut command = site.command(&[&["oauth", "login", "rec"], options].concat());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();

@@ -14,20 +14,21 @@ use crate::support::{
 };
 
 /// A site whose account has tokens by a device's login, that rotate.
-fn with_device(issuer: &Issuer, dovecot: &Dovecot) -> Site {
+pub fn with_device(issuer: &Issuer, dovecot: &Dovecot) -> Site {
     issuer.state().rotates = true;
     let site = site(dovecot, &issuer.record("office365", "device_code", ""));
     log_in(&site);
     site
 }
 
-fn error_code(site: &Site) -> String {
+/// The code of the account's last error.
+pub fn error_code(site: &Site) -> String {
     let status = site.status();
     status["accounts"][0]["last_error"]["code"].as_str().unwrap_or_default().to_owned()
 }
 
 /// Makes the stored access token one that must be renewed.
-fn age(site: &Site) {
+pub fn age(site: &Site) {
     let path = site.state().join("tokens/rec.json");
     let mut stored: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     stored["got"]["boot_id"] = "another boot".into();
@@ -175,18 +176,18 @@ fn a04_kill_between_the_answer_and_its_saving_loses_no_login() {
     let issuer = Issuer::start();
     let dovecot = issuer.dovecot();
     dovecot.deliver("u1", &sample("killed", 300));
-    for step in ["write", "rename", "saved"] {
+    for step in ["oauth-write", "oauth-rename", "oauth-saved"] {
         let site = with_device(&issuer, &dovecot);
         // As at Microsoft: the token before lives on for a while.
         issuer.state().keeps_old = true;
         age(&site);
         let order = format!("kill@{step}");
-        let killed = site.cli_with(&[("POSTRIDER_OAUTH_STEP", &order)], &["poll"]);
+        let killed = site.cli_with(&[("POSTRIDER_STEP", &order)], &["poll"]);
         assert_eq!(killed.code, -1, "{step}: {killed:?}");
         let asked = issuer.asked();
         site.poll();
         assert_eq!(site.stored().len(), 1, "{step}");
-        assert_eq!(issuer.asked() - asked, usize::from(step != "saved"), "{step}");
+        assert_eq!(issuer.asked() - asked, usize::from(step != "oauth-saved"), "{step}");
     }
 }
 
@@ -244,6 +245,8 @@ fn a06_faults_of_the_token_endpoint_pass_and_are_no_refused_logins() {
         TokenFault::Drip,
         TokenFault::Redirect,
         TokenFault::Error("temporarily_unavailable", ""),
+        TokenFault::Error("made_up", "nobody has heard of it"),
+        TokenFault::Error("invalid_client", "AADSTS700024: not within its valid time range"),
     ] {
         issuer.expire();
         age(&site);

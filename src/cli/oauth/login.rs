@@ -97,6 +97,13 @@ async fn log_in(
 ) -> Result<Stored, OauthError> {
     let (out, vault) = (desk.context.out, &desk.vault);
     let users = desk.users(&oauth.name);
+    if let Some(path) = vault.make_way(&oauth.name).await? {
+        let text = format!("the tokens couldn't be read, and lie in {} now", path.display());
+        tracing::warn!(target: "oauth", code = "oauth-set-aside", "{text}");
+        if !out.json {
+            render::warning(&text, None);
+        }
+    }
     // One user can be named to the provider; with several the person chooses.
     let hint = match users.as_slice() {
         [(_, user)] => Some(user.as_str()),

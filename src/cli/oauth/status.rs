@@ -43,7 +43,8 @@ impl Status {
             .values()
             .map(|oauth| {
                 let users = desk.users(&oauth.name).into_iter().map(|(_, user)| user).collect();
-                let mut row = Row::of(oauth, desk.vault.read(&oauth.name), users, &now);
+                let found = (desk.vault.read(&oauth.name), desk.vault.trouble(oauth));
+                let mut row = Row::of(oauth, found, users, &now);
                 // An endpoint's words may repeat what it was sent.
                 let redactor = desk.sink.redactor();
                 row.error = row.error.map(|text| redactor.redact(&text));
@@ -67,7 +68,7 @@ impl Status {
 impl Row {
     fn of(
         oauth: &Oauth,
-        stored: Result<Option<Stored>, OauthError>,
+        (stored, trouble): (Result<Option<Stored>, OauthError>, Option<&str>),
         users: Vec<String>,
         now: &Moment,
     ) -> Self {
@@ -97,6 +98,10 @@ impl Row {
             }
             Ok(None) => {}
             Ok(Some(stored)) => row.fill(stored, now),
+        }
+        row.error = row.error.or_else(|| trouble.map(str::to_owned));
+        if trouble.is_some() && row.hint.is_none() {
+            row.hint = Some("look at the state folder's disk, then at the log".to_owned());
         }
         if let Some(at) = oauth.secret_expires
             && at.duration_since(now.wall) <= SECRET_EXPIRY_WARNING

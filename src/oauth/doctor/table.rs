@@ -9,7 +9,7 @@ pub(super) enum Needs {
     Change,
     /// A person must consent anew.
     Login,
-    /// Nothing.
+    /// Nothing, or a look at the clock: it is tried again.
     Time,
 }
 
@@ -30,6 +30,16 @@ pub(super) const fn row(
 ) -> Row {
     Row { said, needs, cause, step }
 }
+
+const CLOCK: &str = "nothing once the clock is right: it is tried again; check this host's clock (`timedatectl`), and that `federated_token_file`, if there is one, is kept fresh";
+
+/// Google's `invalid_grant` for an assertion from another time; by its words, for lack of a number.
+pub(super) const UNTIMELY: &Row =
+    &row("reasonable timeframe", Needs::Time, "the assertion isn't valid at this time", CLOCK);
+
+/// What nobody has heard of: most of it passes, and no stop is lifted by time.
+pub(super) const UNKNOWN: &Row =
+    &row("", Needs::Time, "the provider refuses", "see the provider's words; it is tried again");
 
 pub(super) const TABLE: &[Row] = &[
     row("50034", Needs::Change, "the tenant has no such user", "check `user` and `tenant_id`"),
@@ -136,6 +146,7 @@ pub(super) const TABLE: &[Row] = &[
         "the tenant {tenant} doesn't know the application {client}",
         "check `client_id` and `tenant_id`; an administrator of the tenant must add the application",
     ),
+    row("700024", Needs::Time, "the assertion isn't valid at this time", CLOCK),
     row(
         "700027",
         Needs::Change,

@@ -66,8 +66,24 @@ fn words_of_the_standard_are_known_without_numbers() {
     }
     assert_eq!(diagnose(&refusal("slow_down", ""), &google).code, None);
     let odd = diagnose(&refusal("made_up", "?"), &google);
-    assert_eq!(odd.code, Some("oauth-refused"));
-    assert!(odd.message.contains("made_up: ?"));
+    assert_eq!(odd.code, None, "words that nobody knows pass first");
+    assert!(odd.message.contains("made_up: ?") && odd.hint.contains("provider's words"));
+}
+
+#[test]
+fn a02_assertion_from_another_time_is_a_matter_of_the_clock() {
+    let google = record(OauthProvider::Google, Grant::ServiceAccount);
+    let words = "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable \
+                 timeframe. Check your iat and exp values in the JWT claim.";
+    let untimely = diagnose(&refusal("invalid_grant", words), &google);
+    let other = diagnose(&refusal("invalid_grant", "Invalid JWT Signature."), &google);
+    let app = office(Grant::ClientCredentials);
+    let words = "AADSTS700024: Client assertion is not within its valid time range.";
+    let azure = diagnose(&refusal("invalid_client", words), &app);
+    assert_eq!((untimely.code, azure.code, other.code), (None, None, Some("oauth-refused")));
+    for found in [untimely, azure] {
+        assert!(found.hint.contains("check this host's clock"), "{}", found.hint);
+    }
 }
 
 #[test]

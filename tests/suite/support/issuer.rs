@@ -378,6 +378,7 @@ fn answer(
             &json!({
                 "issuer": base, "token_endpoint": format!("{base}/token"),
                 "authorization_endpoint": format!("{base}/authorize"),
+                "device_authorization_endpoint": format!("{base}/device"),
             }),
         ),
         "/device" => Answer::json(

@@ -3,9 +3,12 @@
 use std::io::Write;
 use std::process::Child;
 
-use crate::oauth::{account, begin, log_in, site};
+use crate::oauth::{account, assert_no_token, begin, log_in, site};
+use crate::oauth_faults::{error_code, with_device};
 use crate::support::server::Kind;
-use crate::support::{Dovecot, Fault, Issuer, MARK, SECRET, Server, Site, sample};
+use crate::support::{
+    Act, Dovecot, Fault, Issuer, MARK, Relay, SECRET, Server, Site, When, sample,
+};
 
 /// Two accounts of one record, by this mechanism, and a poll that stores a copy for each.
 fn logs_in(dovecot: &Dovecot, site: &mut Site, mechanism: &str) {
@@ -117,4 +120,35 @@ fn a01_refused_mailbox_costs_one_login_with_a_new_token_at_each_later_poll() {
     let resting = site.cli(&["poll"]);
     assert_eq!((logins(), issuer.asked()), before, "{resting:?}");
     assert!(!format!("{resting:?}").contains(MARK));
+}
+
+#[test]
+fn a01_connection_cut_after_the_tokens_life_goes_on_with_a_new_one() {
+    let issuer = Issuer::start();
+    let dovecot = issuer.dovecot();
+    dovecot.deliver("u1", &sample("over", 300));
+    let relay = Relay::to(dovecot.imap);
+    // Each token is over when it comes.
+    issuer.state().lifetime = 0;
+    let mut site = with_device(&issuer, &dovecot);
+    let lines = account(&dovecot, "imap");
+    let lines =
+        lines.replace(&format!("port = {}", dovecot.imaps), &format!("port = {}", relay.port));
+    let plain = "encryption = \"none\"\nallow_plaintext = true";
+    site.account("a", &lines.replace("encryption = \"tls\"", plain));
+    relay.set_fault(When::ClientSays("EXAMINE"), Act::Cut);
+    let output = site.cli(&["poll", "a"]);
+    assert_eq!(output.code, 1, "{output:?}");
+    assert_eq!(error_code(&site), "connection-lost");
+    // One session and three more, the last token's end is believed no more.
+    let logins =
+        || dovecot.log().lines().filter(|line| line.contains("imap-login: Info: Login")).count();
+    assert_eq!(logins(), 4, "{}", dovecot.log());
+    let ended = |record: &&serde_json::Value| record["code"] == "oauth-session-ended";
+    assert_eq!(site.log().iter().filter(ended).count(), 3);
+    relay.heal();
+    site.poll();
+    assert_eq!(site.stored().len(), 1);
+    assert!(!dovecot.log().contains("auth failed"), "{}", dovecot.log());
+    assert_no_token(&site, &[&output]);
 }

@@ -147,22 +147,25 @@ impl Ledger {
     }
 
     /// Runs one transaction that survives this process, not a power cut: for marks that tell what
-    /// the process died of. Called from a thread outside the runtime; waits for the commit.
+    /// the process was at when it died. Costs no sync.
+    pub async fn mark<T, F>(&self, act: &'static str, job: F) -> Result<T, LedgerError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Tx<'_>) -> Result<T, LedgerError> + Send + 'static,
+    {
+        self.call(move |db| unsynced(db, act, job)).await
+    }
+
+    /// The same from a thread of its own, outside the runtime: waits for the commit.
     pub fn mark_blocking<T, F>(&self, act: &'static str, job: F) -> Result<T, LedgerError>
     where
         T: Send + 'static,
         F: FnOnce(&Tx<'_>) -> Result<T, LedgerError> + Send + 'static,
     {
         let (done, result) = oneshot::channel();
-        let marked = move |db: &mut Connection| {
-            sqlite::set_durability(db, Durability::Normal).map_err(error::sqlite(act))?;
-            let marked = in_transaction(db, act, job);
-            sqlite::set_durability(db, Durability::Full).map_err(error::sqlite(act))?;
-            marked
-        };
         let job: Job = Box::new(move |keeper| {
             // A caller that is gone has no use for the result.
-            drop(done.send(keeper.run(marked)));
+            drop(done.send(keeper.run(|db| unsynced(db, act, job))));
         });
         self.jobs.blocking_send(job).map_err(|_| LedgerError::Gone)?;
         result.blocking_recv().map_err(|_| LedgerError::Gone)?
@@ -228,6 +231,18 @@ impl Ledger {
         self.jobs.send(job).await.map_err(|_| LedgerError::Gone)?;
         result.await.map_err(|_| LedgerError::Gone)?
     }
+}
+
+/// A transaction whose commit is not synced; after an error the connection is not used any more.
+fn unsynced<T>(
+    db: &mut Connection,
+    act: &'static str,
+    job: impl FnOnce(&Tx<'_>) -> Result<T, LedgerError>,
+) -> Result<T, LedgerError> {
+    sqlite::set_durability(db, Durability::Normal).map_err(error::sqlite(act))?;
+    let marked = in_transaction(db, act, job);
+    sqlite::set_durability(db, Durability::Full).map_err(error::sqlite(act))?;
+    marked
 }
 
 fn in_transaction<T>(

@@ -58,7 +58,7 @@ impl<'a> Keys<'a> {
             let (ledger, name, now) = (ledger.clone(), Arc::clone(&name), clock.now());
             Box::pin(async move {
                 let counted =
-                    ledger.write("count a login", move |tx| tx.login_begins(&name, now)).await;
+                    ledger.mark("count a login", move |tx| tx.login_begins(&name, now)).await;
                 counted.map_err(|error| error.to_string())
             })
         }))
@@ -68,7 +68,7 @@ impl<'a> Keys<'a> {
     async fn accepted(&self, account: &Inbound) -> Result<(), PollError> {
         let Some(ledger) = &self.ledger else { return Ok(()) };
         let name = Arc::clone(&account.name);
-        Ok(ledger.write("record a login", move |tx| tx.login_accepted(&name)).await?)
+        Ok(ledger.mark("record a login", move |tx| tx.login_accepted(&name)).await?)
     }
 
     /// For an account whose last login was refused: it logs in once, with a token just got.

@@ -3,7 +3,7 @@
 //! One poll of one account: connect, authenticate, list, *plan*, fetch, archive, record, delete
 //! what the rules and the proofs allow, report. The layers, from the bottom: [`model`] (words),
 //! then [`config`], [`plan`], [`schedule`] and [`mail`] (pure decisions), then [`net`], [`sasl`],
-//! [`secret`], [`oauth`], [`mailbox`], [`archive`], [`ledger`] and [`log`] (one outside thing
+//! [`secret`], [`oauth`], [`mailbox`], [`archive`], [`ledger`], [`log`] and [`control`] (one outside thing
 //! each), then [`poll`] and [`recovery`], [`daemon`] and [`cli`]. Each imports only from the layers
 //! below it;
 //! `tests/layers.rs` holds that.
@@ -11,6 +11,7 @@
 pub mod archive;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod daemon;
 pub mod ledger;
 pub mod log;

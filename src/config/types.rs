@@ -49,6 +49,8 @@ pub struct DaemonConfig {
     pub keystore_key_file: PathBuf,
     /// Connections at the same time, all accounts together.
     pub max_connections: usize,
+    /// The group whose members may direct the running daemon.
+    pub control_group: Option<String>,
 }
 
 /// `[archive]`.

@@ -5,6 +5,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use serde::Serialize;
 
 use super::error::{LedgerError, sqlite};
+use super::pauses::Pause;
 use super::stops::DeleteStop;
 use super::tx::{Tx, millis, timestamp};
 
@@ -39,6 +40,10 @@ pub struct AccountRow {
     pub delete_pending_why: String,
     /// Nothing is deleted before a person resumes the account.
     pub delete_stop: Option<DeleteStop>,
+    /// A person has paused it; its time may have passed.
+    pub pause: Option<Pause>,
+    /// Until when the server's certificate is valid, as of the last login under TLS.
+    pub certificate_until: Option<Timestamp>,
 }
 
 /// What back-off is computed from.
@@ -146,7 +151,8 @@ impl Tx<'_> {
         let sql = "SELECT name, last_poll_at, last_success_at, next_poll_at, failures,
             auth_failures, auth_mark, retry_at, error_since, error_at, error_code, error_message,
             error_hint, clock_hold, delete_pending, delete_pending_why, delete_stop,
-            delete_stop_at, login_open_at
+            delete_stop_at, login_open_at, paused_at, paused_until, paused_by, paused_reason,
+            certificate_until
             FROM account WHERE name = ?1";
         self.db.query_row(sql, [name], read).optional().map_err(sqlite("read an account"))
     }
@@ -228,6 +234,14 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Records until when the server's certificate is valid.
+    pub fn set_certificate_until(&self, account: &str, at: Timestamp) -> Result<(), LedgerError> {
+        let sql = "UPDATE account SET certificate_until = ?2 WHERE name = ?1";
+        let done = self.db.execute(sql, params![account, millis(at)]);
+        done.map_err(sqlite("record a certificate"))?;
+        Ok(())
+    }
+
     /// Has the daemon wait until then after a poll that went well: the server asks for it.
     pub fn set_retry_at(&self, account: &str, at: Timestamp) -> Result<(), LedgerError> {
         let sql = "UPDATE account SET retry_at = ?2 WHERE name = ?1";
@@ -296,5 +310,15 @@ fn read(row: &Row<'_>) -> rusqlite::Result<AccountRow> {
             Some(since) => Some(DeleteStop { why: row.get("delete_stop")?, since }),
             None => None,
         },
+        pause: match at("paused_at")? {
+            Some(since) => Some(Pause {
+                since,
+                until: at("paused_until")?,
+                by: row.get("paused_by")?,
+                reason: row.get("paused_reason")?,
+            }),
+            None => None,
+        },
+        certificate_until: at("certificate_until")?,
     })
 }

@@ -12,6 +12,7 @@ mod messages;
 
 pub mod log_db;
 mod open;
+mod pauses;
 mod schema;
 pub mod sqlite;
 mod stops;
@@ -37,6 +38,7 @@ pub use messages::{
     Restated, Shelf,
 };
 pub use open::{Identity, LEDGER_FILE};
+pub use pauses::Pause;
 pub use stops::{DeleteStop, Resumed};
 pub use tx::Tx;
 

@@ -141,6 +141,13 @@ CREATE INDEX message_path ON message (path) WHERE path <> '';
     r"
 -- a login was begun then, and its outcome is not known
 ALTER TABLE account ADD COLUMN login_open_at INTEGER;
+-- a person has paused it: since when, until when (NULL: until a person ends it), who and why
+ALTER TABLE account ADD COLUMN paused_at INTEGER;
+ALTER TABLE account ADD COLUMN paused_until INTEGER;
+ALTER TABLE account ADD COLUMN paused_by TEXT NOT NULL DEFAULT '';
+ALTER TABLE account ADD COLUMN paused_reason TEXT NOT NULL DEFAULT '';
+-- until when the server's certificate is valid, as of the last login under TLS
+ALTER TABLE account ADD COLUMN certificate_until INTEGER;
 ",
 ];
 
@@ -215,6 +222,8 @@ mod tests {
             db.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
         assert_eq!(row, (3, String::new(), None));
         db.prepare("SELECT delete_how, flagged_at FROM message").unwrap();
+        db.prepare("SELECT paused_at, paused_until, paused_by, paused_reason FROM account")
+            .unwrap();
         migrate(&mut db).unwrap();
     }
 }

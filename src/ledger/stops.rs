@@ -5,6 +5,7 @@ use rusqlite::params;
 use serde::Serialize;
 
 use super::error::{LedgerError, sqlite};
+use super::pauses::Pause;
 use super::tx::{Tx, millis};
 
 /// Why and since when an account's deletes are stopped.
@@ -23,6 +24,8 @@ pub struct Resumed {
     pub refused_logins: u32,
     /// Why its deletes were stopped.
     pub delete_stop: Option<String>,
+    /// A person had paused it.
+    pub pause: Option<Pause>,
 }
 
 impl Tx<'_> {
@@ -41,15 +44,18 @@ impl Tx<'_> {
     }
 
     /// Ends what keeps an account from being polled or deleted in until a person has looked:
-    /// refused logins, and stopped deletes. Says what there was.
+    /// refused logins, stopped deletes, and a pause. Says what there was.
     pub fn resume(&self, account: &str) -> Result<Resumed, LedgerError> {
         let Some(before) = self.account(account)? else { return Ok(Resumed::default()) };
         let sql = "UPDATE account SET auth_failures = 0, auth_mark = '', retry_at = NULL,
-            login_open_at = NULL, delete_stop = '', delete_stop_at = NULL WHERE name = ?1";
+            login_open_at = NULL, delete_stop = '', delete_stop_at = NULL, paused_at = NULL,
+            paused_until = NULL,
+            paused_by = '', paused_reason = '' WHERE name = ?1";
         self.db.execute(sql, [account]).map_err(sqlite("resume an account"))?;
         Ok(Resumed {
             refused_logins: before.state.auth_failures,
             delete_stop: before.delete_stop.map(|stop| stop.why),
+            pause: before.pause,
         })
     }
 }

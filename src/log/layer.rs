@@ -35,7 +35,7 @@ impl LogLayer {
         if source.is_none() {
             rest.insert("target".to_owned(), Value::String(target.to_owned()));
         }
-        let redactor = &self.shared.redactor;
+        let (redactor, actor) = (&self.shared.redactor, &self.shared.actor);
         Record {
             // Whole milliseconds, as they are stored.
             created_at: jiff::Timestamp::from_millisecond((self.shared.clock)().as_millisecond())
@@ -52,6 +52,8 @@ impl LogLayer {
                 .into_iter()
                 .map(|(name, value)| (name, clean_value(redactor, value)))
                 .collect(),
+            username: fields.username.map_or_else(|| actor.username.clone(), |name| plain(&name)),
+            created_by: fields.created_by.unwrap_or(actor.uid),
             ..self.shared.own_record(
                 Level::from(*metadata.level()),
                 source.unwrap_or(Source::Library),
@@ -113,6 +115,9 @@ struct Fields {
     run: Option<String>,
     mailbox: Option<String>,
     uid: Option<u32>,
+    /// A person who has asked the daemon for it; else the process's own user made the record.
+    username: Option<String>,
+    created_by: Option<u32>,
     /// The target of an event that came through the `log` crate.
     log_target: Option<String>,
     rest: Map<String, Value>,
@@ -126,6 +131,7 @@ impl Fields {
             (&mut self.account, &outer.account),
             (&mut self.run, &outer.run),
             (&mut self.mailbox, &outer.mailbox),
+            (&mut self.username, &outer.username),
         ];
         for (mine, theirs) in texts {
             if mine.is_none() {
@@ -133,6 +139,7 @@ impl Fields {
             }
         }
         self.uid = self.uid.or(outer.uid);
+        self.created_by = self.created_by.or(outer.created_by);
         for (name, value) in &outer.rest {
             if !self.rest.contains_key(name) {
                 self.insert(name, value.clone());
@@ -149,6 +156,8 @@ impl Fields {
             "run" => self.run = Some(text),
             "mailbox" => self.mailbox = Some(text),
             "uid" => self.uid = text.parse().ok(),
+            "username" => self.username = Some(text),
+            "created_by" => self.created_by = text.parse().ok(),
             "log.target" => self.log_target = Some(text),
             name if name.starts_with("log.") => {}
             name => self.insert(name, Value::String(text)),
@@ -157,7 +166,8 @@ impl Fields {
 
     fn set_number(&mut self, field: &Field, text: &str, value: Value) {
         match field.name() {
-            "message" | "code" | "account" | "run" | "mailbox" | "uid" => self.set(field, text),
+            "message" | "code" | "account" | "run" | "mailbox" | "uid" | "username"
+            | "created_by" => self.set(field, text),
             name if name.starts_with("log.") => {}
             name => self.insert(name, value),
         }

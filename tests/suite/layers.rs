@@ -22,6 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("archive", &["config", "mail", "model", "steps"]),
     ("ledger", &["config", "model", "steps"]),
     ("log", &["config", "ledger", "model"]),
+    ("control", &["model", "net"]),
     ("outbound", &["config", "mail", "model", "net", "sasl", "secret"]),
     (
         "poll",
@@ -34,15 +35,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "daemon",
         &[
-            "archive", "config", "ledger", "log", "mail", "mailbox", "model", "net", "oauth",
-            "outbound", "plan", "poll", "recovery", "sasl", "schedule", "secret",
+            "archive", "config", "control", "ledger", "log", "mail", "mailbox", "model", "net",
+            "oauth", "outbound", "plan", "poll", "recovery", "sasl", "schedule", "secret",
         ],
     ),
     (
         "cli",
         &[
-            "archive", "config", "daemon", "ledger", "log", "mail", "mailbox", "model", "net",
-            "oauth", "outbound", "plan", "poll", "recovery", "sasl", "schedule", "secret",
+            "archive", "config", "control", "daemon", "ledger", "log", "mail", "mailbox", "model",
+            "net", "oauth", "outbound", "plan", "poll", "recovery", "sasl", "schedule", "secret",
         ],
     ),
     ("main", &["cli"]),

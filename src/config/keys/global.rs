@@ -44,6 +44,13 @@ pub(crate) const DAEMON: Table = Table {
                 "Connections at the same time, all accounts together.",
                 "Bounds memory and open files.",
             ),
+            bare(
+                "control_group",
+                Kind::Text(64),
+                "\"mailops\"",
+                "Members of this group may direct the running daemon: poll, pause, resume, reload.",
+                "Without it only root and the service's own user may.",
+            ),
         ],
     }],
 };

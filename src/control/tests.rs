@@ -1,0 +1,97 @@
+//! Requests from anybody.
+
+use std::path::Path;
+
+use super::message::{Command, Reply, Request, VERSION};
+use super::serve::understand;
+use super::{Peer, Person, Policy, REQUEST_MAX, users};
+
+const STATE: &str = "/var/lib/postrider";
+
+fn code(line: &str) -> String {
+    understand(line.as_bytes(), Path::new(STATE)).unwrap_err().code
+}
+
+#[test]
+fn request_is_understood_as_it_was_sent() {
+    for command in [
+        Command::Status,
+        Command::Reload,
+        Command::Poll { accounts: vec!["a".into()], force: true },
+        Command::Pause { account: "a".into(), seconds: Some(60), reason: "\"\n\u{1b}".into() },
+        Command::Resume { account: "a".into() },
+        Command::Debug { account: "a".into(), seconds: 0 },
+    ] {
+        let state_dir = STATE.into();
+        let sent = Request { postrider: VERSION, state_dir, claim: None, command };
+        let line = serde_json::to_vec(&sent).unwrap();
+        assert!(!line.contains(&b'\n'));
+        assert_eq!(understand(&line, Path::new(STATE)).unwrap(), sent);
+    }
+}
+
+#[test]
+fn whatever_else_is_said_is_refused_by_a_word() {
+    let with = |rest: &str| format!("{{\"postrider\":1,\"state_dir\":\"{STATE}\"{rest}}}");
+    for line in ["", "\0", "[]", "{\"postrider\":", "\u{feff}{}", "GET / HTTP/1.0"] {
+        assert!(["control-unreadable", "control-version"].contains(&&*code(line)), "{line}");
+    }
+    assert_eq!(code("{\"postrider\":2,\"command\":\"new\"}"), "control-version");
+    assert_eq!(code(&with("")), "control-unreadable");
+    assert_eq!(code(&with(",\"command\":\"delete\"")), "control-unreadable");
+    assert_eq!(code(&with(",\"command\":\"pause\",\"account\":7")), "control-unreadable");
+    assert_eq!(
+        code(&with(",\"command\":\"debug\",\"account\":\"a\",\"seconds\":-1")),
+        "control-unreadable"
+    );
+    assert_eq!(code(&"[".repeat(REQUEST_MAX)), "control-unreadable");
+    assert_eq!(code(&"x".repeat(REQUEST_MAX + 1)), "control-unreadable");
+    let other = with(",\"command\":\"status\"").replace("/var", "/srv");
+    assert_eq!(code(&other), "control-other");
+}
+
+#[test]
+fn only_root_the_own_user_and_the_group_may() {
+    let (own, group) = (4_000_000_001, 4_000_000_002);
+    let peer = |uid, gid| Peer { uid, gid };
+    let closed = Policy { own, group: None };
+    for (policy, uid, gid, may) in [
+        (&closed, 0, 0, true),
+        (&closed, own, 7, true),
+        (&closed, 4_000_000_003, 0, false),
+        (&closed, 4_000_000_003, group, false),
+    ] {
+        assert_eq!(policy.allows(peer(uid, gid)), may, "{uid} {gid}");
+    }
+    // `daemon` has number 1 on every Debian.
+    let members = vec!["daemon".to_owned()];
+    let open = Policy { own, group: Some(users::Group { gid: group, members }) };
+    assert!(open.allows(peer(4_000_000_003, group)), "its current group");
+    assert!(open.allows(peer(1, 1)), "a listed member");
+    assert!(!open.allows(peer(2, 2)));
+    assert!(!open.goes_first(peer(1, 1)) && open.goes_first(peer(0, 0)));
+}
+
+#[test]
+fn claim_is_told_as_a_claim_and_never_as_the_person() {
+    assert_eq!(Person::of(0, None).to_string(), "root (uid 0)");
+    let person = Person::of(0, Some("alice\u{1b}[2J"));
+    assert_eq!((person.name.as_str(), person.uid), ("root", 0));
+    assert_eq!(person.to_string(), "root (uid 0), who says to act for alice\\u{1b}[2J");
+    assert_eq!(Person::of(0, Some(&"x".repeat(9_999))).claim.unwrap().len(), 64);
+    assert_eq!(Person::of(0, Some("root")).claim, None);
+    assert_eq!(Person::of(4_000_000_001, Some("")).to_string(), "4000000001 (uid 4000000001)");
+}
+
+#[test]
+fn lines_of_an_answer_are_what_the_client_reads() {
+    for reply in [
+        Reply::Done { result: serde_json::json!({ "a": [1, null] }) },
+        Reply::Waits { account: "a".into(), why: "paused".into(), meant: true },
+        Reply::Refused(super::Refusal::new("x", "y", Some("z"))),
+        Reply::Progress { account: "a".into(), wanted: 1, messages: 2, octets: u64::MAX },
+    ] {
+        let line = serde_json::to_string(&reply).unwrap();
+        assert_eq!(serde_json::from_str::<Reply>(&line).unwrap(), reply);
+    }
+}

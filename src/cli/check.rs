@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::exit::Exit;
-use super::status::due_before;
 use super::{Context, block_on, render};
 use crate::config::{self, Alias, Config, Loaded, Problem, Severity};
+use crate::daemon::state::Brief;
 use crate::ledger::Ledger;
 use crate::poll::Clock;
 use crate::secret::Surroundings;
@@ -119,7 +119,7 @@ async fn due_deletes(config: &Config, now: Timestamp) -> Vec<Due> {
     let Ok(ledger) = Ledger::open_read_only(&config.daemon.state_dir) else { return Vec::new() };
     let mut found = Vec::new();
     for account in config.inbound.values().filter(|account| account.enabled) {
-        let Some(before) = due_before(account, now) else { continue };
+        let Some(before) = Brief::of(account).due_before(now) else { continue };
         let name = account.name.to_string();
         let counted =
             ledger.read("count messages", move |tx| tx.counts(&name, now, Some(before))).await;

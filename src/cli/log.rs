@@ -54,11 +54,11 @@ enum LogVerb {
 
 impl Log {
     pub(super) fn run(self, context: &Context) -> Exit {
-        let config = match context.config() {
-            Ok(config) => config,
+        let seen = match context.seen(false) {
+            Ok(seen) => seen,
             Err(exit) => return exit,
         };
-        let path = config.daemon.state_dir.join(LOG_FILE);
+        let path = seen.daemon.state_dir.join(LOG_FILE);
         let db = match LogDb::open_read_only(&path) {
             Ok(Some(db)) => db,
             Ok(None) => return Exit::Done,

@@ -2,6 +2,7 @@
 
 mod account;
 mod check;
+mod control;
 mod exit;
 mod init_root;
 mod ledger;
@@ -9,6 +10,7 @@ mod log;
 mod oauth;
 mod plan;
 mod poll;
+mod reload;
 mod render;
 mod run;
 mod secret;
@@ -26,8 +28,10 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::{self, Config, Severity};
+use crate::config::{self, Config};
+use crate::control::Person;
 use crate::daemon::instance::tokens;
+use crate::daemon::state::InForce;
 use crate::log::{Actor, Level, LogOptions, Redactor, Sink, StderrOptions, Style};
 use crate::poll::{Clock, Keyring};
 use crate::secret::Surroundings;
@@ -71,9 +75,12 @@ enum Verb {
     /// Try an account stage by stage, from DNS to its mailboxes, and change nothing
     #[command(after_help = test::AFTER_HELP)]
     Test(test::Test),
-    /// Poll the named accounts, or all enabled ones, once
+    /// Poll the named accounts, or all enabled ones, once; by the daemon where it runs
     #[command(after_help = "Example: postrider poll invoices")]
     Poll(poll::Poll),
+    /// Have the daemon read its config again, and say what became of it
+    #[command(after_help = "Example: postrider reload")]
+    Reload(reload::Reload),
     /// Run the daemon in the foreground, as systemd starts it
     #[command(after_help = "Example: postrider --config /etc/postrider/postrider.toml run")]
     Run(run::Run),
@@ -81,10 +88,10 @@ enum Verb {
     #[command(after_help = secret::AFTER_HELP)]
     Secret(secret::Secret),
     /// Show each account's last success, next poll, held messages and errors
-    #[command(after_help = "Example: postrider status --json")]
+    #[command(after_help = status::AFTER_HELP)]
     Status(status::Status),
-    /// Act on one account: end a stop
-    #[command(after_help = "Example: postrider account resume invoices")]
+    /// List, show, pause, resume and debug accounts
+    #[command(after_help = account::AFTER_HELP)]
     Account(account::Account),
     /// Get, show and end the OAuth2 tokens of an `[oauth.NAME]` table
     #[command(after_help = "Example: postrider oauth login m365")]
@@ -134,10 +141,11 @@ pub fn main() -> ExitCode {
         Verb::Oauth(verb) => verb.run(&context),
         Verb::Plan(verb) => verb.run(&context),
         Verb::Poll(verb) => verb.run(&context),
+        Verb::Reload(reload::Reload {}) => reload::Reload::run(&context),
         Verb::Run(run::Run {}) => run::Run::run(&context),
         Verb::Secret(verb) => verb.run(&context),
         Verb::Test(verb) => verb.run(&context),
-        Verb::Status(status::Status {}) => status::Status::run(&context),
+        Verb::Status(verb) => verb.run(&context),
         Verb::Verify(verb) => verb.run(&context),
     };
     exit.into()
@@ -156,15 +164,20 @@ fn harden() {
 impl Context {
     /// The checked config; problems are printed, errors end the command.
     fn config(&self) -> Result<Config, Exit> {
+        self.in_force().map(|in_force| in_force.config)
+    }
+
+    /// The same with where its values are from, and its warnings.
+    fn in_force(&self) -> Result<InForce, Exit> {
         let loaded = config::load(&self.config_file, Clock.now());
-        let Some(config) = loaded.config else {
-            for problem in loaded.problems.iter().filter(|p| p.severity == Severity::Error) {
+        let summary = loaded.summary();
+        InForce::of(self.config_file.clone(), loaded).map_err(|problems| {
+            for problem in problems {
                 eprint(&problem.to_string());
             }
-            eprint(&loaded.summary());
-            return Err(Exit::Usage);
-        };
-        Ok(config)
+            eprint(&summary);
+            Exit::Usage
+        })
     }
 
     /// Begins the log of a command that a person runs; lines on standard error only with
@@ -172,17 +185,25 @@ impl Context {
     fn log(&self, config: &Config, stderr: Option<Level>) -> Result<Sink, Exit> {
         let rust_log = environment("RUST_LOG");
         let style = Style::of_stderr(environment("JOURNAL_STREAM").as_deref(), self.no_color);
-        let wanted = stderr.is_some() || rust_log.is_some();
+        // Who runs a command makes its records; the daemon's are the system's.
+        let is_daemon = stderr.is_some();
+        let wanted = is_daemon || rust_log.is_some();
         let stderr = wanted.then(|| StderrOptions {
             level: stderr,
             style,
             output: Box::new(std::io::stderr()),
         });
-        let uid = rustix::process::geteuid().as_raw();
+        let person = who();
+        let actor = if is_daemon {
+            let uid = rustix::process::geteuid().as_raw();
+            Actor { username: "system".to_owned(), uid }
+        } else {
+            Actor { username: person.name, uid: person.uid }
+        };
         let options = LogOptions {
             level: Level::from(config.log.level),
             rust_log,
-            actor: Actor { username: "system".to_owned(), uid },
+            actor,
             clock: || Clock.now(),
             redactor: Redactor::default(),
             stderr,
@@ -256,6 +277,11 @@ fn default_config() -> PathBuf {
     let user = environment("XDG_CONFIG_HOME").map(PathBuf::from).or_else(home);
     let user = user.map(|folder| folder.join(NAME)).filter(|path| path.is_absolute());
     user.filter(|path| path.exists()).unwrap_or_else(|| PathBuf::from("/etc").join(NAME))
+}
+
+/// Who runs this command: the real user, and for whom that one says to act.
+fn who() -> Person {
+    Person::of(rustix::process::getuid().as_raw(), environment("SUDO_USER").as_deref())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the environment is read here")]

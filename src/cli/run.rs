@@ -1,11 +1,12 @@
 //! `postrider run`: the daemon.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
 use super::exit::Exit;
-use super::{Context, block_on, render};
+use super::{Context, block_on, environment, render};
 use crate::daemon::{self, DaemonError};
 use crate::log::Level;
 
@@ -15,18 +16,19 @@ pub(super) struct Run {}
 
 impl Run {
     pub(super) fn run(context: &Context) -> Exit {
-        let config = match context.config() {
-            Ok(config) => config,
+        let in_force = match context.in_force() {
+            Ok(in_force) => in_force,
             Err(exit) => return exit,
         };
-        let sink = match context.log(&config, Some(Level::from(config.log.level))) {
+        let config = &in_force.config;
+        let sink = match context.log(config, Some(Level::from(config.log.level))) {
             Ok(sink) => sink,
             Err(exit) => return exit,
         };
         let state_dir = config.daemon.state_dir.clone();
         let stored = sink.clone();
         let work = async {
-            let ended = daemon::run(&context.config_file, config, sink.clone(), move || {
+            let ended = daemon::run(in_force, sink.clone(), runtime_dir(), move || {
                 // A log that can't be stored is counted; the lines on standard error go on.
                 drop(stored.store_in(&state_dir));
             });
@@ -54,4 +56,11 @@ impl Run {
             Err(exit) => exit,
         }
     }
+}
+
+/// The first of the folders that systemd has made for the service.
+fn runtime_dir() -> Option<PathBuf> {
+    let folders = environment("RUNTIME_DIRECTORY")?;
+    let first = folders.split(':').next().filter(|folder| !folder.is_empty())?;
+    Some(PathBuf::from(first)).filter(|folder| folder.is_absolute())
 }

@@ -10,16 +10,17 @@ use jiff::tz::TimeZone;
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 
+use super::gate::backoff;
+use super::live::Live;
 use super::looks::Looks;
 use crate::config::{Inbound, Schedule};
-use crate::ledger::{AccountRow, AccountState, LastError, LedgerError};
+use crate::ledger::{AccountState, LastError, LedgerError};
 use crate::model::{AccountName, Source};
 use crate::poll::{Account, PollReport, ReportedError, poll};
-use crate::schedule::{Backoff, Decision, Failure};
+use crate::schedule::{Decision, Failure};
 
 /// After a poll that filled the disk, unless the interval is longer.
 const DISK_FULL_REST: jiff::SignedDuration = jiff::SignedDuration::from_mins(1);
-const LONGEST_REST: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 
 /// A server can't ask for more time between two logins than this.
 const LONGEST_LOGIN_DELAY: Duration = Duration::from_hours(24);
@@ -32,33 +33,25 @@ pub struct Attempts {
     /// One poll at a time for each account, whoever asks for it: two would share a stage folder
     /// for each message.
     turns: Arc<Mutex<BTreeMap<AccountName, Turn>>>,
-    looks: Looks,
+    pub(super) looks: Looks,
+    /// What is under way.
+    pub live: Live,
 }
 
 /// Held by the poll of an account.
 type Turn = Arc<tokio::sync::Mutex<()>>;
-
-/// Whether an account may be polled now.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Gate {
-    /// It may.
-    Open,
-    /// It has stopped after too many refused logins.
-    Stopped,
-    /// It rests until then after a refused login.
-    Rests(Timestamp),
-}
 
 impl Attempts {
     /// Attempts with so many connections at the same time, all accounts together; `timezone` is
     /// that of cron expressions.
     pub fn new(connections: usize, timezone: TimeZone) -> Self {
         let permits = Arc::new(Semaphore::new(connections));
-        Self { permits, timezone, turns: Arc::default(), looks: Looks::default() }
+        let (live, looks) = (Live::default(), Looks::default());
+        Self { permits, timezone, turns: Arc::default(), looks, live }
     }
 
     /// The turns of an account and of the name it had before, always taken in the same order.
-    fn turns(&self, config: &Inbound) -> Vec<Turn> {
+    pub(super) fn turns(&self, config: &Inbound) -> Vec<Turn> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         let names: BTreeSet<&AccountName> =
             config.renamed_from.iter().chain([&config.name]).collect();
@@ -68,85 +61,20 @@ impl Attempts {
             .collect()
     }
 
-    /// Whether the back-off after refused logins lets an account be polled.
-    pub async fn gate(&self, account: &Account) -> Result<Gate, LedgerError> {
-        let turns = self.turns(&account.config);
-        // Where a turn is taken, a login may be under way.
-        let mine: Result<Vec<_>, _> =
-            turns.into_iter().map(tokio::sync::Mutex::try_lock_owned).collect();
-        if mine.is_ok() {
-            self.settle(account).await?;
-        }
-        drop(mine);
-        let state = self.state(account).await?;
-        if state.auth_failures == 0 {
-            return Ok(Gate::Open);
-        }
-        if backoff(&state).is_stopped() {
-            return Ok(Gate::Stopped);
-        }
-        let now = account.tools.clock.now();
-        // Further away than any rest: the clock ran ahead when it was set.
-        let day = now.checked_add(LONGEST_REST).unwrap_or(now);
-        let rests = state.retry_at.filter(|at| now < *at && *at <= day);
-        Ok(rests.map_or(Gate::Open, Gate::Rests))
-    }
-
-    /// What back-off is computed from; empty when the credentials are others than those that
-    /// failed.
-    pub async fn state(&self, account: &Account) -> Result<AccountState, LedgerError> {
-        let name = Arc::clone(&account.config.name);
-        let row: Option<AccountRow> =
-            account.tools.ledger.read("read an account", move |tx| tx.account(&name)).await?;
-        let state = row.map(|row| row.state).unwrap_or_default();
-        let changed = state.auth_failures > 0 && self.looks.changed(account, &state).await;
-        Ok(if changed { AccountState::default() } else { state })
-    }
-
-    /// Counts a login that the program was ended in: only its beginning is known.
-    async fn settle(&self, account: &Account) -> Result<(), LedgerError> {
-        let (name, ledger) = (Arc::clone(&account.config.name), &account.tools.ledger);
-        let row = ledger.read("read an account", move |tx| tx.account(&name)).await?;
-        let Some(begun) = row.and_then(|row| row.login_open_at) else { return Ok(()) };
-        let before = self.state(account).await?;
-        let mut backoff = backoff(&before);
-        let retry_at = match backoff.after_unknown() {
-            Decision::Stop => None,
-            Decision::Wait(wait) => begun.checked_add(wait).ok().max(before.retry_at),
-        };
-        let state = AccountState {
-            failures: before.failures.saturating_add(1),
-            auth_failures: backoff.authentication,
-            auth_mark: self.looks.take(account).await.over(&before.auth_mark),
-            retry_at,
-        };
-        tracing::warn!(
-            target: "daemon",
-            code = "login-unknown",
-            account = &*account.config.name,
-            counted = state.auth_failures,
-            "A login was cut by the end of the program; it counts as a refused one"
-        );
-        let cut = LastError {
-            code: "login-unknown".to_owned(),
-            message: "a login was cut by the end of the program; it counts as a refused one"
-                .to_owned(),
-            hint: None,
-            since: begun,
-            at: begun,
-            attempts: state.failures,
-        };
-        let name = Arc::clone(&account.config.name);
-        ledger.write("count a login", move |tx| tx.poll_failed(&name, &state, &cut)).await
-    }
-
-    /// Polls once, and records the outcome; how long to rest is in the ledger afterwards.
-    pub async fn attempt(&self, account: &Account) -> PollReport {
+    /// Polls once, and records the outcome; how long to rest is in the ledger afterwards. A pause
+    /// ends it at once, unless it is `forced`.
+    pub async fn attempt(&self, account: &Account, forced: bool) -> PollReport {
+        let account = &self.own(account);
         let run = uuid::Uuid::new_v4().simple().to_string();
         let run = run.get(..8).unwrap_or(&run).to_owned();
         let name = Arc::clone(&account.config.name);
         let span = tracing::info_span!(target: "daemon", "poll", account = &*name, run);
+        // On the list before the pause is looked for: a pause that comes later ends it there.
+        let entry = self.live.begin(&run, account);
         async {
+            if !forced && self.pause(account).await.is_ok_and(|pause| pause.is_some()) {
+                account.cancel.cancel();
+            }
             let turns = self.turns(&account.config);
             let mut mine = Vec::with_capacity(turns.len());
             for turn in turns {
@@ -161,7 +89,7 @@ impl Attempts {
                 tracing::error!(target: "daemon", code = error.code(), "{error}");
             }
             let mut report = poll(account, &run).await;
-            drop((permit, mine));
+            drop((permit, mine, entry));
             let stands = self.stands(account, &report).await;
             if let Err(error) = self.record(account, &report).await {
                 report.error.get_or_insert(ReportedError::of(&error.into(), Source::Daemon));
@@ -171,6 +99,15 @@ impl Attempts {
         }
         .instrument(span)
         .await
+    }
+
+    /// The account with an end of its own, and in debug while a person has asked for that.
+    fn own(&self, account: &Account) -> Account {
+        let mut own = Account { cancel: account.cancel.child_token(), ..account.clone() };
+        if self.live.is_debugged(&own.config.name) {
+            own.config = Arc::new(Inbound { debug: true, ..(*own.config).clone() });
+        }
+        own
     }
 
     /// Whether the report's error is one of the whole disk that was told before: it is said once,
@@ -202,11 +139,15 @@ impl Attempts {
             let not_before = report.login_delay.map(|delay| {
                 report.started_at.checked_add(delay.min(LONGEST_LOGIN_DELAY)).unwrap_or(now)
             });
+            let certificate = report.certificate_until;
             let recovered = ledger
                 .write("record a success", move |tx| {
                     let recovered = tx.poll_succeeded(&name, now)?;
                     if counted {
                         tx.set_delete_pending(&name, pending, &why)?;
+                    }
+                    if let Some(at) = certificate {
+                        tx.set_certificate_until(&name, at)?;
                     }
                     if let Some(at) = not_before {
                         tx.set_retry_at(&name, at)?;
@@ -293,14 +234,6 @@ impl Attempts {
 /// Whether a poll ended before it began, as the archive's disk takes nothing now.
 fn waits_for_disk(code: &str) -> bool {
     matches!(code, "archive-paused" | "disk-low")
-}
-
-fn backoff(state: &AccountState) -> Backoff {
-    Backoff {
-        transient: state.failures.saturating_sub(state.auth_failures),
-        authentication: state.auth_failures,
-        not_before: None,
-    }
 }
 
 /// The poll's record in the log: exactly one error for one that failed, unless that stands.

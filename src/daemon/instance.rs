@@ -13,6 +13,7 @@ use crate::archive::dir::Folder;
 use crate::archive::root::{Marker, Root};
 use crate::archive::{Archive, ArchiveError, FileSystem};
 use crate::config::{Config, DaemonConfig};
+use crate::control::users;
 use crate::ledger::{Identity, LEDGER_FILE, Ledger, LedgerError};
 use crate::log::Redactor;
 use crate::oauth::Vault;
@@ -245,15 +246,8 @@ pub fn check_state_dir(state_dir: &Path) -> Result<(), InstanceError> {
 
 /// How a command is run as the owner of a folder.
 pub fn run_as(uid: u32) -> String {
-    let name = owner_name(uid).unwrap_or_else(|| format!("'#{uid}'"));
+    let name = users::user(uid).map_or_else(|| format!("'#{uid}'"), |user| user.name);
     format!("run as its owner: runuser -u {name} -- postrider …")
-}
-
-/// The name of a user, where `/etc/passwd` has it.
-fn owner_name(uid: u32) -> Option<String> {
-    let text = std::fs::read_to_string("/etc/passwd").ok()?;
-    let line = text.lines().find(|line| line.split(':').nth(2) == Some(&uid.to_string()))?;
-    line.split(':').next().map(str::to_owned)
 }
 
 /// Takes the lock for as long as the process lives; the file names the process, for people.

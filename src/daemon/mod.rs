@@ -1,31 +1,40 @@
 //! The daemon: it holds the instance, schedules the polls, reloads and stops.
 
 pub mod attempt;
+mod control;
+pub mod gate;
 pub mod instance;
 mod keeper;
+pub mod live;
 mod looks;
 pub mod notify;
+pub mod orders;
+mod reload;
 mod scheduler;
+pub mod state;
 mod upkeep;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{self, Config, Severity};
+use crate::config::{self, Config};
 use crate::ledger::LedgerError;
 use crate::log::{Level, Sink};
 use crate::poll::Clock;
 
 use attempt::Attempts;
+use control::Desk;
 use instance::{Instance, InstanceError};
 use keeper::Keeper;
 use scheduler::Scheduler;
+use state::{InForce, Rejected};
 
 /// How long tasks may take to end; what is not done by then is safe to cut.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
@@ -46,10 +55,16 @@ pub enum DaemonError {
 
 /// The running daemon.
 struct Daemon {
-    config_file: PathBuf,
-    config: Config,
+    in_force: InForce,
+    /// When it was read.
+    loaded_at: Timestamp,
+    /// A newer one that was refused.
+    rejected: Option<Rejected>,
+    started_at: Timestamp,
     sink: Sink,
     scheduler: Scheduler,
+    attempts: Attempts,
+    desk: Desk,
     instance: Instance,
     signals: Signals,
     keeper: Keeper,
@@ -69,24 +84,29 @@ struct Signals {
 /// Runs until SIGTERM or SIGINT.
 ///
 /// `locked` is called once this process may write to the state folder.
+///
+/// `runtime_dir` is systemd's `$RUNTIME_DIRECTORY`: the control socket goes there.
 pub async fn run(
-    config_file: &Path,
-    config: Config,
+    in_force: InForce,
     sink: Sink,
+    runtime_dir: Option<PathBuf>,
     locked: impl FnOnce(),
 ) -> Result<(), DaemonError> {
+    let config = &in_force.config;
     let signals = Signals::new().map_err(DaemonError::Signals)?;
-    let instance = Instance::open(&config, sink.redactor().clone()).await?;
+    let instance = Instance::open(config, sink.redactor().clone()).await?;
     locked();
-    let attempts = attempts(&config);
-    let cancel = CancellationToken::new();
+    let (attempts, cancel) = (attempts(config), CancellationToken::new());
+    let tools = || instance.tools.clone();
     let mut aside = JoinSet::new();
     let state_dir = Arc::from(config.daemon.state_dir.as_path());
-    aside.spawn(upkeep::keep(instance.tools.clone(), state_dir, cancel.clone()));
-    let mut scheduler = Scheduler::new(instance.tools.clone(), attempts, cancel);
-    apply_log(&config, &sink);
-    warn_of(&config);
-    scheduler.apply(&config);
+    aside.spawn(upkeep::keep(tools(), state_dir, cancel.clone()));
+    let mut scheduler = Scheduler::new(tools(), attempts.clone(), cancel.clone());
+    apply_log(config, &sink, &attempts);
+    warn_of_config(&in_force.warnings);
+    warn_of(config);
+    let desk = Desk::open(config, runtime_dir.as_deref(), tools(), attempts.clone(), cancel);
+    scheduler.apply(config);
     tracing::info!(
         target: "daemon",
         code = "daemon-started",
@@ -95,18 +115,20 @@ pub async fn run(
         accounts(&scheduler)
     );
     notify::ready(&format!("polling {}", accounts(&scheduler)));
-    let config_file = config_file.to_owned();
-    let alive_at = Instant::now();
-    let keeper = Keeper::new();
+    let now = Clock.now();
     Daemon {
-        config_file,
-        config,
+        in_force,
+        loaded_at: now,
+        rejected: None,
+        started_at: now,
         sink,
         scheduler,
+        attempts,
+        desk,
         instance,
         signals,
-        keeper,
-        alive_at,
+        keeper: Keeper::new(),
+        alive_at: Instant::now(),
         _aside: aside,
     }
     .live()
@@ -166,11 +188,15 @@ impl Daemon {
             tokio::select! {
                 _ = self.signals.terminate.recv() => break,
                 _ = self.signals.interrupt.recv() => break,
-                _ = self.signals.hangup.recv() => self.reload(),
+                _ = self.signals.hangup.recv() => drop(self.reload(None)),
+                call = self.desk.next() => self.answer(call),
+                () = until(self.attempts.live.debugging_ends()) => self.end_debugging(),
                 () = self.scheduler.supervise() => {}
                 () = sleep_until(self.alive_at) => self.prove_alive().await?,
                 () = ledger.ended() => return Err(DaemonError::Ledger(LedgerError::Gone)),
-                () = self.keeper.due() => self.keeper.look(&self.config, &self.instance.tools),
+                () = self.keeper.due() => {
+                    self.keeper.look(&self.in_force.config, &self.instance.tools);
+                },
             }
         }
         self.stop().await;
@@ -191,46 +217,17 @@ impl Daemon {
         Ok(())
     }
 
-    /// Reads the config anew and swaps it whole, or keeps the old one and says why.
-    fn reload(&mut self) {
-        notify::reloading();
-        let loaded = config::load(&self.config_file, Clock.now());
-        let verdict = match loaded.config {
-            Some(config) => fixed(&self.config, &config).map(|()| config),
-            None => Err(errors(&loaded.problems)),
-        };
-        match verdict {
-            Ok(config) => {
-                apply_log(&config, &self.sink);
-                self.scheduler.apply(&config);
-                warn_of(&config);
-                self.config = config;
-                tracing::info!(
-                    target: "config",
-                    code = "config-loaded",
-                    "Config reloaded: polling {}",
-                    accounts(&self.scheduler)
-                );
-                notify::ready(&format!("polling {}", accounts(&self.scheduler)));
-            }
-            Err(why) => {
-                tracing::error!(
-                    target: "config",
-                    code = "config-rejected",
-                    "Config rejected, the old one stays in force: {why}"
-                );
-                notify::ready("config rejected, the old one stays in force");
-            }
-        }
-    }
-
     /// What is in flight is finished or leaves nothing behind; a second signal cuts it short.
     async fn stop(&mut self) {
         tracing::info!(target: "daemon", code = "daemon-stopping", "Stopping");
         notify::stopping("stopping");
+        self.desk.close();
         let limit = Instant::now().checked_add(STOP_LIMIT).unwrap_or_else(Instant::now);
         let ended = tokio::select! {
-            () = self.scheduler.stop() => true,
+            () = async {
+                self.scheduler.stop().await;
+                self.desk.finish().await;
+            } => true,
             _ = self.signals.terminate.recv() => false,
             _ = self.signals.interrupt.recv() => false,
             () = sleep_until(limit) => false,
@@ -258,33 +255,27 @@ fn accounts(scheduler: &Scheduler) -> String {
     }
 }
 
-/// What only a restart can change.
-fn fixed(old: &Config, new: &Config) -> Result<(), String> {
-    if old.daemon != new.daemon {
-        return Err("a change of [daemon] needs a restart".to_owned());
+/// Waits for a moment; for ever without one.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
     }
-    if old.archive != new.archive {
-        return Err("a change of [archive] needs a restart".to_owned());
-    }
-    Ok(())
 }
 
-fn errors(problems: &[config::Problem]) -> String {
-    let errors = problems.iter().filter(|problem| problem.severity == Severity::Error);
-    let texts: Vec<String> = errors
-        .map(|problem| match (&problem.file, problem.line) {
-            (Some(file), Some(line)) => {
-                format!("{} ({}:{line})", problem.message, file.display())
-            }
-            _ => problem.message.clone(),
-        })
-        .collect();
-    texts.join("; ")
+/// Each warning of a config: `check` shows them, and so does the log of whoever doesn't run it.
+fn warn_of_config(warnings: &[config::Problem]) {
+    for problem in warnings {
+        let hint = problem.hint.as_deref().unwrap_or_default();
+        let place = reload::place(problem);
+        tracing::warn!(target: "config", code = "config-warning", hint, "{}{place}", problem.message);
+    }
 }
 
-fn apply_log(config: &Config, sink: &Sink) {
+fn apply_log(config: &Config, sink: &Sink, attempts: &Attempts) {
     let debug = config.inbound.values().filter(|account| account.debug);
-    let debug = debug.map(|account| Arc::clone(&account.name)).collect();
+    let debug = debug.map(|account| Arc::clone(&account.name));
+    let debug = debug.chain(attempts.live.debugged().into_keys()).collect();
     sink.set_level(Level::from(config.log.level), debug);
     sink.set_keep(Some(config.log.keep));
 }

@@ -8,11 +8,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::attempt::{Attempts, Gate};
+use super::attempt::Attempts;
+use super::gate::Gate;
+use super::live::Wake;
 use crate::config::{Config, Inbound, Schedule};
 use crate::model::AccountName;
 use crate::poll::{Account, Tools};
@@ -50,8 +53,18 @@ struct Task {
     /// The task of the same account before a reload, which must have ended first.
     before: Option<oneshot::Receiver<()>>,
     first_wait: Duration,
+    /// Says to poll or to look before the wait is over.
+    woken: mpsc::Receiver<Wake>,
     /// Dropped when the task ends, however it ends.
     _ended: oneshot::Sender<()>,
+}
+
+/// How long a task waits, and when it polls then.
+#[derive(Clone, Copy, Debug)]
+struct Rest {
+    wait: Duration,
+    /// `None`: not before somebody has acted.
+    next: Option<Timestamp>,
 }
 
 impl Scheduler {
@@ -71,8 +84,14 @@ impl Scheduler {
         for name in gone {
             if let Some(task) = self.running.remove(&name) {
                 task.cancel.cancel();
+                self.attempts.live.forget(&name);
             }
         }
+        // Those that a person has asked for end with the config that they began with.
+        self.attempts.live.end_polls(|polled| {
+            let now = config.inbound.get(&polled.name);
+            now.is_none_or(|now| Inbound { debug: now.debug, ..polled.clone() } != *now)
+        });
         for (name, inbound) in config.inbound.iter().filter(|(_, inbound)| inbound.enabled) {
             let before = match self.running.remove(name) {
                 Some(task) if *task.config == *inbound => {
@@ -142,7 +161,9 @@ impl Scheduler {
         let account = Account::new(Arc::clone(&config), self.tools.clone(), cancel.clone());
         let name = Arc::clone(&config.name);
         let attempts = self.attempts.clone();
-        let task = Task { account, attempts, before, first_wait, _ended: sender };
+        let (waker, woken) = mpsc::channel(1);
+        self.attempts.live.set_waker(&name, waker);
+        let task = Task { account, attempts, before, first_wait, woken, _ended: sender };
         let id = self.tasks.spawn(task.run()).id();
         self.running.insert(name, Running { config, cancel, ended, id });
     }
@@ -155,30 +176,55 @@ impl Task {
             // Its sender is dropped at its end, so an error is the message.
             drop(before.await);
         }
-        let mut wait = self.first_wait;
+        let mut rest = self.resting(self.first_wait);
         loop {
-            self.announce(wait).await;
-            tokio::select! {
+            self.announce(rest.next).await;
+            let woken = tokio::select! {
                 () = self.account.cancel.cancelled() => return name,
-                () = tokio::time::sleep(wait) => {}
-            }
-            wait = self.once().await;
+                Some(woken) = self.woken.recv() => woken,
+                () = tokio::time::sleep(rest.wait) => Wake::Poll,
+            };
+            rest = match woken {
+                Wake::Poll => self.once().await,
+                Wake::Look => self.look().await,
+            };
             if self.account.cancel.is_cancelled() {
                 return name;
             }
         }
     }
 
-    /// Polls unless refused logins forbid it; how long to wait then.
-    async fn once(&self) -> Duration {
-        match self.attempts.gate(&self.account).await {
-            Ok(Gate::Open) => {}
-            Ok(Gate::Stopped) => return LOOK_AGAIN,
-            Ok(Gate::Rests(until)) => {
-                let left = until.duration_since(self.account.tools.clock.now());
-                let left = Duration::try_from(left).unwrap_or(Duration::ZERO);
-                return left.clamp(Duration::from_secs(1), LOOK_AGAIN);
+    /// Polls unless a pause or refused logins forbid it; how long to wait then.
+    async fn once(&self) -> Rest {
+        if let Some(rest) = self.kept().await {
+            return rest;
+        }
+        // Its own counters, as each poll is told of by itself.
+        let account = Account { progress: Arc::default(), ..self.account.clone() };
+        self.attempts.attempt(&account, false).await;
+        self.resting(self.rest().await)
+    }
+
+    /// How long to wait, as things are.
+    async fn look(&self) -> Rest {
+        let paused = self.attempts.pause(&self.account).await.is_ok_and(|pause| pause.is_some());
+        match if paused { self.kept().await } else { None } {
+            Some(rest) => rest,
+            None => self.resting(self.rest().await),
+        }
+    }
+
+    /// What keeps the account from being polled now, if anything does.
+    async fn kept(&self) -> Option<Rest> {
+        let now = self.account.tools.clock.now();
+        let until = match self.attempts.gate(&self.account).await {
+            Ok(Gate::Open) => {
+                self.end_pause(now).await;
+                return None;
             }
+            Ok(Gate::Stopped) => None,
+            Ok(Gate::Paused(pause)) => pause.until,
+            Ok(Gate::Rests(until)) => Some(until),
             Err(error) => {
                 tracing::error!(
                     target: "daemon",
@@ -186,11 +232,40 @@ impl Task {
                     account = &*self.account.config.name,
                     "{error}"
                 );
-                return LOOK_AGAIN;
+                None
             }
+        };
+        let left = until.map_or(LOOK_AGAIN, |until| {
+            let left = Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO);
+            left.clamp(Duration::from_secs(1), LOOK_AGAIN)
+        });
+        Some(Rest { wait: left, next: until })
+    }
+
+    /// Takes a pause off whose time has passed, and says so once.
+    async fn end_pause(&self, now: Timestamp) {
+        let name = Arc::clone(&self.account.config.name);
+        let ledger = &self.account.tools.ledger;
+        let over = move |tx: &crate::ledger::Tx<'_>| {
+            let row = tx.account(&name)?;
+            Ok(row.and_then(|row| row.pause).is_some_and(|pause| pause.is_over(now)))
+        };
+        if !ledger.read("look for a pause", over).await.unwrap_or(false) {
+            return;
         }
-        self.attempts.attempt(&self.account).await;
-        self.rest().await
+        let name = Arc::clone(&self.account.config.name);
+        if ledger.write("end a pause", move |tx| tx.end_pause(&name, now)).await.unwrap_or(false) {
+            tracing::info!(
+                target: "daemon",
+                code = "account-resumed",
+                account = &*self.account.config.name,
+                "The pause is over"
+            );
+        }
+    }
+
+    fn resting(&self, wait: Duration) -> Rest {
+        Rest { wait, next: self.account.tools.clock.now().checked_add(wait).ok() }
     }
 
     /// The interval, or longer after failures.
@@ -209,10 +284,9 @@ impl Task {
     }
 
     /// Tells `status` when the next poll is.
-    async fn announce(&self, wait: Duration) {
-        let now = self.account.tools.clock.now();
-        let at = now.checked_add(wait).ok();
+    async fn announce(&self, at: Option<Timestamp>) {
         let name = Arc::clone(&self.account.config.name);
+        self.attempts.live.set_next(&name, at);
         let ledger = &self.account.tools.ledger;
         let told = ledger.write("tell the next poll", move |tx| tx.set_next_poll(&name, at)).await;
         if let Err(error) = told {

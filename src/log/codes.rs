@@ -33,12 +33,25 @@ pub const CODES: &[Code] = &[
         remedy: "See the error before it. A changed secret or config ends the rest.",
     },
     Code {
+        code: "account-debugged",
+        level: Level::Info,
+        cause: "A person has everything of an account logged for a time (`account debug`), or that time \
+                is over.",
+        remedy: "Nothing.",
+    },
+    Code {
         code: "account-moved",
         level: Level::Warning,
         cause: "The account's `protocol`, `host` or `user` changed. Stored messages are matched by \
                 facts and content; nothing is deleted in this poll, and later only what its \
                 content has proven.",
         remedy: "Nothing, if the change was meant.",
+    },
+    Code {
+        code: "account-paused",
+        level: Level::Info,
+        cause: "A person has paused the account: it is not polled until its time is over or a resume.",
+        remedy: "Nothing; `postrider account resume ACCOUNT` ends it.",
     },
     Code {
         code: "account-recovered",
@@ -56,7 +69,8 @@ pub const CODES: &[Code] = &[
     Code {
         code: "account-resumed",
         level: Level::Info,
-        cause: "A person has ended a stop: refused logins are forgotten, deletes are on again.",
+        cause: "A person has ended a pause or a stop, or a pause's time is over: the account is polled, \
+                deletes are on again.",
         remedy: "Nothing.",
     },
     Code {
@@ -138,6 +152,12 @@ pub const CODES: &[Code] = &[
         remedy: "Run `postrider check`, correct what it lists, reload again.",
     },
     Code {
+        code: "config-warning",
+        level: Level::Warning,
+        cause: "The config can be used, and something in it deserves a look.",
+        remedy: "See the hint; `postrider check` shows all of them.",
+    },
+    Code {
         code: "connect-failed",
         level: Level::Error,
         cause: "No TCP connection to the server.",
@@ -148,6 +168,18 @@ pub const CODES: &[Code] = &[
         level: Level::Error,
         cause: "The server closed or reset the connection in the middle.",
         remedy: "Nothing, if it stays rare: the next poll goes on where this one ended.",
+    },
+    Code {
+        code: "control-refused",
+        level: Level::Warning,
+        cause: "A user who may not direct the daemon has tried to.",
+        remedy: "Add the user to `daemon.control_group`, if it should be allowed.",
+    },
+    Code {
+        code: "control-unavailable",
+        level: Level::Warning,
+        cause: "The control socket could not be made, or not be opened to `control_group`; polls go on.",
+        remedy: "See the message; then restart the daemon.",
     },
     Code {
         code: "copy-missing",
@@ -529,6 +561,12 @@ pub const CODES: &[Code] = &[
         cause: "The program died twice while it parsed this message. It is stored as `message.eml`, \
                 without being taken apart.",
         remedy: "Report it, with the message if that may be shown.",
+    },
+    Code {
+        code: "poll-asked",
+        level: Level::Info,
+        cause: "A person has asked the daemon for polls.",
+        remedy: "Nothing.",
     },
     Code {
         code: "poll-deadline",

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use data_encoding::BASE32_NOPAD;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// Characters of a [`MessageId`]: sha256 in base32 without padding.
@@ -17,7 +17,7 @@ pub const FOLDER_SUFFIX_LEN: usize = 16;
 ///
 /// Ordered by mailbox, UIDVALIDITY and UID, or by unique-id and occurrence; oldest first is
 /// *not* this order for POP3, whose messages are ordered by their message number.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(untagged)]
 pub enum MessageKey {
     /// RFC 9051 §2.3.1.1: mailbox, UIDVALIDITY and UID together identify a message.

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::keyring::{Keyring, without_user};
@@ -11,10 +13,13 @@ use super::{Clock, PollError};
 use crate::config::{Inbound, Oauth};
 use crate::ledger::Ledger;
 use crate::mailbox::{MailboxError, imap, pop3};
-use crate::net::{NetError, NetStream, Witness};
+use crate::net::{Facts, NetError, NetStream, Step, Witness};
 use crate::oauth::{Access, Claims, Token, refused_by_server};
 use crate::sasl::Proof;
 use crate::secret::{self, Secret};
+
+/// More than a login has stages, both attempts together.
+const STEPS: usize = 32;
 
 /// What opens the sessions of one poll.
 pub(crate) struct Keys<'a> {
@@ -28,6 +33,8 @@ pub(crate) struct Keys<'a> {
     ledger: Option<Ledger>,
     /// The last poll's login was refused with a token just got: one login must do in this one.
     wary: AtomicBool,
+    /// Until when the server's certificate is valid.
+    certificate: Mutex<Option<Timestamp>>,
 }
 
 impl<'a> Keys<'a> {
@@ -42,6 +49,7 @@ impl<'a> Keys<'a> {
             used: Mutex::default(),
             ledger: None,
             wary: AtomicBool::new(false),
+            certificate: Mutex::default(),
         }
     }
 
@@ -50,11 +58,12 @@ impl<'a> Keys<'a> {
         Self { ledger: Some(ledger.clone()), ..self }
     }
 
-    /// Who looks on while a poll opens a session: counts its login, and tells nobody.
-    fn witness(&self, account: &Inbound) -> Witness {
-        let Some(ledger) = self.ledger.clone() else { return Witness::blind() };
+    /// Who looks on while a poll opens a session: tells what was found, and counts the login.
+    fn witness(&self, account: &Inbound, told: mpsc::Sender<Step>) -> Witness {
+        let witness = Witness::telling(told);
+        let Some(ledger) = self.ledger.clone() else { return witness };
         let (name, clock) = (Arc::clone(&account.name), self.clock);
-        Witness::blind().asking(Box::new(move || {
+        witness.asking(Box::new(move || {
             let (ledger, name, now) = (ledger.clone(), Arc::clone(&name), clock.now());
             Box::pin(async move {
                 let counted =
@@ -106,6 +115,21 @@ impl<'a> Keys<'a> {
         Ok((account, credentials))
     }
 
+    /// Until when the certificate of the last session's server is valid.
+    pub(super) fn certificate_until(&self) -> Option<Timestamp> {
+        *self.certificate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes from what a login has told what the account's state keeps.
+    fn learn(&self, mut steps: mpsc::Receiver<Step>) {
+        while let Ok(step) = steps.try_recv() {
+            if let Facts::Tls(tls) = step.facts {
+                let until = tls.chain.first().and_then(|certificate| certificate.not_after);
+                *self.certificate.lock().unwrap_or_else(PoisonError::into_inner) = until;
+            }
+        }
+    }
+
     fn note(&self, token: &Token) {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         *used = Some(token.access.clone());
@@ -118,7 +142,11 @@ pub(crate) async fn connect_imap(
     keys: &Keys<'_>,
 ) -> Result<imap::ImapSession, PollError> {
     let (account, credentials) = keys.credentials(account).await?;
-    let session = log_in_imap(&account, credentials, keys, &mut keys.witness(&account)).await?;
+    let (told, steps) = mpsc::channel(STEPS);
+    let mut witness = keys.witness(&account, told);
+    let opened = log_in_imap(&account, credentials, keys, &mut witness).await;
+    keys.learn(steps);
+    let session = opened?;
     keys.accepted(&account).await?;
     Ok(session)
 }
@@ -146,7 +174,11 @@ pub(crate) async fn connect_pop3(
     keys: &Keys<'_>,
 ) -> Result<pop3::Pop3Session<NetStream>, PollError> {
     let (account, credentials) = keys.credentials(account).await?;
-    let session = log_in_pop3(&account, credentials, keys, &mut keys.witness(&account)).await?;
+    let (told, steps) = mpsc::channel(STEPS);
+    let mut witness = keys.witness(&account, told);
+    let opened = log_in_pop3(&account, credentials, keys, &mut witness).await;
+    keys.learn(steps);
+    let session = opened?;
     keys.accepted(&account).await?;
     Ok(session)
 }

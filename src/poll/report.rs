@@ -59,6 +59,9 @@ pub struct PollReport {
     /// The server asks for so much time between two logins.
     #[serde(skip)]
     pub login_delay: Option<Duration>,
+    /// Until when the server's certificate is valid, where there was one.
+    #[serde(skip)]
+    pub certificate_until: Option<Timestamp>,
     /// What kind of failure the error is, for back-off.
     #[serde(skip)]
     pub failure: Option<Failure>,
@@ -126,6 +129,7 @@ impl PollReport {
             error: None,
             deletes_held: None,
             login_delay: None,
+            certificate_until: None,
             failure: None,
         }
     }

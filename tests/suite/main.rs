@@ -22,6 +22,8 @@
 
 mod arrival;
 mod cli;
+mod control;
+mod control_hostile;
 mod corpus;
 mod crash;
 mod daemon;
@@ -30,6 +32,7 @@ mod delete_modes;
 mod disk_faults;
 mod failure;
 mod fault_table;
+mod help;
 mod hostile;
 mod hostile_mail;
 mod identity;

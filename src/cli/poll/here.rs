@@ -1,0 +1,110 @@
+//! The poll by this command itself, where no daemon runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::Poll;
+use super::show::{Turn, bar, set};
+use crate::config::{Config, Inbound};
+use crate::daemon::attempt::Attempts;
+use crate::daemon::gate::Gate;
+use crate::daemon::instance::{Instance, InstanceError};
+use crate::daemon::{attempts, orders, warn_of};
+use crate::log::Sink;
+use crate::poll::{Account, Progress};
+
+/// Polls each account once, all at the same time.
+pub(super) async fn poll(
+    config: &Config,
+    sink: &Sink,
+    chosen: Vec<Arc<Inbound>>,
+    wanted: &Poll,
+) -> Result<Vec<Turn>, InstanceError> {
+    let instance = Instance::open(config, sink.redactor().clone()).await?;
+    // A log that can't be stored is counted; the report on standard output is complete anyway.
+    drop(sink.store_in(&config.daemon.state_dir));
+    warn_of(config);
+    let cancel = CancellationToken::new();
+    let attempts = attempts(config);
+    let bars = MultiProgress::new();
+    let mut tasks = JoinSet::new();
+    let (by_name, force) = (!wanted.accounts.is_empty(), wanted.force);
+    for config in chosen {
+        let account = Account::new(config, instance.tools.clone(), cancel.clone());
+        let bar = bar(&bars, &account.config.name);
+        tasks.spawn(turn(account, attempts.clone(), (by_name, force), bar));
+    }
+    let mut stop = JoinSet::new();
+    stop.spawn(cancel_on_signal(cancel));
+    let mut turns = Vec::new();
+    while let Some(ended) = tasks.join_next().await {
+        match ended {
+            Ok(turn) => turns.push(turn),
+            Err(error) => turns.push(Turn::Waits {
+                account: "-".to_owned(),
+                why: format!("its task died: {error}"),
+                meant: false,
+            }),
+        }
+    }
+    turns.sort_by(|one, other| one.account().cmp(other.account()));
+    instance.close().await;
+    Ok(turns)
+}
+
+/// Ctrl-C ends the polls at the next message border; what is stored stays.
+async fn cancel_on_signal(cancel: CancellationToken) {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    cancel.cancel();
+}
+
+/// By name an account is tried once, whatever its back-off; without names back-off is obeyed. A
+/// pause is obeyed unless by name and by force.
+async fn turn(
+    account: Account,
+    attempts: Attempts,
+    (by_name, force): (bool, bool),
+    bar: Option<ProgressBar>,
+) -> Turn {
+    let name = account.config.name.to_string();
+    let waits = match attempts.gate(&account).await {
+        Ok(Gate::Paused(pause)) if !(by_name && force) => Some((orders::paused(&pause), !by_name)),
+        Ok(Gate::Stopped) if !by_name => Some((orders::STOPPED.to_owned(), false)),
+        Ok(Gate::Rests(until)) if !by_name => Some((orders::rests(until), false)),
+        Err(error) if !by_name => Some((error.to_string(), false)),
+        Ok(_) | Err(_) => None,
+    };
+    if let Some((why, meant)) = waits {
+        return Turn::Waits { account: name, why, meant };
+    }
+    let mut watch = JoinSet::new();
+    if let Some(bar) = &bar {
+        watch.spawn(watch_it(bar.clone(), Arc::clone(&account.progress)));
+    }
+    let report = attempts.attempt(&account, by_name && force).await;
+    watch.shutdown().await;
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    Turn::polled(serde_json::to_value(report).unwrap_or_default())
+}
+
+async fn watch_it(bar: ProgressBar, progress: Arc<Progress>) {
+    loop {
+        set(&bar, progress.wanted(), progress.messages(), progress.octets());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}

@@ -1,0 +1,170 @@
+//! How polls ended: for people, for programs, as an exit code. The same for both ways to poll.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::cli::exit::Exit;
+use crate::cli::render::{Out, count, plural};
+use crate::config::Config;
+use crate::model::{ByteSize, MessageKey};
+
+/// How one account's turn ended.
+pub(super) enum Turn {
+    /// The report as it is, and as it is shown.
+    Polled(Value, Box<Shown>),
+    Waits {
+        account: String,
+        why: String,
+        /// A pause is meant: no failure of a poll of all accounts.
+        meant: bool,
+    },
+}
+
+/// What people see of a report.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Shown {
+    account: String,
+    started_at: Timestamp,
+    ended_at: Timestamp,
+    archived: u64,
+    rekeyed: u64,
+    held: Vec<Held>,
+    deleted: u64,
+    not_deleted: BTreeMap<String, u64>,
+    skipped: BTreeMap<String, u64>,
+    left_over: BTreeMap<String, u64>,
+    folders: BTreeMap<String, u64>,
+    error: Option<Failure>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Held {
+    #[serde(flatten)]
+    key: MessageKey,
+    reason: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Failure {
+    message: String,
+    hint: Option<String>,
+}
+
+impl Turn {
+    /// A turn with a report.
+    pub(super) fn polled(report: Value) -> Self {
+        let shown = Shown::deserialize(&report).unwrap_or_default();
+        Self::Polled(report, Box::new(shown))
+    }
+
+    pub(super) fn account(&self) -> &str {
+        match self {
+            Self::Polled(_, shown) => &shown.account,
+            Self::Waits { account, .. } => account,
+        }
+    }
+
+    fn failed(&self) -> bool {
+        match self {
+            Self::Polled(_, shown) => shown.error.is_some(),
+            Self::Waits { meant, .. } => !meant,
+        }
+    }
+}
+
+pub(super) fn report(out: Out, config: &Config, turns: &[Turn]) -> Exit {
+    let failed = turns.iter().filter(|turn| turn.failed()).count();
+    if out.json {
+        let polled: Vec<Value> = turns
+            .iter()
+            .map(|turn| match turn {
+                Turn::Polled(report, _) => report.clone(),
+                Turn::Waits { account, why, .. } => json!({ "account": account, "waits": why }),
+            })
+            .collect();
+        out.value(&json!({ "polls": polled }));
+        return Exit::of_accounts(turns.len(), failed);
+    }
+    if turns.is_empty() {
+        out.line("no account is enabled");
+    }
+    let root = config.archive.root.display();
+    for turn in turns {
+        match turn {
+            Turn::Polled(_, shown) => print(out, shown, &root),
+            Turn::Waits { account, why, .. } => {
+                out.line(&format!("{account}  not polled: {why}"));
+                let how = if why.starts_with("paused") {
+                    format!(
+                        "postrider account resume {account}; or once: postrider poll {account} --force"
+                    )
+                } else {
+                    format!("postrider poll {account} tries once all the same")
+                };
+                out.line(&format!("  hint: {how}"));
+            }
+        }
+    }
+    Exit::of_accounts(turns.len(), failed)
+}
+
+fn print(out: Out, report: &Shown, root: &std::path::Display<'_>) {
+    let took = report.ended_at.duration_since(report.started_at);
+    let seconds = took.as_millis().max(0);
+    let mut text = format!("{}  {} archived", report.account, count(report.archived));
+    let mut add = |n: u64, what: &str| {
+        if n > 0 {
+            for word in [", ", &count(n), " ", what] {
+                text.push_str(word);
+            }
+        }
+    };
+    let sum =
+        |counts: &BTreeMap<String, u64>| counts.values().copied().fold(0, u64::saturating_add);
+    add(report.rekeyed, "found again under a new identity");
+    add(report.held.len() as u64, "held");
+    add(report.deleted, "deleted on the server");
+    add(sum(&report.skipped), "skipped by age");
+    add(sum(&report.left_over), "left for later");
+    out.line(&format!("{text}  {}.{} s", seconds / 1000, (seconds % 1000) / 100));
+    for (why, n) in &report.not_deleted {
+        out.line(&format!("  {} not deleted: {why}", plural(*n, "message")));
+    }
+    for held in report.held.iter().take(5) {
+        out.line(&format!("  held: {}: {}", held.key, held.reason));
+    }
+    if let Some(error) = &report.error {
+        out.line(&format!("error: {}: {}", report.account, error.message));
+        if let Some(hint) = &error.hint {
+            out.line(&format!("  hint: {hint}"));
+        }
+    }
+    if let Some((folder, _)) = report.folders.last_key_value() {
+        out.line(&format!("  archive: {root}/{folder}/"));
+    }
+}
+
+/// A progress bar, on a terminal only.
+pub(super) fn bar(bars: &MultiProgress, account: &str) -> Option<ProgressBar> {
+    if !std::io::stderr().is_terminal() || !std::io::stdout().is_terminal() {
+        return None;
+    }
+    let style = "{prefix}  [{bar:28}]  {pos}/{len}  {msg}  {eta} left";
+    let style = ProgressStyle::with_template(style).ok()?.progress_chars("##-");
+    let bar = bars.add(ProgressBar::new(0).with_style(style));
+    bar.set_prefix(account.to_owned());
+    Some(bar)
+}
+
+/// How far it is.
+pub(super) fn set(bar: &ProgressBar, wanted: u64, messages: u64, octets: u64) {
+    bar.set_length(wanted);
+    bar.set_position(messages);
+    bar.set_message(ByteSize(octets).to_string());
+}

@@ -1,0 +1,245 @@
+//! What people ask of the running daemon over its control socket.
+//!
+//! The daemon's loop only takes a call and starts its work; nothing here holds it up.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::attempt::Attempts;
+use super::gate::Gate;
+use super::live::Wake;
+use super::orders::{self, Told};
+use crate::config::{Config, Inbound};
+use crate::control::{Call, Person, Policy, Refusal, Replies, Reply, Socket, serve, users};
+use crate::model::AccountName;
+use crate::poll::{Account, Tools};
+
+/// Calls that wait for the daemon's loop.
+const QUEUE: usize = 32;
+/// How often a client is told how far a poll is.
+const TELL_EVERY: Duration = Duration::from_millis(200);
+
+/// Takes calls, and has what they started.
+#[derive(Debug)]
+pub(super) struct Desk {
+    calls: mpsc::Receiver<Call>,
+    server: JoinSet<()>,
+    work: JoinSet<()>,
+    tools: Tools,
+    attempts: Attempts,
+    cancel: CancellationToken,
+    socket: Option<Socket>,
+}
+
+impl Desk {
+    /// A desk that listens in the runtime folder or the state folder, which is locked. Without a
+    /// socket the daemon polls all the same.
+    pub(super) fn open(
+        config: &Config,
+        runtime_dir: Option<&Path>,
+        tools: Tools,
+        attempts: Attempts,
+        cancel: CancellationToken,
+    ) -> Self {
+        let (sender, calls) = mpsc::channel(QUEUE);
+        let mut server = JoinSet::new();
+        let group = config.daemon.control_group.as_deref();
+        let found = group.and_then(users::group);
+        if let (Some(name), None) = (group, &found) {
+            warn(&format!("there is no group `{name}` for `control_group`"), "see /etc/group");
+        }
+        let state_dir = &config.daemon.state_dir;
+        let gid = found.as_ref().map(|group| group.gid);
+        let socket = match Socket::bind(state_dir, runtime_dir, gid) {
+            Ok((socket, listener)) => {
+                if let Some(why) = &socket.closed_to_group {
+                    let what = format!("the group of `control_group` can't be let in: {why}");
+                    warn(&what, "see *Who may direct the daemon* in docs/operations.md");
+                }
+                let policy = Policy { own: rustix::process::geteuid().as_raw(), group: found };
+                server.spawn(serve(listener, policy, state_dir.clone(), sender));
+                Some(socket)
+            }
+            Err(error) => {
+                warn(&format!("no control socket: {error}"), "commands can't reach the daemon");
+                None
+            }
+        };
+        Self { calls, server, work: JoinSet::new(), tools, attempts, cancel, socket }
+    }
+
+    /// The next call; never returns while there is none. Safe to drop.
+    pub(super) async fn next(&mut self) -> Call {
+        loop {
+            tokio::select! {
+                call = self.calls.recv() => match call {
+                    Some(call) => return call,
+                    // No socket: nobody will ever call.
+                    None => std::future::pending::<()>().await,
+                },
+                Some(_) = self.work.join_next() => {}
+            }
+        }
+    }
+
+    /// No calls any more; what was begun ends with the daemon's polls.
+    pub(super) fn close(&mut self) {
+        self.socket.take();
+        self.calls.close();
+    }
+
+    /// Waits for what was begun, then lets the clients go.
+    pub(super) async fn finish(&mut self) {
+        while self.work.join_next().await.is_some() {}
+        self.server.abort_all();
+    }
+
+    /// Begins the polls that somebody wants now.
+    pub(super) fn poll(&mut self, config: &Config, wanted: &Wanted, replies: Replies) {
+        let chosen = match wanted.choose(config) {
+            Ok(chosen) => chosen,
+            Err(refusal) => return replies.end(Err(refusal)),
+        };
+        let names: Vec<&str> = chosen.iter().map(|account| &*account.name).collect();
+        tracing::info!(
+            target: "daemon",
+            code = "poll-asked",
+            username = wanted.person.name,
+            created_by = wanted.person.uid,
+            "{} wants to poll {}",
+            wanted.person,
+            if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+        );
+        let by_name = !wanted.accounts.is_empty();
+        let mut polls = JoinSet::new();
+        for inbound in chosen {
+            let account = Account::new(inbound, self.tools.clone(), self.cancel.child_token());
+            let (attempts, replies) = (self.attempts.clone(), replies.clone());
+            let force = wanted.force;
+            polls.spawn(async move { one(account, attempts, by_name, force, replies).await });
+        }
+        self.work.spawn(async move {
+            while polls.join_next().await.is_some() {}
+            replies.tell(Reply::Done { result: json!({}) }).await;
+        });
+    }
+
+    /// Pauses an account or ends what keeps it from being polled.
+    pub(super) fn order(&mut self, account: AccountName, order: Order, by: Person, to: Replies) {
+        let (tools, live) = (self.tools.clone(), self.attempts.live.clone());
+        self.work.spawn(async move {
+            let told = Told { by: &by, account: &account };
+            let done = match order {
+                Order::Pause { seconds, reason } => {
+                    let done = orders::pause(&tools, &told, seconds, reason).await;
+                    if done.is_ok() {
+                        live.end_polls(|polled| polled.name == account);
+                    }
+                    live.wake(&account, Wake::Look);
+                    done
+                }
+                Order::Resume => {
+                    let done = orders::resume(&tools, &told).await;
+                    live.wake(&account, Wake::Poll);
+                    done
+                }
+            };
+            to.end(
+                done.map_err(|error| Refusal::new(error.code(), error.to_string(), error.hint())),
+            );
+        });
+    }
+}
+
+/// What changes an account in the ledger.
+#[derive(Debug)]
+pub(super) enum Order {
+    Pause { seconds: Option<u64>, reason: String },
+    Resume,
+}
+
+/// Polls that somebody wants now.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) accounts: Vec<String>,
+    pub(super) force: bool,
+    pub(super) person: Person,
+}
+
+impl Wanted {
+    fn choose(&self, config: &Config) -> Result<Vec<Arc<Inbound>>, Refusal> {
+        if self.accounts.is_empty() {
+            let enabled = config.inbound.values().filter(|account| account.enabled);
+            return Ok(enabled.cloned().map(Arc::new).collect());
+        }
+        let names: BTreeSet<&String> = self.accounts.iter().collect();
+        let find = |name: &String| match config.inbound.get(name.as_str()) {
+            Some(account) => Ok(Arc::new(account.clone())),
+            None => Err(unknown(name)),
+        };
+        names.into_iter().map(find).collect()
+    }
+}
+
+/// An account that the config in force doesn't have.
+pub(super) fn unknown(name: &str) -> Refusal {
+    let name: String = name.chars().take(64).collect();
+    let hint = "the file may be newer than what the daemon has read: postrider reload";
+    Refusal::new(
+        "account-unknown",
+        format!("the daemon has no inbound account `{name}`"),
+        Some(hint),
+    )
+}
+
+/// One account's poll, told as it goes on; a client that goes away ends nothing.
+async fn one(account: Account, attempts: Attempts, by_name: bool, force: bool, replies: Replies) {
+    let name = account.config.name.to_string();
+    let waits = match attempts.gate(&account).await {
+        Ok(Gate::Paused(pause)) if !(by_name && force) => Some((orders::paused(&pause), !by_name)),
+        Ok(Gate::Stopped) if !by_name => Some((orders::STOPPED.to_owned(), false)),
+        Ok(Gate::Rests(until)) if !by_name => Some((orders::rests(until), false)),
+        Ok(_) => None,
+        Err(error) => Some((error.to_string(), false)),
+    };
+    if let Some((why, meant)) = waits {
+        replies.tell(Reply::Waits { account: name, why, meant }).await;
+        return;
+    }
+    let progress = Arc::clone(&account.progress);
+    let mut telling = JoinSet::new();
+    let told = (name.clone(), replies.clone());
+    telling.spawn(async move {
+        loop {
+            tokio::time::sleep(TELL_EVERY).await;
+            told.1.hint(Reply::Progress {
+                account: told.0.clone(),
+                wanted: progress.wanted(),
+                messages: progress.messages(),
+                octets: progress.octets(),
+            });
+        }
+    });
+    let report = attempts.attempt(&account, by_name && force).await;
+    telling.shutdown().await;
+    attempts.live.wake(&name, Wake::Look);
+    let report = serde_json::to_value(report).unwrap_or_default();
+    replies.tell(Reply::Polled { report }).await;
+}
+
+/// When `seconds` from now are over.
+pub(super) fn after(seconds: u64) -> Option<Instant> {
+    Instant::now().checked_add(Duration::from_secs(seconds))
+}
+
+fn warn(what: &str, hint: &str) {
+    tracing::warn!(target: "daemon", code = "control-unavailable", hint, "{what}");
+}

@@ -1,0 +1,101 @@
+//! What a person orders of one account, in the ledger and in the log: the same with the daemon
+//! and without it.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::control::Person;
+use crate::ledger::{LedgerError, Pause};
+use crate::log::{cap, escape};
+use crate::poll::Tools;
+
+/// Longest reason, in octets.
+const REASON_MAX: usize = 500;
+/// What is said of an account that refused logins have stopped.
+pub const STOPPED: &str = "stopped till a person acts: see `postrider status`";
+
+/// Who orders, and of which account.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    /// Who.
+    pub by: &'a Person,
+    /// The account.
+    pub account: &'a str,
+}
+
+/// Why a paused account isn't polled.
+pub fn paused(pause: &Pause) -> String {
+    let until = pause.until.map_or(String::new(), |until| format!(" until {}", moment(until)));
+    let reason =
+        if pause.reason.is_empty() { String::new() } else { format!(": {}", pause.reason) };
+    format!("paused{until} by {}{reason}", pause.by)
+}
+
+/// Why an account isn't polled after a refused login.
+pub fn rests(until: Timestamp) -> String {
+    format!("rests until {} after a refused login", moment(until))
+}
+
+fn moment(at: Timestamp) -> String {
+    at.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+/// Pauses an account; durable on return.
+pub async fn pause(
+    tools: &Tools,
+    told: &Told<'_>,
+    seconds: Option<u64>,
+    reason: String,
+) -> Result<Value, LedgerError> {
+    let now = tools.clock.now();
+    let end = |seconds: u64| {
+        let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+        now.checked_add(SignedDuration::from_secs(seconds)).ok()
+    };
+    let pause = Pause {
+        since: now,
+        until: seconds.and_then(end),
+        by: told.by.to_string(),
+        reason: cap(&escape(&reason), REASON_MAX),
+    };
+    let (name, row) = (told.account.to_owned(), pause.clone());
+    tools.ledger.write("pause an account", move |tx| tx.pause(&name, &row)).await?;
+    tracing::info!(
+        target: "daemon",
+        code = "account-paused",
+        account = told.account,
+        username = told.by.name,
+        created_by = told.by.uid,
+        claim = told.by.claim.as_deref().unwrap_or_default(),
+        until = pause.until.map(|until| until.to_string()).unwrap_or_default(),
+        reason = pause.reason,
+        "Paused by {}",
+        told.by
+    );
+    Ok(json!({ "account": told.account, "pause": pause }))
+}
+
+/// Ends a pause, refused logins and stopped deletes; durable on return.
+pub async fn resume(tools: &Tools, told: &Told<'_>) -> Result<Value, LedgerError> {
+    let name = told.account.to_owned();
+    let resumed = tools.ledger.write("resume an account", move |tx| tx.resume(&name)).await?;
+    tracing::info!(
+        target: "daemon",
+        code = "account-resumed",
+        account = told.account,
+        username = told.by.name,
+        created_by = told.by.uid,
+        claim = told.by.claim.as_deref().unwrap_or_default(),
+        refused_logins = resumed.refused_logins,
+        delete_stop = resumed.delete_stop.as_deref().unwrap_or_default(),
+        paused = resumed.pause.is_some(),
+        "Resumed by {}",
+        told.by
+    );
+    Ok(json!({
+        "account": told.account,
+        "refused_logins": resumed.refused_logins,
+        "delete_stop": resumed.delete_stop,
+        "pause": resumed.pause,
+    }))
+}

@@ -1,0 +1,199 @@
+//! Reload, and the other calls that concern the whole daemon: its state, and debugging for a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::control::{Order, Wanted, after, unknown};
+use super::state::{InForce, LiveFacts, Rejected, Scope};
+use super::{Daemon, accounts, apply_log, notify, warn_of, warn_of_config};
+use crate::config::{self, Config, Problem, diff};
+use crate::control::{Call, Command, Person, Refusal};
+use crate::model::AccountName;
+
+/// Longest time for which an account may be debugged.
+const DEBUG_MAX: Duration = Duration::from_hours(24);
+/// Changes that are named in the log.
+const CHANGES_SHOWN: usize = 20;
+
+impl Daemon {
+    /// Does what somebody asks for, or begins it.
+    pub(super) fn answer(&mut self, call: Call) {
+        let Call { command, person, replies } = call;
+        let name = |account: &str| self.account(account);
+        match command {
+            Command::Status => replies.end(Ok(self.facts())),
+            Command::Reload => replies.end(self.reload(Some(&person))),
+            Command::Poll { accounts, force } => {
+                let wanted = Wanted { accounts, force, person };
+                self.desk.poll(&self.in_force.config, &wanted, replies);
+            }
+            Command::Debug { account, seconds } => match name(&account) {
+                Ok(account) => replies.end(self.debug(&account, seconds, &person)),
+                Err(refusal) => replies.end(Err(refusal)),
+            },
+            Command::Pause { account, seconds, reason } => match name(&account) {
+                Ok(account) => {
+                    self.desk.order(account, Order::Pause { seconds, reason }, person, replies);
+                }
+                Err(refusal) => replies.end(Err(refusal)),
+            },
+            Command::Resume { account } => match name(&account) {
+                Ok(account) => self.desk.order(account, Order::Resume, person, replies),
+                Err(refusal) => replies.end(Err(refusal)),
+            },
+        }
+    }
+
+    fn account(&self, name: &str) -> Result<AccountName, Refusal> {
+        let found = self.in_force.config.inbound.get_key_value(name);
+        found.map(|(name, _)| Arc::clone(name)).ok_or_else(|| unknown(name))
+    }
+
+    /// Reads the config anew and swaps it whole, or keeps the old one and says why.
+    pub(super) fn reload(&mut self, by: Option<&Person>) -> Result<Value, Refusal> {
+        notify::reloading();
+        let now = self.instance.tools.clock.now();
+        let loaded = config::load(&self.in_force.file, now);
+        let summary = loaded.summary();
+        let verdict = InForce::of(self.in_force.file.clone(), loaded)
+            .map_err(|problems| problems.iter().map(line).collect::<Vec<_>>())
+            .and_then(|new| fixed(&self.in_force.config, &new.config).map(|()| new));
+        let (uid, user) = match by {
+            Some(person) => (person.uid, person.name.as_str()),
+            None => (rustix::process::geteuid().as_raw(), "system"),
+        };
+        let who = by.map(|person| format!(" for {person}")).unwrap_or_default();
+        match verdict {
+            Ok(new) => {
+                let changes = diff(&self.in_force.origins, &new.origins);
+                apply_log(&new.config, &self.sink, &self.attempts);
+                self.scheduler.apply(&new.config);
+                warn_of_config(&new.warnings);
+                warn_of(&new.config);
+                let warnings: Vec<String> = new.warnings.iter().map(line).collect();
+                self.in_force = new;
+                self.loaded_at = now;
+                self.rejected = None;
+                let polling = accounts(&self.scheduler);
+                let shown: Vec<String> =
+                    changes.iter().take(CHANGES_SHOWN).map(ToString::to_string).collect();
+                tracing::info!(
+                    target: "config",
+                    code = "config-loaded",
+                    username = user,
+                    created_by = uid,
+                    changes = changes.len(),
+                    changed = shown.join("; "),
+                    "Config reloaded{who}: polling {polling}"
+                );
+                notify::ready(&format!("polling {polling}"));
+                Ok(
+                    json!({ "changes": changes, "warnings": warnings, "polling": self.scheduler.accounts() }),
+                )
+            }
+            Err(problems) => {
+                tracing::error!(
+                    target: "config",
+                    code = "config-rejected",
+                    username = user,
+                    created_by = uid,
+                    "Config rejected, the old one stays in force{who}: {}",
+                    problems.join("; ")
+                );
+                notify::ready("config rejected, the old one stays in force");
+                self.rejected = Some(Rejected { at: now, problems: problems.clone() });
+                let what =
+                    format!("the config was rejected, the old one stays in force ({summary})");
+                let refusal = Refusal::new("config-rejected", what, None);
+                Err(Refusal { problems, ..refusal })
+            }
+        }
+    }
+
+    /// Logs everything of an account for a time, its dialogue with the server too.
+    fn debug(&self, account: &AccountName, seconds: u64, by: &Person) -> Result<Value, Refusal> {
+        let wanted = Duration::from_secs(seconds);
+        let too_long = || {
+            let what =
+                format!("an account can be debugged for {} hours", DEBUG_MAX.as_secs() / 3600);
+            Refusal::new("debug-too-long", what, Some("`debug = true` in its table is for longer"))
+        };
+        let ends = after(seconds).filter(|_| wanted <= DEBUG_MAX).ok_or_else(too_long)?;
+        let now = self.instance.tools.clock.now();
+        let until = now.checked_add(wanted).map_err(|_| too_long())?;
+        let live = &self.attempts.live;
+        live.debug(account, (seconds > 0).then_some((ends, until)));
+        apply_log(&self.in_force.config, &self.sink, &self.attempts);
+        let until = (seconds > 0).then_some(until);
+        tracing::info!(
+            target: "daemon",
+            code = "account-debugged",
+            account = &**account,
+            username = by.name,
+            created_by = by.uid,
+            claim = by.claim.as_deref().unwrap_or_default(),
+            until = until.map(|until| until.to_string()).unwrap_or_default(),
+            "{} by {by}",
+            if until.is_some() { "Everything is logged for a time, wanted" } else { "No more in debug" }
+        );
+        Ok(json!({ "account": &**account, "until": until }))
+    }
+
+    /// Back to the config's level, for those whose time is over.
+    pub(super) fn end_debugging(&self) {
+        let over = self.attempts.live.end_debugging(tokio::time::Instant::now());
+        for account in over {
+            tracing::info!(
+                target: "daemon",
+                code = "account-debugged",
+                account = &*account,
+                "No more in debug: the time is over"
+            );
+        }
+        apply_log(&self.in_force.config, &self.sink, &self.attempts);
+    }
+
+    fn facts(&self) -> Value {
+        let live = &self.attempts.live;
+        let debugged = live.debugged();
+        let facts = LiveFacts {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            started_at: self.started_at,
+            config_file: self.in_force.file.clone(),
+            config_loaded_at: self.loaded_at,
+            config_rejected: self.rejected.clone(),
+            running: live.running(),
+            next: live.next(),
+            debugged: debugged.iter().map(|(name, at)| (name.to_string(), *at)).collect(),
+            scope: Scope::of(&self.in_force.config),
+        };
+        serde_json::to_value(facts).unwrap_or_default()
+    }
+}
+
+/// What only a restart can change.
+fn fixed(old: &Config, new: &Config) -> Result<(), Vec<String>> {
+    if old.daemon != new.daemon {
+        return Err(vec!["a change of [daemon] needs a restart".to_owned()]);
+    }
+    if old.archive != new.archive {
+        return Err(vec!["a change of [archive] needs a restart".to_owned()]);
+    }
+    Ok(())
+}
+
+/// A problem on one line.
+fn line(problem: &Problem) -> String {
+    format!("{}{}", problem.message, place(problem))
+}
+
+/// ` (postrider.toml:9)`, or nothing.
+pub(super) fn place(problem: &Problem) -> String {
+    match (&problem.file, problem.line) {
+        (Some(file), Some(line)) => format!(" ({}:{line})", file.display()),
+        _ => String::new(),
+    }
+}

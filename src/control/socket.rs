@@ -45,12 +45,8 @@ impl Socket {
         remove(&new)?;
         let listener = with_address(&new, |address| UnixListener::bind(address))?;
         chmod(&new, Mode::from_raw_mode(0o600))?;
-        let mut closed_to_group = None;
-        if let Some(gid) = group {
-            let opened = chownat(CWD, &new, None, Some(Gid::from_raw(gid)), AtFlags::empty())
-                .and_then(|()| chmod(&new, Mode::from_raw_mode(0o660)));
-            closed_to_group = opened.err().map(|error| error.to_string());
-        }
+        let closed_to_group = group.and_then(|gid| open_to(&new, gid).err());
+        let closed_to_group = closed_to_group.map(|error| error.to_string());
         let inode = new.symlink_metadata()?.ino();
         rename(&new, &path)?;
         let link = runtime_dir.map(|_| state_dir.join(NAME));
@@ -72,6 +68,14 @@ impl Drop for Socket {
             self.link.as_ref().map(unlink);
         }
     }
+}
+
+/// Lets a group in. The unit forbids any change of owner, so one that isn't needed isn't made.
+fn open_to(path: &Path, gid: u32) -> io::Result<()> {
+    if path.symlink_metadata()?.gid() != gid {
+        chownat(CWD, path, None, Some(Gid::from_raw(gid)), AtFlags::empty())?;
+    }
+    Ok(chmod(path, Mode::from_raw_mode(0o660))?)
 }
 
 fn remove(path: &Path) -> io::Result<()> {

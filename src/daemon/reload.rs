@@ -64,7 +64,7 @@ impl Daemon {
             Some(person) => (person.uid, person.name.as_str()),
             None => (rustix::process::geteuid().as_raw(), "system"),
         };
-        let who = by.map(|person| format!(" for {person}")).unwrap_or_default();
+        let who = by.map(|person| format!(" (asked by {person})")).unwrap_or_default();
         match verdict {
             Ok(new) => {
                 let changes = diff(&self.in_force.origins, &new.origins);
@@ -99,7 +99,7 @@ impl Daemon {
                     code = "config-rejected",
                     username = user,
                     created_by = uid,
-                    "Config rejected, the old one stays in force{who}: {}",
+                    "Config rejected{who}, the old one stays in force: {}",
                     problems.join("; ")
                 );
                 notify::ready("config rejected, the old one stays in force");

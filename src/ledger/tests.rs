@@ -155,7 +155,8 @@ fn d12_d15_ledger_of_a_newer_program_is_refused_for_writing_and_for_reading() {
     let db = open::open(&temp.path().join(LEDGER_FILE)).unwrap();
     db.pragma_update(None, "user_version", 99).unwrap();
     drop(db);
-    let newer = |error| matches!(error, LedgerError::Newer { found: 99, known } if known == schema::newest());
+    let newest = schema::newest();
+    let newer = |error| matches!(error, LedgerError::Newer { found: 99, known } if known == newest);
     assert!(newer(Ledger::open(temp.path()).unwrap_err()));
     assert!(newer(Ledger::open_read_only(temp.path()).unwrap_err()));
 }

@@ -161,6 +161,7 @@ fn pause_is_kept_over_kills_obeyed_by_all_and_ended_by_time_or_resume() {
     dovecot.deliver("u1", &sample("later", 100));
     let daemon = daemon(&site);
     assert_eq!(state(&site, "a"), "paused");
+    assert!(site.status()["accounts"][0]["next_poll_at"].is_string(), "by the pause");
     wait_for("the end of the pause", SOON, || (site.stored().len() == 3).then_some(()));
     assert_eq!(state(&site, "a"), "ok");
     let ended = records(&site, "account-resumed").pop().unwrap();

@@ -90,12 +90,16 @@ impl Row {
             live.running.iter().find(|poll| poll.account == account.name).cloned()
         });
         let next = live.and_then(|live| live.next.get(&account.name).copied());
+        let next = match &pause {
+            Some(pause) => pause.until,
+            None => next.unwrap_or(row.next_poll_at),
+        };
         Self {
             name: account.name.clone(),
             state: state(account, &row, pause.is_some(), stale),
             last_success_at: row.last_success_at,
             last_poll_at: row.last_poll_at,
-            next_poll_at: next.unwrap_or(row.next_poll_at),
+            next_poll_at: next,
             stale_at,
             stale: stale && account.enabled && pause.is_none(),
             running,

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::message::{Command, Reply, Request, VERSION};
 use super::serve::understand;
 use super::{Peer, Person, Policy, REQUEST_MAX, users};
+use crate::tests::fuzz::{fuzz, way};
 
 const STATE: &str = "/var/lib/postrider";
 
@@ -94,4 +95,44 @@ fn lines_of_an_answer_are_what_the_client_reads() {
         let line = serde_json::to_string(&reply).unwrap();
         assert_eq!(serde_json::from_str::<Reply>(&line).unwrap(), reply);
     }
+}
+
+/// Words of requests.
+const WORDS: &[&str] = &[
+    "{",
+    "}",
+    "[",
+    "]",
+    ":",
+    ",",
+    "\"",
+    "\\u0000",
+    "null",
+    "-1",
+    "1e999",
+    "postrider",
+    "state_dir",
+    "command",
+    "claim",
+    "accounts",
+    "force",
+    "seconds",
+    "reason",
+    "reload",
+    "status",
+    "debug",
+    "18446744073709551616",
+];
+
+#[test]
+fn fuzz_requests_of_the_control_socket() {
+    fuzz("control", WORDS, |input| match understand(input, Path::new(STATE)) {
+        Ok(request) => {
+            assert!(request.postrider == VERSION && request.state_dir == Path::new(STATE));
+            let line = serde_json::to_vec(&request).unwrap();
+            assert_eq!(understand(&line, Path::new(STATE)).unwrap(), request);
+            way(std::mem::discriminant(&request.command))
+        }
+        Err(refusal) => way((refusal.code, refusal.message.chars().take(40).collect::<String>())),
+    });
 }

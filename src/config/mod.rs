@@ -14,7 +14,6 @@ mod folders;
 mod foreign;
 mod include;
 mod keys;
-mod nearest;
 mod origin;
 mod permissions;
 mod problem;

@@ -8,6 +8,7 @@ mod identity;
 mod key;
 mod listing;
 mod mechanism;
+mod nearest;
 mod plan;
 mod size;
 mod source;
@@ -19,6 +20,7 @@ pub use identity::{Former, Sighting};
 pub use key::{FOLDER_SUFFIX_LEN, ID_LEN, MessageId, MessageKey};
 pub use listing::{Listed, Listing, Received, ReceivedBasis};
 pub use mechanism::Mechanism;
+pub use nearest::{nearest, one_of};
 pub use plan::{
     Delete, DeleteReason, DeletesHeld, Fetch, FetchReason, Keep, KeepReason, LeftOver,
     LeftOverReason, Plan, Skip, SkipReason,

@@ -4,8 +4,8 @@ use toml::de::DeValue;
 
 use crate::config::foreign;
 use crate::config::keys::{TABLES, Table};
-use crate::config::nearest::{nearest, one_of};
 use crate::config::problem::{Problem, plain};
+use crate::model::{nearest, one_of};
 
 /// An unknown key of a table; `hint` is what is known of it already.
 pub(super) fn key(spec: &Table, word: &str, hint: Option<String>) -> Problem {

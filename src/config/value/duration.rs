@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use crate::config::nearest::nearest;
 use crate::config::types::MinRate;
 use crate::model::ByteSize;
+use crate::model::nearest;
 
 use super::{Fault, Value};
 

@@ -22,9 +22,9 @@ use crate::model::ByteSize;
 use crate::schedule::CronSchedule;
 
 use super::keys::Kind;
-use super::nearest::{nearest, one_of};
 use super::problem::plain;
 use super::types::{MinRate, SecretSpec};
+use crate::model::{nearest, one_of};
 
 pub(super) use duration::duration_text;
 pub(super) use text::{is_account_name, layout_fault, longest};

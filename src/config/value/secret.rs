@@ -5,8 +5,8 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 use zeroize::Zeroizing;
 
-use crate::config::nearest::{nearest, one_of};
 use crate::config::types::SecretSpec;
+use crate::model::{nearest, one_of};
 
 use super::Fault;
 

@@ -11,7 +11,7 @@ use crate::net::NetError;
 #[test]
 fn codes_are_words_in_order() {
     assert!(CODES.is_sorted_by(|a, b| a.code < b.code));
-    for code in CODES {
+    for code in CODES.iter() {
         let plain = code.code.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
         assert!(plain && !code.code.starts_with('-') && !code.code.ends_with('-'));
         assert!(code.cause.ends_with('.') && code.remedy.ends_with('.'), "{}", code.code);
@@ -29,7 +29,7 @@ fn manual_has_the_same_table() {
     let (before, rest) = manual.split_once(begin).expect("a begin");
     let (table, after) = rest.split_once("<!-- codes: end -->").expect("an end");
     let mut wanted = "| Code | Level | Cause | Remedy |\n| --- | --- | --- | --- |\n".to_owned();
-    for Code { code, level, cause, remedy } in CODES {
+    for Code { code, level, cause, remedy } in CODES.iter() {
         writeln!(wanted, "| `{code}` | {level} | {cause} | {remedy} |").expect("a string");
     }
     #[expect(clippy::disallowed_methods, reason = "a switch for the people who write the table")]

@@ -1,13 +1,10 @@
-//! The nearest known name to an unknown one.
+//! The nearest known name to an unknown one, for hints.
 
 /// Keys longer than this are no typing errors, and comparing them would take long.
 const LONGEST: usize = 64;
 
 /// The candidate most like `word`, if any is like it at all.
-pub(super) fn nearest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > LONGEST {
         return None;
     }
@@ -25,7 +22,7 @@ pub(super) fn nearest<'a>(
 }
 
 /// Names as a list in backticks: "`a`, `b` or `c`".
-pub(super) fn one_of(names: &[&str]) -> String {
+pub fn one_of(names: &[&str]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     match quoted.split_last() {
         None => String::new(),

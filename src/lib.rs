@@ -2,7 +2,7 @@
 //!
 //! One poll of one account: connect, authenticate, list, *plan*, fetch, archive, record, delete
 //! what the rules and the proofs allow, report. The layers, from the bottom: [`model`] (words),
-//! then [`config`], [`plan`], [`schedule`] and [`mail`] (pure decisions), then [`net`], [`sasl`],
+//! then [`config`], [`plan`], [`query`], [`schedule`] and [`mail`] (pure decisions), then [`net`], [`sasl`],
 //! [`secret`], [`oauth`], [`mailbox`], [`archive`], [`ledger`], [`log`] and [`control`] (one outside thing
 //! each), then [`poll`] and [`recovery`], [`daemon`] and [`cli`]. Each imports only from the layers
 //! below it;
@@ -22,6 +22,7 @@ pub mod net;
 pub mod oauth;
 pub mod plan;
 pub mod poll;
+pub mod query;
 pub mod recovery;
 pub mod sasl;
 pub mod schedule;

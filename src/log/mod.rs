@@ -23,7 +23,6 @@ mod filter;
 mod layer;
 mod queue;
 mod redact;
-mod since;
 mod sink;
 mod stderr;
 #[cfg(test)]
@@ -36,10 +35,10 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 pub use crate::ledger::log_db::{Level, LogDb, LogQuery, Record};
+pub use crate::query::{TimeError, parse_time};
 pub use escape::{SERVER_TEXT_MAX, cap, escape};
 pub use layer::LogLayer;
 pub use redact::{REDACTED, Redactor};
-pub use since::{TimeError, parse_time};
 pub use sink::{Actor, LOG_FILE, LogOptions, Sink, StderrOptions};
 pub use stderr::Style;
 pub use writer::LogHealth;

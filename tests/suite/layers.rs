@@ -11,7 +11,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("schedule", &["model"]),
     ("mail", &["model"]),
-    ("config", &["model", "schedule"]),
+    ("query", &["model"]),
+    ("config", &["model", "query", "schedule"]),
     ("plan", &["config", "model"]),
     ("net", &["config", "model"]),
     ("sasl", &["config", "model"]),
@@ -20,8 +21,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("mailbox", &["config", "model", "net", "sasl", "secret"]),
     ("steps", &[]),
     ("archive", &["config", "mail", "model", "steps"]),
-    ("ledger", &["config", "model", "steps"]),
-    ("log", &["config", "ledger", "model"]),
+    ("ledger", &["config", "model", "query", "steps"]),
+    ("log", &["config", "ledger", "model", "query"]),
     ("control", &["model", "net"]),
     ("outbound", &["config", "mail", "model", "net", "sasl", "secret"]),
     (
@@ -36,14 +37,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "daemon",
         &[
             "archive", "config", "control", "ledger", "log", "mail", "mailbox", "model", "net",
-            "oauth", "outbound", "plan", "poll", "recovery", "sasl", "schedule", "secret",
+            "oauth", "outbound", "plan", "poll", "query", "recovery", "sasl", "schedule", "secret",
         ],
     ),
     (
         "cli",
         &[
             "archive", "config", "control", "daemon", "ledger", "log", "mail", "mailbox", "model",
-            "net", "oauth", "outbound", "plan", "poll", "recovery", "sasl", "schedule", "secret",
+            "net", "oauth", "outbound", "plan", "poll", "query", "recovery", "sasl", "schedule", "secret",
         ],
     ),
     ("main", &["cli"]),
@@ -59,6 +60,7 @@ const VENDORS: &[(&str, &[&str])] = &[
     ("cron", &["schedule"]),
     ("indicatif", &["cli"]),
     ("mail_parser", &["mail/", "mail.rs"]),
+    ("regex", &["query"]),
     ("rusqlite", &["ledger"]),
     ("toml", &["config"]),
 ];

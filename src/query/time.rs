@@ -1,4 +1,4 @@
-//! Reading `--since` and `--until`: `2h`, `yesterday`, RFC 3339. Pure; `now` is an argument.
+//! Reading points in time: `2h` (so long ago), `yesterday`, RFC 3339. Pure; `now` is an argument.
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp, ToSpan as _};
      date (2026-11-21), a local time (2026-11-21T14:00) or RFC 3339 (2026-11-21T14:00:00Z)"
 )]
 pub struct TimeError {
-    /// As it was given.
+    /// As it was given, without control characters and cut.
     pub text: String,
 }
 
@@ -19,7 +19,7 @@ pub struct TimeError {
 ///
 /// ```
 /// # use jiff::{Timestamp, tz::TimeZone};
-/// # use postrider::log::parse_time;
+/// # use postrider::query::parse_time;
 /// let now: Timestamp = "2026-11-21T14:00:00Z".parse().unwrap();
 /// let two_hours_ago: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
 /// assert_eq!(parse_time("2h", now, &TimeZone::UTC), Ok(two_hours_ago));
@@ -36,7 +36,7 @@ pub fn parse_time(text: &str, now: Timestamp, tz: &TimeZone) -> Result<Timestamp
     found
         .or_else(|| word.parse::<Timestamp>().ok())
         .or_else(|| local_time(word, tz))
-        .ok_or_else(|| TimeError { text: super::cap(&super::escape(text), 80) })
+        .ok_or_else(|| TimeError { text: super::mistake::quoted(text) })
 }
 
 /// `90s`, `2h`, `1d`: a number and one unit.

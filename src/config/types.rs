@@ -40,6 +40,16 @@ pub struct Config {
     pub oauth: BTreeMap<String, Arc<Oauth>>,
 }
 
+impl Config {
+    /// What each account logs in as, where the config says it.
+    pub fn logins(&self) -> BTreeMap<AccountName, String> {
+        let outbound = self.outbound.values();
+        let outbound = outbound.filter_map(|a| Some((Arc::clone(&a.name), a.user.clone()?)));
+        let inbound = self.inbound.values().map(|a| (Arc::clone(&a.name), a.user.clone()));
+        outbound.chain(inbound).filter(|(_, user)| !user.is_empty()).collect()
+    }
+}
+
 /// `[daemon]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DaemonConfig {
@@ -94,7 +104,9 @@ pub struct LogConfig {
     pub level: tracing::Level,
     /// How long records are kept.
     pub keep: Duration,
-    /// Saved filters, by name.
+    /// Octets of `log.db`; `None`: any number.
+    pub max_size: Option<u64>,
+    /// Saved filters, by name; conditions on [`LOG`](crate::query::LOG)'s fields, checked.
     pub filters: BTreeMap<String, String>,
 }
 

@@ -13,6 +13,9 @@ use crate::config::types::{ArchiveConfig, DaemonConfig, LogConfig, NoticesConfig
 use crate::config::value::{Value, longest};
 use crate::config::view::{Layer, View};
 
+/// Octets of the smallest `log.max_size`.
+const SMALLEST_LOG: u64 = 16 << 20;
+
 impl<'a> Builder<'a> {
     fn single(&mut self, spec: &'static Table, table: &'a RawTable) -> View<'a> {
         let view = View::new(spec, vec![(Layer::Own, table)]);
@@ -109,8 +112,14 @@ impl<'a> Builder<'a> {
             Some("debug") => tracing::Level::DEBUG,
             _ => tracing::Level::INFO,
         };
+        let max_size = view.size("max_size").map(|size| size.0);
+        if max_size.is_some_and(|size| size < SMALLEST_LOG) {
+            let what = "`max_size` is too small: a log of less than 16MiB would lose what it says";
+            self.report_at(&view, "max_size", Problem::error(what).hint("such as `\"64MiB\"`"));
+        }
         LogConfig {
             level,
+            max_size,
             keep: view.duration("keep").unwrap_or(Duration::MAX),
             filters: self.raw.filters.clone(),
         }

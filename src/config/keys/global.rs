@@ -153,13 +153,20 @@ pub(crate) const LOG: Table = Table {
                 "How long records are kept.",
                 "",
             ),
+            key(
+                "max_size",
+                Kind::SizeLimit,
+                "\"1GiB\"",
+                "How large `log.db` may get, at least 16MiB; then the oldest records go first.",
+                "",
+            ),
         ],
     }],
 };
 
 pub(crate) const FILTERS: Table = Table {
     path: "log.filters",
-    meaning: "Saved conditions of the log, with names of your own; read, but not used yet.",
+    meaning: "Saved conditions of the log, with names of your own: `postrider log --filter NAME`.",
     groups: &[Group {
         title: "Filters",
         keys: &[bare(
@@ -167,7 +174,7 @@ pub(crate) const FILTERS: Table = Table {
             Kind::Text(4096),
             "\"source = imap-auth and level = error\"",
             "A condition on a record's fields.",
-            "",
+            "See `docs/log.md`.",
         )],
     }],
 };

@@ -13,6 +13,7 @@ use crate::config::keys::{self, Kind, Table};
 use crate::config::problem::{Place, Problem, plain};
 use crate::config::source::Source;
 use crate::config::value::{self, Value};
+use crate::query::{self, Moment, Query};
 
 /// Tables of the top level.
 const TOP: [&str; 9] =
@@ -146,9 +147,27 @@ impl<'a> Reader<'a> {
         for (name, item) in filters {
             let entry = self.entry(name, item, Kind::Text(4096), "log.filters");
             if let Some(Value::Text(text)) = entry.value {
+                self.condition(name, item, &text);
                 raw.filters.insert(name.get_ref().to_string(), text);
             }
         }
+    }
+
+    /// Checks a saved condition; the place is that of the mistake within it.
+    fn condition(&mut self, name: &Name<'_>, item: &Item<'_>, text: &str) {
+        // Whether a condition is one doesn't depend on the time; what its times mean, does.
+        let moment = Moment { now: jiff::Timestamp::UNIX_EPOCH, zone: jiff::tz::TimeZone::UTC };
+        let Err(mistake) = Query::parse(text, &query::LOG, &moment) else { return };
+        let span = item.span();
+        let inner = span.start.saturating_add(1);
+        let written = self.source.slice(inner..span.end.saturating_sub(1));
+        // With escapes or three quotes the places of the text are not those of the file.
+        let within =
+            if written == text { inner.saturating_add(mistake.at.start) } else { span.start };
+        let [line, caret] = mistake.lines();
+        let name = plain(name.get_ref());
+        let what = format!("{} in filter `{name}`\n  {line}\n  {caret}", mistake.what);
+        self.report(within..within, "log.filters", Problem::error(what).maybe_hint(mistake.hint));
     }
 
     fn defaults(&mut self, table: &DeTable<'_>, raw: &mut Raw) {

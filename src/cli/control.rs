@@ -1,5 +1,6 @@
 //! Commands that talk to the running daemon.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -20,6 +21,16 @@ pub(super) struct Seen {
     pub(super) config: Option<Config>,
     /// What the daemon says.
     pub(super) live: Option<LiveFacts>,
+}
+
+/// Saved conditions of the log, by name.
+pub(super) type Filters = BTreeMap<String, String>;
+
+impl Seen {
+    /// Those of the file's config.
+    pub(super) fn filters(&self) -> Filters {
+        self.config.as_ref().map(|config| config.log.filters.clone()).unwrap_or_default()
+    }
 }
 
 /// Asks the daemon of a state folder; `None` where none runs, or none that we can reach.

@@ -1,17 +1,29 @@
-//! `postrider log`: the main log, filtered.
+//! `postrider log`: the main log, filtered, followed and explained.
 
+mod explain;
+mod follow;
+mod paper;
+mod select;
+mod show;
+mod table;
+
+use std::io::IsTerminal as _;
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use super::Context;
+use super::control::Seen;
 use super::exit::Exit;
-use super::render::{self, Tone};
-use crate::log::{LOG_FILE, Level, LogDb, LogQuery, Record, codes, parse_time};
-use crate::model::Source;
+use super::render;
+use crate::config::Config;
+use crate::log::{LOG_FILE, Level, LogDb, LogQuery, Record};
+use crate::model::nearest;
 use crate::poll::Clock;
+use crate::query::source_words;
+use paper::Paper;
+use table::Column;
 
 /// Read the main log, oldest first.
 #[derive(Args, Debug)]
@@ -19,15 +31,24 @@ use crate::poll::Clock;
 pub(super) struct Log {
     #[command(subcommand)]
     verb: Option<LogVerb>,
+    /// Only records of this account
+    #[arg(value_name = "ACCOUNT", conflicts_with = "account")]
+    of: Option<String>,
+    /// The same, for accounts that are called like a command
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+    /// Only records that fulfil a condition: 'source = imap-auth and level = error'
+    #[arg(long = "where", value_name = "CONDITION")]
+    condition: Vec<String>,
+    /// Only records that fulfil a saved condition; `postrider log filters` lists them
+    #[arg(long, value_name = "NAME")]
+    filter: Vec<String>,
     /// Only records of this source; may be given several times
     #[arg(long, value_name = "SOURCE", value_parser = source)]
-    source: Vec<Source>,
+    source: Vec<Sources>,
     /// Only records of this level and worse: error, warning, info, debug
     #[arg(long, value_name = "LEVEL", value_parser = level)]
     level: Option<Level>,
-    /// Only records of this account
-    #[arg(long, value_name = "NAME")]
-    account: Option<String>,
     /// Only records with this code
     #[arg(long, value_name = "CODE")]
     code: Option<String>,
@@ -40,158 +61,159 @@ pub(super) struct Log {
     /// Only the latest N records
     #[arg(long, short = 'n', value_name = "N")]
     limit: Option<u64>,
+    /// Show new records as they come, until Ctrl-C
+    #[arg(long, short, conflicts_with = "until")]
+    follow: bool,
+    /// What to show of each record, in this order: `level,created_by,message`
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_values_t = table::USUAL)]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
+    columns: Vec<Column>,
 }
+
+/// Sources that one word names.
+#[derive(Clone, Debug)]
+struct Sources(Vec<&'static str>);
+
+pub(super) const AFTER_HELP: &str = "\
+Example: postrider log --source imap-auth --level error --since 1d
+         postrider log scans --where 'message ~ \"time.?out\" and not code = server-slow'
+         postrider log --filter imap_failures --follow
+
+A condition compares fields: = != ~ !~ < <= > >= in (a, b), is null; and, or, not, ( ).
+`~` searches for a regular expression. Fields: source, level, code, message, account, username,
+created_by, created_uid, created_at, run, mailbox, uid, id, fields.NAME.
+On a terminal, without --since and --limit, the latest 50 are shown.";
 
 #[derive(Debug, Subcommand)]
 enum LogVerb {
     /// Show one record whole, with the cause and the remedy of its code
     #[command(after_help = "Example: postrider log show 4711")]
     Show {
-        /// The record's number
-        id: i64,
+        /// The record's number, or the beginning of it
+        id: String,
     },
+    /// Say what a code means and what to do; without one, list them all
+    #[command(after_help = "Example: postrider log explain tls-expired")]
+    Explain {
+        /// The code of a record
+        code: Option<String>,
+    },
+    /// List the saved conditions, `[log] filters.NAME = "CONDITION"`
+    #[command(after_help = "Example: postrider log filters")]
+    Filters,
 }
 
 impl Log {
-    pub(super) fn run(self, context: &Context) -> Exit {
+    pub(super) fn run(mut self, context: &Context) -> Exit {
+        let verb = self.verb.take();
+        if let Some(LogVerb::Explain { code }) = verb {
+            return explain::explain(context, code.as_deref());
+        }
         let seen = match context.seen(false) {
             Ok(seen) => seen,
             Err(exit) => return exit,
         };
         let path = seen.daemon.state_dir.join(LOG_FILE);
-        let db = match LogDb::open_read_only(&path) {
-            Ok(Some(db)) => db,
-            Ok(None) => return Exit::Done,
-            Err(error) => {
-                render::error(&error.to_string(), None);
-                return Exit::Failed;
-            }
-        };
-        if let Some(LogVerb::Show { id }) = self.verb {
-            return show(context, &db, id);
+        match verb {
+            Some(LogVerb::Filters) => explain::filters(context, &seen.filters()),
+            Some(LogVerb::Show { id }) => show::show(context, &path, &id),
+            Some(LogVerb::Explain { .. }) | None => self.list(context, &seen, &path),
         }
-        let query = match self.query(Clock.now()) {
+    }
+
+    fn list(&self, context: &Context, seen: &Seen, path: &Path) -> Exit {
+        let mut query = match select::query(self, &seen.filters(), Clock.now()) {
             Ok(query) => query,
-            Err(text) => {
-                render::error(&text, None);
+            Err(refusal) => {
+                super::eprint(&refusal);
                 return Exit::Usage;
             }
         };
-        match print(context, &db, &query, self.limit.is_some()) {
-            Ok(()) => Exit::Done,
+        let mut paper = Paper::new(context.out, &self.columns);
+        if self.follow {
+            query.limit = query.limit.or(query.since.is_none().then_some(FOLLOWED));
+            return follow::follow(path, query, &mut paper);
+        }
+        let usual = query.limit.is_none() && query.since.is_none() && query.until.is_none();
+        if usual && std::io::stdout().is_terminal() && !context.out.json {
+            query.limit = Some(SHOWN);
+        }
+        let printed = match print(path, &query, &mut paper) {
+            Ok(printed) => printed,
             Err(error) => {
                 render::error(&error, None);
-                Exit::Failed
+                return Exit::Failed;
             }
-        }
-    }
-
-    fn query(&self, now: Timestamp) -> Result<LogQuery, String> {
-        let zone = TimeZone::system();
-        let time = |text: &Option<String>| {
-            let parse = |text: &String| parse_time(text, now, &zone);
-            text.as_ref().map(parse).transpose().map_err(|error| error.to_string())
         };
-        Ok(LogQuery {
-            level: self.level,
-            sources: self.source.clone(),
-            account: self.account.clone(),
-            code: self.code.clone(),
-            since: time(&self.since)?,
-            until: time(&self.until)?,
-            limit: self.limit,
-            // The latest N are asked for newest first, and turned round for the reader.
-            ascending: self.limit.is_none(),
-            ..LogQuery::default()
-        })
-    }
-}
-
-fn print(context: &Context, db: &LogDb, query: &LogQuery, turn: bool) -> Result<(), String> {
-    if turn {
-        let mut records = db.query(query).map_err(|error| error.to_string())?;
-        records.reverse();
-        for record in &records {
-            one(context, record);
+        if usual && query.limit == Some(printed) {
+            render::note(&format!("these are the latest {SHOWN}; --limit and --since show others"));
         }
-        return Ok(());
+        if printed == 0 {
+            self.nothing(seen.config.as_ref());
+        }
+        Exit::Done
     }
+
+    /// Says why there may be nothing.
+    fn nothing(&self, config: Option<&Config>) {
+        let Some(config) = config else { return render::note("no records") };
+        let account = self.of.as_deref().or(self.account.as_deref());
+        let known =
+            |name: &str| config.inbound.contains_key(name) || config.outbound.contains_key(name);
+        if let Some(account) = account.filter(|name| !known(name)) {
+            let names = config.inbound.keys().chain(config.outbound.keys());
+            let near = nearest(account, names.map(AsRef::as_ref));
+            let near = near.map(|near| format!("did you mean `{near}`?"));
+            let what = format!("no records, and no account `{account}` in the config");
+            return render::warning(&what, near.as_deref());
+        }
+        render::note("no records");
+    }
+}
+
+/// Prints matching records, oldest first; says how many.
+fn print(path: &Path, query: &LogQuery, paper: &mut Paper) -> Result<u64, String> {
+    let text = |error: crate::ledger::sqlite::SqliteError| error.to_string();
+    let Some(db) = LogDb::open_read_only(path).map_err(text)? else { return Ok(0) };
+    let mut printed = 0_u64;
+    if !query.ascending {
+        let mut records = db.query(query).map_err(text)?;
+        records.reverse();
+        paper.print(&records);
+        return Ok(u64::try_from(records.len()).unwrap_or(u64::MAX));
+    }
+    let mut page: Vec<Record> = Vec::new();
     db.visit(query, |record| {
-        one(context, &record);
-        ControlFlow::Continue(())
+        page.push(record);
+        printed = printed.saturating_add(1);
+        if page.len() >= PAGE {
+            paper.print(&page);
+            page.clear();
+        }
+        if paper.is_gone() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })
-    .map_err(|error| error.to_string())
+    .map_err(text)?;
+    paper.print(&page);
+    Ok(printed)
 }
 
-fn one(context: &Context, record: &Record) {
-    if context.out.json {
-        context.out.value(record);
-        return;
-    }
-    let at = record.created_at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S");
-    let tone = match record.level {
-        Level::Error => Tone::Bad,
-        Level::Warning => Tone::Warn,
-        Level::Info | Level::Debug => Tone::Plain,
-    };
-    let plain = |text: String| (text, Tone::Plain);
-    context.out.table(&[vec![
-        plain(format!("{:>6}", record.id)),
-        plain(at.to_string()),
-        (format!("{:<7}", record.level.as_str()), tone),
-        plain(format!("{:<9}", record.source)),
-        plain(record.account.clone().unwrap_or_else(|| "-".to_owned())),
-        plain(if record.code.is_empty() { "-".to_owned() } else { record.code.clone() }),
-        plain(record.message.clone()),
-    ]]);
-}
+/// Records shown on a terminal where nothing else is asked for.
+const SHOWN: u64 = 50;
 
-fn show(context: &Context, db: &LogDb, id: i64) -> Exit {
-    let query = LogQuery { id: Some(id), ..LogQuery::default() };
-    let found = db.query(&query).ok().and_then(|records| records.into_iter().next());
-    let Some(record) = found else {
-        render::error(&format!("no record {id}"), Some("see `postrider log`"));
-        return Exit::Failed;
-    };
-    if context.out.json {
-        context.out.value(&record);
-        return Exit::Done;
-    }
-    let row =
-        |name: &str, value: String| vec![(name.to_owned(), Tone::Plain), (value, Tone::Plain)];
-    let or = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
-    let mut rows = vec![
-        row("record", record.id.to_string()),
-        row("created at", record.created_at.to_string()),
-        row("level", record.level.to_string()),
-        row("source", record.source.to_string()),
-        row("code", record.code.clone()),
-        row("account", or(record.account)),
-        row("run", or(record.run)),
-        row("mailbox", or(record.mailbox)),
-        row("uid", or(record.uid.map(|uid| uid.to_string()))),
-        row("username", record.username),
-        row("created by", record.created_by.to_string()),
-        row("message", record.message),
-    ];
-    for (name, value) in &record.fields {
-        rows.push(row(name, value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
-    }
-    if let Some(code) = codes::find(&record.code) {
-        rows.push(row("cause", code.cause.to_owned()));
-        rows.push(row("remedy", code.remedy.to_owned()));
-    }
-    context.out.table(&rows);
-    Exit::Done
-}
+/// Records before those that `--follow` waits for.
+const FOLLOWED: u64 = 10;
 
-fn source(text: &str) -> Result<Source, String> {
-    Source::parse(text).ok_or_else(|| {
-        let all: Vec<&str> = Source::ALL.iter().map(|source| source.as_str()).collect();
-        format!("one of {}", all.join(", "))
-    })
+/// Records whose columns are aligned together.
+const PAGE: usize = 200;
+
+fn source(text: &str) -> Result<Sources, String> {
+    source_words(text).map(Sources)
 }
 
 fn level(text: &str) -> Result<Level, String> {
-    Level::parse(text).ok_or_else(|| "one of error, warning, info, debug".to_owned())
+    Level::parse(text).ok_or_else(|| {
+        let words = Level::ALL.map(Level::as_str);
+        let near = nearest(text, words).map(|near| format!("; did you mean `{near}`?"));
+        format!("one of {}{}", words.join(", "), near.unwrap_or_default())
+    })
 }

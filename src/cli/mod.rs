@@ -8,6 +8,7 @@ mod init_root;
 mod ledger;
 mod log;
 mod oauth;
+mod person;
 mod plan;
 mod poll;
 mod reload;
@@ -97,8 +98,8 @@ enum Verb {
     #[command(after_help = "Example: postrider oauth login m365")]
     Oauth(oauth::Oauth),
     /// Read the main log
-    #[command(after_help = "Example: postrider log --source imap-auth --level error --since 1d")]
-    Log(log::Log),
+    #[command(after_help = log::AFTER_HELP)]
+    Log(Box<log::Log>),
     /// Compare archive and ledger, both ways, and change nothing
     #[command(after_help = "Example: postrider verify invoices --quick")]
     Verify(verify::Verify),
@@ -183,6 +184,11 @@ impl Context {
     /// Begins the log of a command that a person runs; lines on standard error only with
     /// `$RUST_LOG`, as commands report by themselves.
     fn log(&self, config: &Config, stderr: Option<Level>) -> Result<Sink, Exit> {
+        self.log_by(person::actor(), config, stderr)
+    }
+
+    /// The same, for whoever makes the records.
+    fn log_by(&self, actor: Actor, config: &Config, stderr: Option<Level>) -> Result<Sink, Exit> {
         let rust_log = environment("RUST_LOG");
         let style = Style::of_stderr(environment("JOURNAL_STREAM").as_deref(), self.no_color);
         // Who runs a command makes its records; the daemon's are the system's.
@@ -193,13 +199,6 @@ impl Context {
             style,
             output: Box::new(std::io::stderr()),
         });
-        let person = who();
-        let actor = if is_daemon {
-            let uid = rustix::process::geteuid().as_raw();
-            Actor { username: "system".to_owned(), uid }
-        } else {
-            Actor { username: person.name, uid: person.uid }
-        };
         let options = LogOptions {
             level: Level::from(config.log.level),
             rust_log,
@@ -215,6 +214,7 @@ impl Context {
         let debug = config.inbound.values().filter(|account| account.debug);
         let debug = debug.map(|account| std::sync::Arc::clone(&account.name)).collect();
         sink.set_level(Level::from(config.log.level), debug);
+        sink.set_logins(config.logins());
         Ok(sink)
     }
 }

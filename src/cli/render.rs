@@ -84,7 +84,8 @@ impl Out {
         }
     }
 
-    fn paint(self, text: &str, tone: Tone) -> String {
+    /// A text that is escaped already, in its colour.
+    pub(super) fn paint(self, text: &str, tone: Tone) -> String {
         let code = match tone {
             Tone::Plain => return text.to_owned(),
             _ if !self.colour => return text.to_owned(),
@@ -111,6 +112,14 @@ pub(super) fn warning(message: &str, hint: Option<&str>) {
     write(&mut stderr, &format!("warning: {}", escape(message)));
     if let Some(hint) = hint {
         write(&mut stderr, &format!("  hint: {}", escape(hint)));
+    }
+}
+
+/// A word beside the output, for people only: on standard error where that is a terminal.
+pub(super) fn note(text: &str) {
+    let stderr = std::io::stderr();
+    if stderr.is_terminal() {
+        write(&mut stderr.lock(), &escape(text));
     }
 }
 

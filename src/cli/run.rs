@@ -8,7 +8,7 @@ use clap::Args;
 use super::exit::Exit;
 use super::{Context, block_on, environment, render};
 use crate::daemon::{self, DaemonError};
-use crate::log::Level;
+use crate::log::{Actor, Level};
 
 /// Run the daemon in the foreground.
 #[derive(Args, Debug)]
@@ -21,7 +21,8 @@ impl Run {
             Err(exit) => return exit,
         };
         let config = &in_force.config;
-        let sink = match context.log(config, Some(Level::from(config.log.level))) {
+        let actor = Actor::system(rustix::process::geteuid().as_raw());
+        let sink = match context.log_by(actor, config, Some(Level::from(config.log.level))) {
             Ok(sink) => sink,
             Err(exit) => return exit,
         };

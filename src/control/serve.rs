@@ -140,8 +140,8 @@ impl Told {
         tracing::warn!(
             target: "daemon",
             code = "control-refused",
-            username = person.name,
-            created_by = peer.uid,
+            created_by = person.name,
+            created_uid = peer.uid,
             "{person} may not direct the daemon"
         );
     }

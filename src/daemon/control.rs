@@ -112,8 +112,8 @@ impl Desk {
         tracing::info!(
             target: "daemon",
             code = "poll-asked",
-            username = wanted.person.name,
-            created_by = wanted.person.uid,
+            created_by = wanted.person.name,
+            created_uid = wanted.person.uid,
             "{} wants to poll {}",
             wanted.person,
             if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }

@@ -277,5 +277,7 @@ fn apply_log(config: &Config, sink: &Sink, attempts: &Attempts) {
     let debug = debug.map(|account| Arc::clone(&account.name));
     let debug = debug.chain(attempts.live.debugged().into_keys()).collect();
     sink.set_level(Level::from(config.log.level), debug);
+    sink.set_logins(config.logins());
     sink.set_keep(Some(config.log.keep));
+    sink.set_max_size(config.log.max_size);
 }

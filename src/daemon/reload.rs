@@ -82,8 +82,8 @@ impl Daemon {
                 tracing::info!(
                     target: "config",
                     code = "config-loaded",
-                    username = user,
-                    created_by = uid,
+                    created_by = user,
+                    created_uid = uid,
                     changes = changes.len(),
                     changed = shown.join("; "),
                     "Config reloaded{who}: polling {polling}"
@@ -97,8 +97,8 @@ impl Daemon {
                 tracing::error!(
                     target: "config",
                     code = "config-rejected",
-                    username = user,
-                    created_by = uid,
+                    created_by = user,
+                    created_uid = uid,
                     "Config rejected{who}, the old one stays in force: {}",
                     problems.join("; ")
                 );
@@ -131,8 +131,8 @@ impl Daemon {
             target: "daemon",
             code = "account-debugged",
             account = &**account,
-            username = by.name,
-            created_by = by.uid,
+            created_by = by.name,
+            created_uid = by.uid,
             claim = by.claim.as_deref().unwrap_or_default(),
             until = until.map(|until| until.to_string()).unwrap_or_default(),
             "{} by {by}",

@@ -80,6 +80,10 @@ pub(super) fn open(path: &Path, durability: Durability) -> Result<Connection, Sq
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    if durability == Durability::Normal {
+        // Before WAL, which writes the first page: then it is too late. Old files keep what they have.
+        connection.pragma_update(None, "auto_vacuum", "incremental")?;
+    }
     set(&connection, "journal_mode", "wal")?;
     set(&connection, "synchronous", durability.synchronous())?;
     for (name, value) in SETTINGS {

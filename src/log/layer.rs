@@ -35,7 +35,15 @@ impl LogLayer {
         if source.is_none() {
             rest.insert("target".to_owned(), Value::String(target.to_owned()));
         }
-        let (redactor, actor) = (&self.shared.redactor, &self.shared.actor);
+        let redactor = &self.shared.redactor;
+        let own = self.shared.own_record(
+            Level::from(*metadata.level()),
+            source.unwrap_or(Source::Library),
+            "",
+            String::new(),
+        );
+        let login = |account: &String| self.shared.login(account);
+        let username = fields.username.or_else(|| fields.account.as_ref().and_then(login));
         Record {
             // Whole milliseconds, as they are stored.
             created_at: jiff::Timestamp::from_millisecond((self.shared.clock)().as_millisecond())
@@ -52,14 +60,10 @@ impl LogLayer {
                 .into_iter()
                 .map(|(name, value)| (name, clean_value(redactor, value)))
                 .collect(),
-            username: fields.username.map_or_else(|| actor.username.clone(), |name| plain(&name)),
-            created_by: fields.created_by.unwrap_or(actor.uid),
-            ..self.shared.own_record(
-                Level::from(*metadata.level()),
-                source.unwrap_or(Source::Library),
-                "",
-                String::new(),
-            )
+            username: username.map(|username| plain(&username)),
+            created_by: fields.created_by.map_or(own.created_by, |name| plain(&name)),
+            created_uid: fields.created_uid.unwrap_or(own.created_uid),
+            ..own
         }
     }
 }
@@ -115,9 +119,9 @@ struct Fields {
     run: Option<String>,
     mailbox: Option<String>,
     uid: Option<u32>,
-    /// A person who has asked the daemon for it; else the process's own user made the record.
     username: Option<String>,
-    created_by: Option<u32>,
+    created_by: Option<String>,
+    created_uid: Option<u32>,
     /// The target of an event that came through the `log` crate.
     log_target: Option<String>,
     rest: Map<String, Value>,
@@ -132,6 +136,7 @@ impl Fields {
             (&mut self.run, &outer.run),
             (&mut self.mailbox, &outer.mailbox),
             (&mut self.username, &outer.username),
+            (&mut self.created_by, &outer.created_by),
         ];
         for (mine, theirs) in texts {
             if mine.is_none() {
@@ -139,7 +144,7 @@ impl Fields {
             }
         }
         self.uid = self.uid.or(outer.uid);
-        self.created_by = self.created_by.or(outer.created_by);
+        self.created_uid = self.created_uid.or(outer.created_uid);
         for (name, value) in &outer.rest {
             if !self.rest.contains_key(name) {
                 self.insert(name, value.clone());
@@ -157,7 +162,8 @@ impl Fields {
             "mailbox" => self.mailbox = Some(text),
             "uid" => self.uid = text.parse().ok(),
             "username" => self.username = Some(text),
-            "created_by" => self.created_by = text.parse().ok(),
+            "created_by" => self.created_by = Some(text),
+            "created_uid" => self.created_uid = text.parse().ok(),
             "log.target" => self.log_target = Some(text),
             name if name.starts_with("log.") => {}
             name => self.insert(name, Value::String(text)),
@@ -167,7 +173,7 @@ impl Fields {
     fn set_number(&mut self, field: &Field, text: &str, value: Value) {
         match field.name() {
             "message" | "code" | "account" | "run" | "mailbox" | "uid" | "username"
-            | "created_by" => self.set(field, text),
+            | "created_by" | "created_uid" => self.set(field, text),
             name if name.starts_with("log.") => {}
             name => self.insert(name, value),
         }

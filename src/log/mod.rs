@@ -23,6 +23,7 @@ mod filter;
 mod layer;
 mod queue;
 mod redact;
+mod retention;
 mod sink;
 mod stderr;
 #[cfg(test)]

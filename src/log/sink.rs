@@ -1,10 +1,10 @@
 //! The log's handle: where events go, and what the rest of the program can tell it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -27,10 +27,20 @@ pub struct Sink {
 /// Who makes the records of this process.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Actor {
-    /// `system` for the daemon, else a user's name.
-    pub username: String,
+    /// [`Actor::SYSTEM`] for the daemon, else a person's name.
+    pub name: String,
     /// Its user id.
     pub uid: u32,
+}
+
+impl Actor {
+    /// The name of who makes records of the daemon's own accord.
+    pub const SYSTEM: &str = "system";
+
+    /// The daemon, which runs as this user.
+    pub fn system(uid: u32) -> Self {
+        Self { name: Self::SYSTEM.to_owned(), uid }
+    }
 }
 
 /// How the log begins.
@@ -40,7 +50,7 @@ pub struct LogOptions {
     pub level: Level,
     /// The value of `$RUST_LOG`; lets more through, within limits.
     pub rust_log: Option<String>,
-    /// Who makes the records.
+    /// Who makes the records, unless an event or a span around it has `created_by`.
     pub actor: Actor,
     /// The wall clock.
     pub clock: fn() -> Timestamp,
@@ -76,6 +86,7 @@ impl Sink {
             filter: Filter::new(options.level, options.rust_log.as_deref()),
             redactor: options.redactor,
             actor: options.actor,
+            logins: RwLock::default(),
             clock: options.clock,
             records: Queue::new(QUEUE_OCTETS),
             lines: Queue::new(QUEUE_OCTETS),
@@ -124,7 +135,19 @@ impl Sink {
         tracing::callsite::rebuild_interest_cache();
     }
 
-    /// Removes records that are older, now and each hour; `None` (as in the beginning) none.
+    /// What the accounts log in as, by their names: a record's `username`.
+    pub fn set_logins(&self, logins: BTreeMap<AccountName, String>) {
+        *self.shared.logins.write().unwrap_or_else(PoisonError::into_inner) = logins;
+    }
+
+    /// Removes the oldest records while the file holds more octets; `None` (as in the beginning)
+    /// none.
+    pub fn set_max_size(&self, octets: Option<u64>) {
+        self.shared.writer.set_max_size(octets);
+        self.shared.records.nudge();
+    }
+
+    /// Removes records that are older, now and each minute; `None` (as in the beginning) none.
     ///
     /// Set it once the clock is trusted: a clock that runs ahead would make all records old.
     pub fn set_keep(&self, keep: Option<Duration>) {
@@ -154,6 +177,7 @@ pub(super) struct Shared {
     pub(super) filter: Filter,
     pub(super) redactor: Redactor,
     pub(super) actor: Actor,
+    logins: RwLock<BTreeMap<AccountName, String>>,
     pub(super) clock: fn() -> Timestamp,
     pub(super) records: Queue<Record>,
     pub(super) lines: Queue<String>,
@@ -184,6 +208,11 @@ impl Shared {
         }
     }
 
+    /// What an account logs in as.
+    pub(super) fn login(&self, account: &str) -> Option<String> {
+        self.logins.read().unwrap_or_else(PoisonError::into_inner).get(account).cloned()
+    }
+
     /// A record about the log itself.
     pub(super) fn own_record(
         &self,
@@ -203,8 +232,9 @@ impl Shared {
             run: None,
             mailbox: None,
             uid: None,
-            username: self.actor.username.clone(),
-            created_by: self.actor.uid,
+            username: None,
+            created_by: self.actor.name.clone(),
+            created_uid: self.actor.uid,
             fields: serde_json::Map::new(),
         }
     }

@@ -131,8 +131,9 @@ mod tests {
             run: None,
             mailbox: None,
             uid: None,
-            username: "system".to_owned(),
-            created_by: 0,
+            username: None,
+            created_by: "system".to_owned(),
+            created_uid: 0,
             fields: serde_json::Map::from_iter([("size".to_owned(), 12.into())]),
         }
     }

@@ -1,4 +1,4 @@
-//! The thread that writes records into `log.db` and prunes old ones.
+//! The thread that writes records into `log.db` and removes old ones.
 //!
 //! Nothing here is fatal: what can't be written is retried for a moment, then counted as lost.
 
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::retention::{self, Limits};
 use super::sink::Shared;
 use crate::ledger::log_db::{Level, LogDb, Record};
 use crate::ledger::sqlite::SqliteError;
@@ -19,6 +20,8 @@ use crate::model::Source;
 pub(super) struct WriterState {
     /// Seconds that records are kept; 0: for ever.
     keep: AtomicU64,
+    /// Octets that the file may hold; 0: any number.
+    max_size: AtomicU64,
     dropped: AtomicU64,
     lost: AtomicU64,
     last_error: std::sync::Mutex<Option<String>>,
@@ -38,6 +41,15 @@ pub struct LogHealth {
 impl WriterState {
     pub(super) fn set_keep(&self, keep: Option<Duration>) {
         self.keep.store(keep.map_or(0, |keep| keep.as_secs().max(1)), Ordering::Relaxed);
+    }
+
+    pub(super) fn set_max_size(&self, octets: Option<u64>) {
+        self.max_size.store(octets.map_or(0, |octets| octets.max(1)), Ordering::Relaxed);
+    }
+
+    fn limits(&self) -> Limits {
+        let set = |number: &AtomicU64| Some(number.load(Ordering::Relaxed)).filter(|n| *n > 0);
+        Limits { keep: set(&self.keep), max_size: set(&self.max_size) }
     }
 
     pub(super) fn health(&self) -> LogHealth {
@@ -61,12 +73,13 @@ pub(super) struct Writer {
     db: Option<LogDb>,
     /// The last batch failed; the next ones are not retried.
     failing: bool,
-    last_prune: Option<(Timestamp, u64)>,
+    /// When there was nothing left to remove, and by which limits.
+    tidied: Option<(Timestamp, Limits)>,
 }
 
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, path: PathBuf) -> Self {
-        Self { shared, path, db: None, failing: false, last_prune: None }
+        Self { shared, path, db: None, failing: false, tidied: None }
     }
 
     /// Writes until the process ends.
@@ -83,7 +96,7 @@ impl Writer {
                 self.store(&records);
             }
             self.shared.records.finish(count);
-            let more = self.prune();
+            let more = self.tidy();
             wait = if more { PAUSE } else { LONGEST_SLEEP };
         }
     }
@@ -128,31 +141,26 @@ impl Writer {
         self.db.insert(db).insert(records)
     }
 
-    /// Removes a few old records each hour, and when the time to keep them has changed; true when
-    /// there may be more of them.
-    fn prune(&mut self) -> bool {
-        let keep = self.shared.writer.keep.load(Ordering::Relaxed);
+    /// Takes one small step of [`retention`]; true when there may be more of them.
+    fn tidy(&mut self) -> bool {
+        let limits = self.shared.writer.limits();
         let now = (self.shared.clock)();
-        let Some(db) = self.db.as_mut().filter(|_| keep > 0) else { return false };
-        if let Some((last, kept)) = self.last_prune
-            && kept == keep
-            && now.duration_since(last).abs() < PRUNE_EACH
-        {
+        let Some(db) = self.db.as_mut() else { return false };
+        let rests = self
+            .tidied
+            .is_some_and(|(at, by)| by == limits && now.duration_since(at).abs() < LOOK_EACH);
+        if rests {
             return false;
         }
-        let keep_for = SignedDuration::from_secs(i64::try_from(keep).unwrap_or(i64::MAX));
-        // Kept for longer than there is time: nothing is old.
-        let removed =
-            now.checked_sub(keep_for).map_or(Ok(0), |before| db.prune(before, PRUNE_CHUNK));
-        match removed {
-            Ok(removed) if removed >= usize::try_from(PRUNE_CHUNK).unwrap_or(usize::MAX) => true,
-            Ok(_) => {
-                self.last_prune = Some((now, keep));
+        match retention::take(db, limits, now) {
+            Ok(true) => true,
+            Ok(false) => {
+                self.tidied = Some((now, limits));
                 false
             }
             Err(error) => {
                 self.shared.writer.set_error(Some(error.to_string()));
-                self.last_prune = Some((now, keep));
+                self.tidied = Some((now, limits));
                 self.db = None;
                 false
             }
@@ -166,10 +174,9 @@ const BATCH: usize = 1000;
 const ATTEMPTS: u32 = 5;
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
-const PRUNE_EACH: SignedDuration = SignedDuration::from_hours(1);
-const PRUNE_CHUNK: u32 = 2000;
+const LOOK_EACH: SignedDuration = SignedDuration::from_secs(60);
 
-/// Between two chunks of old records, for others.
+/// Between two steps of retention, for others.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// So that pruning comes along when nothing is logged.

@@ -44,7 +44,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "cli",
         &[
             "archive", "config", "control", "daemon", "ledger", "log", "mail", "mailbox", "model",
-            "net", "oauth", "outbound", "plan", "poll", "query", "recovery", "sasl", "schedule", "secret",
+            "net", "oauth", "outbound", "plan", "poll", "query", "recovery", "sasl", "schedule",
+            "secret",
         ],
     ),
     ("main", &["cli"]),

@@ -40,6 +40,7 @@ mod inject;
 mod layers;
 mod log_codes;
 mod login;
+mod main_log;
 mod oauth;
 mod oauth_faults;
 mod oauth_keeping;

@@ -75,11 +75,21 @@ fn commands(text: &str) -> Vec<String> {
 
 /// Arguments of `postrider …`, wherever in a command it stands.
 fn arguments(command: &str) -> Option<Vec<&str>> {
-    let words: Vec<&str> = command.split_whitespace().collect();
+    let words = words(command);
     let at = words.iter().position(|word| *word == "postrider")?;
     let before = words[..at].last();
     (before.is_none_or(|word| ["--", "then", "exec"].contains(word)))
         .then(|| words[at + 1..].to_vec())
+}
+
+/// Words of a command; what stands in single quotes is one of them.
+fn words(command: &str) -> Vec<&str> {
+    let parts = command.split('\'').enumerate();
+    let words = parts.flat_map(|(n, part)| match n % 2 {
+        0 => part.split_whitespace().collect::<Vec<_>>(),
+        _ => vec![part],
+    });
+    words.collect()
 }
 
 /// What stands between backticks in running text.

@@ -1,9 +1,15 @@
 //! `log.db` written and read back.
 #![expect(clippy::arithmetic_side_effects, reason = "the numbers of tests are small")]
 
+mod agreement;
+mod many;
+mod older;
+
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::*;
+use crate::model::Source;
 
 fn record(minute: i64, level: Level, source: Source, account: Option<&str>) -> Record {
     Record {
@@ -17,8 +23,9 @@ fn record(minute: i64, level: Level, source: Source, account: Option<&str>) -> R
         run: Some("r1".to_owned()),
         mailbox: Some("INBOX".to_owned()),
         uid: Some(u32::MAX),
-        username: "system".to_owned(),
-        created_by: 998,
+        username: account.map(|account| format!("{account}@example.org")),
+        created_by: "system".to_owned(),
+        created_uid: 998,
         fields: json!({"size": 12}).as_object().expect("an object").clone(),
     }
 }
@@ -79,7 +86,7 @@ fn filters_hold_together() {
     let minute = |n: i64| Timestamp::from_second(1_800_000_000 + n * 60).ok();
     let time = LogQuery { since: minute(10), until: minute(12), ..all.clone() };
     assert_eq!(minutes(&log, &time), [10, 11]);
-    assert_eq!(minutes(&log, &LogQuery { id: Some(7), ..all.clone() }), [6]);
+    assert_eq!(minutes(&log, &LogQuery { ids: Some((7, 7)), ..all.clone() }), [6]);
     assert_eq!(minutes(&log, &LogQuery { after_id: Some(38), ..all }), [38, 39]);
 }
 
@@ -123,7 +130,7 @@ fn old_records_go_in_bounded_steps_and_ids_are_not_used_again() {
 fn filters_use_their_index() {
     let (_folder, log) = filled();
     let plan = |query: &LogQuery| -> String {
-        let (sql, mut params) = query.sql(None);
+        let (sql, mut params) = query.sql("record", None);
         params.push(Value::Integer(1));
         let mut statement =
             log.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("prepares");

@@ -58,7 +58,7 @@ fn sink(level: Level, output: impl Write + Send + 'static) -> Sink {
     Sink::new(LogOptions {
         level,
         rust_log: None,
-        actor: Actor { username: "system".to_owned(), uid: 998 },
+        actor: Actor::system(998),
         clock,
         redactor: Redactor::default(),
         stderr: Some(stderr),
@@ -108,7 +108,7 @@ fn event_and_its_spans_make_one_record() {
     assert_eq!(expired.account.as_deref(), Some("scans"));
     assert_eq!(expired.run.as_deref(), Some("7"));
     assert_eq!(expired.mailbox.as_deref(), Some("Other"));
-    assert_eq!((expired.username.as_str(), expired.created_by), ("system", 998));
+    assert_eq!((expired.created_by.as_str(), expired.created_uid), ("system", 998));
     assert_eq!(expired.fields["ok"], false);
     assert_eq!(records[2].source, Source::Library);
     assert_eq!(records[2].fields["target"], "postrider::log::layer::tests");
@@ -275,6 +275,34 @@ fn old_records_go_when_the_time_to_keep_them_is_set() {
     panic!("{} records are left", records(folder.path()).len());
 }
 
+#[test]
+fn oldest_records_go_when_the_file_gets_too_large() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut db = LogDb::open(&folder.path().join(LOG_FILE)).unwrap();
+    let record = Record { message: "x".repeat(1000), ..sink_record("2026-11-20T00:00:00Z") };
+    for _ in 0..10 {
+        db.insert(&vec![record.clone(); 1000]).unwrap();
+    }
+    let before = db.size().unwrap();
+    assert!(before.used > 10 << 20);
+    let sink = sink(Level::Info, io::sink());
+    sink.store_in(folder.path()).unwrap();
+    sink.set_max_size(Some(4 << 20));
+    logging(&sink, || info!(target: "daemon", "now"));
+    assert!(sink.flush(LONG));
+    for _ in 0..500 {
+        std::thread::sleep(Duration::from_millis(20));
+        let size = db.size().unwrap();
+        if size.used <= 4 << 20 && size.free < 5 << 20 {
+            let left = records(folder.path());
+            assert!(left.len() > 2000, "{} records are left", left.len());
+            assert!(left.iter().any(|record| record.message == "now"), "the newest stay");
+            return;
+        }
+    }
+    panic!("{:?} of {before:?}", db.size().unwrap());
+}
+
 fn sink_record(at: &str) -> Record {
     Record {
         id: 0,
@@ -287,8 +315,9 @@ fn sink_record(at: &str) -> Record {
         run: None,
         mailbox: None,
         uid: None,
-        username: String::new(),
-        created_by: 0,
+        username: None,
+        created_by: "system".to_owned(),
+        created_uid: 0,
         fields: Map::new(),
     }
 }

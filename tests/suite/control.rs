@@ -64,7 +64,7 @@ fn d16_poll_by_hand_is_made_by_the_daemon_with_the_same_result() {
     assert_eq!(site.stored().len(), 3);
     // Who asked is in the log, by the kernel's word.
     let asked = &records(&site, "poll-asked")[0];
-    assert_eq!((&asked["created_by"], &asked["username"]), (&0.into(), &"root".into()));
+    assert_eq!((&asked["created_uid"], &asked["created_by"]), (&0.into(), &"root".into()));
     assert!(asked["message"].as_str().unwrap().starts_with("root (uid 0) wants to poll a, off"));
     assert_eq!(site.cli(&["poll", "nobody"]).code, 2);
     assert_eq!(daemon.stop(SOON).code, 0);
@@ -137,7 +137,7 @@ fn pause_is_kept_over_kills_obeyed_by_all_and_ended_by_time_or_resume() {
     let screen = site.cli(&["status"]).stdout;
     assert!(screen.contains("paused by root (uid 0): the \\x1b[2J server moves"), "{screen}");
     let paused = records(&site, "account-paused").pop().unwrap();
-    assert_eq!((&paused["account"], &paused["created_by"]), (&"a".into(), &0.into()));
+    assert_eq!((&paused["account"], &paused["created_uid"]), (&"a".into(), &0.into()));
     for with_daemon in [true, false] {
         let output = site.cli(&["poll", "a"]);
         assert_eq!(output.code, 1, "{with_daemon}: {output:?}");
@@ -291,7 +291,7 @@ fn g08_reload_says_what_changed_or_is_refused_and_all_else_goes_on() {
     assert_eq!(site.status()["accounts"].as_array().unwrap().len(), 2);
     let log = site.cli(&["log", "--code", "config-rejected"]);
     assert!(log.code == 0 && log.stdout.lines().count() == 2, "{log:?}");
-    assert_eq!(records(&site, "config-rejected")[0]["username"], "root");
+    assert_eq!(records(&site, "config-rejected")[0]["created_by"], "root");
     assert_eq!(site.cli(&["poll"]).code, 2, "what acts wants a good config");
     // Mended, all is as before.
     site.account("b", &account("u2"));

@@ -172,7 +172,7 @@ fn other_users_are_kept_out_by_the_file_and_by_the_kernels_word() {
     assert!(ask_as(&socket, &site.state(), 0, 0).contains("\"pid\""));
     let refused: Vec<Value> =
         site.log().into_iter().filter(|record| record["code"] == "control-refused").collect();
-    assert_eq!((refused.len(), &refused[0]["created_by"]), (1, &65_534.into()), "{refused:?}");
+    assert_eq!((refused.len(), &refused[0]["created_uid"]), (1, &65_534.into()), "{refused:?}");
     is_well(&dovecot, &site);
     assert_eq!(daemon.stop(SOON).code, 0);
     assert!(!socket.exists() && site.state().join("control").symlink_metadata().is_err());

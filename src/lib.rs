@@ -3,8 +3,8 @@
 //! One poll of one account: connect, authenticate, list, *plan*, fetch, archive, record, delete
 //! what the rules and the proofs allow, report. The layers, from the bottom: [`model`] (words),
 //! then [`config`], [`plan`], [`query`], [`schedule`] and [`mail`] (pure decisions), then [`net`], [`sasl`],
-//! [`secret`], [`oauth`], [`mailbox`], [`archive`], [`ledger`], [`log`] and [`control`] (one outside thing
-//! each), then [`poll`] and [`recovery`], [`daemon`] and [`cli`]. Each imports only from the layers
+//! [`secret`], [`oauth`], [`mailbox`], [`outbound`], [`archive`], [`ledger`], [`log`] and [`control`]
+//! (one outside thing each), then [`poll`] and [`recovery`], [`daemon`] and [`cli`]. Each imports only from the layers
 //! below it;
 //! `tests/layers.rs` holds that.
 
@@ -20,6 +20,7 @@ pub mod mailbox;
 pub mod model;
 pub mod net;
 pub mod oauth;
+pub mod outbound;
 pub mod plan;
 pub mod poll;
 pub mod query;

@@ -85,7 +85,7 @@ const KEYS: &[(&[&str], &str)] = &[
     ),
     (&["folder", "mailbox", "mailboxes"], "write `folders = [\"INBOX\"]`"),
     (
-        &["auth", "authentication", "authorisation_type", "authorization_type"],
+        &["authentication", "authorisation_type", "authorization_type"],
         "leave it out: `password = …` or `oauth = \"NAME\"` says it",
     ),
     (
@@ -107,7 +107,7 @@ const KEYS: &[(&[&str], &str)] = &[
     (&["safe_login", "secure_logon"], "write `safe_logon = true`"),
     (&["schedule", "crontab", "cron_expression"], "write `cron = \"*/5 * * * *\"`"),
     (
-        &["timeout", "send_timeout", "socket_timeout"],
+        &["timeout", "socket_timeout"],
         "write `connect_timeout = \"{}s\"` or `read_timeout = \"{}s\"`",
     ),
     (&["enable_debug", "debug_enabled", "verbose"], "write `debug = {bool}`"),

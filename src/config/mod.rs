@@ -48,7 +48,7 @@ pub use types::{
     ArchiveConfig, ClientCertificate, ClientProof, Config, DaemonConfig, Encryption, Grant,
     Inbound, LogConfig, MinRate, NoticesConfig, Oauth, OauthEndpoints, OauthProvider, OauthUses,
     Outbound, Properties, Protocol, SECRET_EXPIRY_WARNING, SafeLogon, Schedule, SecretSpec,
-    TlsRules, WritePart,
+    TlsRules, Transport, WritePart,
 };
 
 /// What came of reading a configuration.

@@ -379,7 +379,9 @@ pub struct Outbound {
     pub description: Option<String>,
     /// Whether it may be used.
     pub enabled: bool,
-    /// DNS name or IP address.
+    /// How mail leaves.
+    pub transport: Transport,
+    /// DNS name or IP address; empty for `sendmail`.
     pub host: String,
     /// TCP port, computed where the config has none.
     pub port: u16,
@@ -393,8 +395,12 @@ pub struct Outbound {
     pub tls: TlsRules,
     /// TCP connect.
     pub connect_timeout: Duration,
-    /// Each wait for the server's next octets.
+    /// Each answer of the server, up to the message's end.
+    pub send_timeout: Duration,
+    /// The answer to the message, and each wait for the server to take octets.
     pub read_timeout: Duration,
+    /// Whether it logs in.
+    pub log_in: bool,
     /// User name.
     pub user: Option<String>,
     /// Where the user name is, when it isn't in the config.
@@ -409,6 +415,8 @@ pub struct Outbound {
     pub sasl: Vec<Mechanism>,
     /// The inbound account that must log in first.
     pub pop_before_smtp: Option<AccountName>,
+    /// How long that login is good for.
+    pub pop_before_smtp_ttl: Duration,
     /// From address.
     pub from: Option<String>,
     /// Display name of the From address.
@@ -423,4 +431,21 @@ pub struct Outbound {
     pub protect: bool,
     /// Writes the protocol to the log, secrets hidden.
     pub debug: bool,
+}
+
+impl Outbound {
+    /// Whether there is anything to log in with: a relay in the own network may ask for nothing.
+    pub fn has_login(&self) -> bool {
+        let proof = self.password.is_some() || self.oauth.is_some() || self.tls.client.is_some();
+        self.log_in && self.transport == Transport::Smtp && proof
+    }
+}
+
+/// How mail leaves.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Transport {
+    /// By this program of the host, with these arguments.
+    Sendmail(Vec<String>),
+    /// To a server.
+    Smtp,
 }

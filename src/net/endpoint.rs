@@ -3,7 +3,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::config::{Encryption, Inbound, MinRate, TlsRules};
+use crate::config::{Encryption, Inbound, MinRate, Outbound, TlsRules};
+
+/// A submission's replies have limits of their own; this one is for what lies between them.
+const SUBMISSION_RATE: MinRate = MinRate { octets: 1, window: Duration::from_mins(10) };
+/// Idle time before the first keepalive probe of a submission.
+const SUBMISSION_KEEPALIVE: Duration = Duration::from_mins(1);
 
 /// A server and the rules of its connections.
 #[derive(Clone, Debug)]
@@ -40,6 +45,21 @@ impl Endpoint {
             read_timeout: account.read_timeout,
             min_rate: account.min_rate,
             tcp_keepalive: account.properties.tcp_keepalive,
+            tls: account.tls.clone(),
+        }
+    }
+
+    /// The endpoint of an outbound account.
+    pub fn of_outbound(account: &Outbound) -> Self {
+        Self {
+            host: account.host.clone(),
+            port: account.port,
+            encryption: account.encryption,
+            bind_address: account.bind_address,
+            connect_timeout: account.connect_timeout,
+            read_timeout: account.read_timeout.max(account.send_timeout),
+            min_rate: SUBMISSION_RATE,
+            tcp_keepalive: SUBMISSION_KEEPALIVE,
             tls: account.tls.clone(),
         }
     }

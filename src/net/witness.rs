@@ -33,6 +33,10 @@ pub enum Stage {
     Login,
     /// Opening mailboxes for reading.
     Mailbox,
+    /// Naming a message's sender, and its recipient, to a submission server.
+    Sender,
+    /// Handing over a message.
+    Message,
 }
 
 impl Stage {
@@ -48,6 +52,8 @@ impl Stage {
             Self::Capabilities => "capabilities",
             Self::Login => "login",
             Self::Mailbox => "mailbox",
+            Self::Sender => "sender",
+            Self::Message => "message",
         }
     }
 }
@@ -96,6 +102,20 @@ pub enum Facts {
         messages: u32,
         /// UIDVALIDITY, where there is one.
         uid_validity: Option<u32>,
+    },
+    /// Of [`Stage::Sender`].
+    Sender {
+        /// Its address.
+        sender: String,
+        /// The recipients that were taken.
+        recipients: Vec<String>,
+    },
+    /// Of [`Stage::Message`].
+    Message {
+        /// Its name in the server's queue, where the server says one.
+        queue_id: Option<String>,
+        /// The server's last words.
+        said: String,
     },
     /// Of [`Stage::Mailbox`], when all are asked for.
     Mailboxes {

@@ -1,7 +1,7 @@
 //! Which mechanism to take: of those that the server offers, the strongest that the config and
 //! the account's proof allow.
 
-use super::Mechanism;
+use super::{Mechanism, Proof};
 use crate::config::SafeLogon;
 
 /// What the config says of authentication.
@@ -69,6 +69,15 @@ pub fn choose(offered: &[Mechanism], policy: &Policy<'_>) -> Result<Choice, NoMe
 }
 
 impl Has {
+    /// What a proof is.
+    pub fn of(proof: Proof<'_>) -> Self {
+        match proof {
+            Proof::Certificate => Self::Certificate,
+            Proof::Password(_) => Self::Password,
+            Proof::Token(_) => Self::Token,
+        }
+    }
+
     fn fits(self, mechanism: Mechanism) -> bool {
         match self {
             Self::Certificate => mechanism == Mechanism::External,

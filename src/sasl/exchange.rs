@@ -1,5 +1,10 @@
 //! One exchange of challenges and responses, whatever its mechanism.
 
+use std::time::Duration;
+
+use data_encoding::BASE64;
+use tokio::task::JoinHandle;
+
 use super::digest::cram_md5;
 use super::scram::{Hash, Scram};
 use super::{Login, Mechanism, Message, Proof, message};
@@ -118,12 +123,12 @@ impl Exchange {
     }
 
     /// One that is over, to stand where another one is away for a while.
-    pub fn over(mechanism: Mechanism) -> Self {
+    fn over(mechanism: Mechanism) -> Self {
         Self { mechanism, state: State::Challenged(Then::Nothing), said: None }
     }
 
     /// Whether an answer may take tenths of a second to compute.
-    pub fn is_slow(&self) -> bool {
+    fn is_slow(&self) -> bool {
         matches!(
             self.state,
             State::First { then: Then::Scram(_), .. } | State::Challenged(Then::Scram(_))
@@ -149,6 +154,20 @@ impl Exchange {
                 None
             }
         }
+    }
+
+    /// The same in base64 where that has at most `room` octets, `=` for an empty message (RFC 4954
+    /// §4); a longer one waits for the first challenge.
+    pub fn initial_within(&mut self, room: usize) -> Option<Zeroizing<String>> {
+        let State::First { message, .. } = &self.state else { return None };
+        if message.is_empty() {
+            self.take_initial();
+            return Some(Zeroizing::new("=".to_owned()));
+        }
+        if BASE64.encode_len(message.len()) > room {
+            return None;
+        }
+        self.take_initial().map(|message| Zeroizing::new(BASE64.encode(&message)))
     }
 
     /// The answer to a challenge, decoded from base64.
@@ -187,6 +206,28 @@ impl Exchange {
         }
     }
 
+    /// The answer to a challenge, both in base64. What takes long is computed off the async threads.
+    pub async fn respond(&mut self, challenge: &str) -> Result<Zeroizing<String>, SaslError> {
+        let octets = BASE64
+            .decode(challenge.trim().as_bytes())
+            .map_err(|_| SaslError::Challenge("is no base64".to_owned()))?;
+        let response = if self.is_slow() {
+            let mut away = std::mem::replace(self, Self::over(self.mechanism));
+            let work = tokio::task::spawn_blocking(move || {
+                let answer = away.answer(&octets);
+                (away, answer)
+            });
+            let (back, answer) = within(ANSWER_LIMIT, work).await.ok_or_else(|| {
+                SaslError::Challenge(format!("takes more than {ANSWER_LIMIT:?} to answer"))
+            })?;
+            *self = back;
+            answer?
+        } else {
+            self.answer(&octets)?
+        };
+        Ok(Zeroizing::new(BASE64.encode(&response)))
+    }
+
     /// What the server said of a refused token, as JSON or whatever it sent.
     pub fn said(&self) -> Option<&str> {
         self.said.as_deref()
@@ -206,4 +247,12 @@ impl Exchange {
 
 fn token_first(message: Message, after_error: &'static [u8]) -> State {
     State::First { message, then: Then::Token(after_error) }
+}
+
+/// Long for the most rounds that are taken, even on a machine that is busy otherwise.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+
+#[expect(clippy::disallowed_methods, reason = "a computation, not the network")]
+async fn within<T>(limit: Duration, work: JoinHandle<T>) -> Option<T> {
+    tokio::time::timeout(limit, work).await.ok()?.ok()
 }

@@ -6,6 +6,7 @@
 mod choice;
 mod digest;
 mod exchange;
+mod forms;
 mod scram;
 
 use zeroize::Zeroizing;
@@ -14,6 +15,7 @@ pub use crate::model::Mechanism;
 pub use choice::{Choice, Has, NoMechanism, Policy, choose};
 pub use digest::apop;
 pub use exchange::{Exchange, SaslError};
+pub use forms::forms;
 
 /// Who logs in, and by what.
 #[derive(Clone, Copy)]
@@ -50,6 +52,21 @@ pub enum Binding<'a> {
     NotOffered,
     /// `tls-exporter` of this connection.
     TlsExporter(&'a [u8; 32]),
+}
+
+impl<'a> Binding<'a> {
+    /// The binding of a choice on a connection that gives this to bind to.
+    ///
+    /// Where the config names no binding mechanism, the exchange says that we know none: true of a
+    /// client that takes none (RFC 5802 §6). Where it does and the server offers none, the server is
+    /// told that we could, so that a stripped offer is found out.
+    pub fn of(choice: Choice, channel: Option<&'a [u8; 32]>) -> Self {
+        match channel {
+            Some(octets) if choice.mechanism.binds() => Self::TlsExporter(octets),
+            Some(_) if choice.binding_missing => Self::NotOffered,
+            _ => Self::None,
+        }
+    }
 }
 
 impl std::fmt::Debug for Login<'_> {

@@ -60,6 +60,7 @@ const VENDORS: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("cron", &["schedule"]),
     ("indicatif", &["cli"]),
+    ("lettre", &["outbound"]),
     ("mail_parser", &["mail/", "mail.rs"]),
     ("regex", &["query"]),
     ("rusqlite", &["ledger"]),

@@ -77,6 +77,14 @@ fn texts(account: &Inbound, facts: &Facts) -> Vec<String> {
             let validity = uid_validity.map(|v| format!(", UIDVALIDITY {v}")).unwrap_or_default();
             vec![format!("{name}: {messages}{validity}")]
         }
+        Facts::Sender { sender, recipients } => {
+            let to = if recipients.is_empty() { "-".to_owned() } else { recipients.join(", ") };
+            vec![format!("{sender} to {to}")]
+        }
+        Facts::Message { queue_id, said } => {
+            let id = queue_id.as_ref().map(|id| format!("in the server's queue as {id}"));
+            id.into_iter().chain([said.clone()]).collect()
+        }
         Facts::Mailboxes { mailboxes } => {
             let there = format!("{} on the server:", count(mailboxes.len() as u64));
             std::iter::once(there).chain(mailboxes.iter().cloned()).collect()

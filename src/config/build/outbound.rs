@@ -1,6 +1,8 @@
 //! `[outbound.NAME]`.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 
 use super::Builder;
 use super::server::{known, layers};
@@ -8,7 +10,7 @@ use crate::config::keys;
 use crate::config::origin::{Origin, OriginKind};
 use crate::config::problem::Problem;
 use crate::config::raw::RawHalf;
-use crate::config::types::Outbound;
+use crate::config::types::{Outbound, Transport};
 use crate::config::value::Value;
 use crate::config::view::View;
 use crate::model::AccountName;
@@ -27,7 +29,10 @@ impl<'a> Builder<'a> {
     fn submission(&mut self, name: AccountName, half: &'a RawHalf) -> Outbound {
         let view = layers(&keys::OUTBOUND, half, &self.raw.defaults_outbound);
         self.origins.insert(view.path().to_owned(), view.origins());
-        self.require(&view, "host", "add `host = \"smtp.example.org\"`");
+        let transport = self.transport(&view);
+        if transport == Transport::Smtp {
+            self.require(&view, "host", "add `host = \"smtp.example.org\"`");
+        }
         let encryption = self.encryption(&view);
         let tls = self.tls(&view);
         let port = self.port(&view, "smtp", encryption);
@@ -38,6 +43,7 @@ impl<'a> Builder<'a> {
             name,
             description: view.text("description"),
             enabled: view.flag("enabled"),
+            transport,
             host: view.text("host").unwrap_or_default(),
             port,
             encryption,
@@ -45,7 +51,9 @@ impl<'a> Builder<'a> {
             bind_address: view.ip("bind_address"),
             tls,
             connect_timeout: view.duration("connect_timeout").unwrap_or_default(),
+            send_timeout: view.duration("send_timeout").unwrap_or_default(),
             read_timeout: view.duration("read_timeout").unwrap_or_default(),
+            log_in: view.text("auth").as_deref() != Some("none"),
             user,
             user_source: view.secret("user"),
             password: if oauth { None } else { view.secret("password") },
@@ -53,6 +61,7 @@ impl<'a> Builder<'a> {
             safe_logon: view.safe_logon(),
             sasl: view.mechanisms(),
             pop_before_smtp: view.account("pop_before_smtp"),
+            pop_before_smtp_ttl: view.duration("pop_before_smtp_ttl").unwrap_or_default(),
             from: self.or_address(&view, "from", half),
             from_name: view.text("from_name"),
             organization: view.text("organization"),
@@ -61,6 +70,31 @@ impl<'a> Builder<'a> {
             protect: view.flag("protect"),
             debug: view.flag("debug"),
         }
+    }
+
+    /// `sendmail` must be there and be a program: found out now, not with the first error mail.
+    fn transport(&mut self, view: &View<'_>) -> Transport {
+        if view.text("transport").as_deref() != Some("sendmail") {
+            if view.has("sendmail") {
+                let problem =
+                    Problem::warning("`sendmail` does nothing without `transport = \"sendmail\"`");
+                let hint = "add it, or remove `sendmail`";
+                self.report_at(view, "sendmail", problem.hint(hint));
+            }
+            return Transport::Smtp;
+        }
+        let argv = view.list("sendmail");
+        let program = argv.first().map(PathBuf::from).unwrap_or_default();
+        let is_program = |path: &PathBuf| {
+            path.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+        };
+        if !program.is_absolute() || !is_program(&program) {
+            let key = if view.has("sendmail") { "sendmail" } else { "transport" };
+            let what = format!("`{}` is no program that can be run", program.display());
+            let hint = "install a mail transfer agent, or give the whole path of its `sendmail`";
+            self.report_at(view, key, Problem::error(what).hint(hint));
+        }
+        Transport::Sendmail(argv)
     }
 
     /// `user` and `from` default to the `address` of `[account.NAME]`.
@@ -86,7 +120,8 @@ impl<'a> Builder<'a> {
             let problem = Problem::error(format!("`{key}` needs `user`"));
             self.report_at(view, key, problem.hint("add `user = \"…\"`"));
         }
-        if view.has("user") && !view.has(key) && !view.is_broken() {
+        let certificate = view.has("tls_client_certificate");
+        if view.has("user") && !view.has(key) && !certificate && !view.is_broken() {
             let problem = Problem::error("`user` needs `password` or `oauth`");
             let hint = "add one of them, or remove `user` for a relay that asks for none";
             self.report_at(view, "user", problem.hint(hint));

@@ -23,6 +23,20 @@ const ACCOUNT_KEYS: &[Key] = &[
 ];
 
 const SERVER: &[Key] = &[
+    key(
+        "transport",
+        Kind::Choice(&["smtp", "sendmail"]),
+        "\"smtp\"",
+        "How mail leaves: to a server, or by this host's own `sendmail`.",
+        "`sendmail` needs no other key of the server.",
+    ),
+    key(
+        "sendmail",
+        Kind::Texts,
+        "[\"/usr/sbin/sendmail\", \"-i\"]",
+        "The program and its arguments; no shell. The message is its standard input.",
+        "`-f SENDER -- RECIPIENTS` is added, unless `-t` is among them.",
+    ),
     bare("host", Kind::Host, "\"smtp.example.org\"", "The server. Required.", ""),
     bare(
         "port",
@@ -99,19 +113,33 @@ const SERVER: &[Key] = &[
         "connect_timeout",
         Kind::Duration(Duration::from_millis(100), secs(3600)),
         "\"10s\"",
-        "For the TCP connect.",
+        "For the name and the TCP connect together.",
         "",
+    ),
+    key(
+        "send_timeout",
+        Kind::Duration(Duration::from_millis(100), secs(3600)),
+        "\"10s\"",
+        "For TLS, and for each whole answer of the server before the message is handed over.",
+        "With `sendmail`, for the whole run.",
     ),
     key(
         "read_timeout",
         Kind::Duration(Duration::from_millis(100), secs(3600)),
         "\"120s\"",
-        "For each wait for the server's next octets.",
-        "",
+        "For the answer to the message, while the server scans it.",
+        "Who gives up there may send twice: RFC 5321 asks for ten minutes.",
     ),
 ];
 
 const AUTHENTICATION: &[Key] = &[
+    key(
+        "auth",
+        Kind::Choice(&["login", "none"]),
+        "\"login\"",
+        "`\"none\"`: a relay that asks for no login, whatever `user` is inherited.",
+        "Without `user` nobody logs in either.",
+    ),
     bare(
         "user",
         Kind::TextOrSecret(512),
@@ -158,6 +186,13 @@ const AUTHENTICATION: &[Key] = &[
         "\"invoices\"",
         "The inbound account that must log in first.",
         "For servers that ask for it.",
+    ),
+    key(
+        "pop_before_smtp_ttl",
+        Kind::Duration(secs(1), secs(86_400)),
+        "\"10m\"",
+        "How long that login is good for; a running daemon logs in again after it.",
+        "",
     ),
 ];
 

@@ -28,7 +28,7 @@ pub(super) async fn authenticate(
         .map_err(|none| refused_choice(none, offered, encrypted))?;
     let login = credentials::login(account, proof, choice, channel.as_ref());
     let mechanism = choice.mechanism;
-    talk.keep_secret(credentials::secrets(&login));
+    talk.keep_secret(sasl::forms(&login));
     witness.permit_login().await.map_err(|why| MailboxError::Uncounted { why })?;
     let by_command =
         mechanism == Mechanism::Login && !offered.has("LOGINDISABLED") && is_ascii(account, proof);
@@ -103,7 +103,7 @@ async fn exchange(
             let what = "it goes on with an authentication that was cancelled".to_owned();
             return Err(MailboxError::Protocol { what });
         }
-        match credentials::respond(&mut exchange, &challenge).await {
+        match exchange.respond(&challenge).await {
             Ok(response) => {
                 talk.hide(response.clone());
                 talk.send_line(&response, "(hidden)").await?;

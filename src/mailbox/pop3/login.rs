@@ -219,7 +219,7 @@ where
             return Err(MailboxError::Protocol { what: format!("{mechanism} has no end") });
         }
         let challenge = String::from_utf8_lossy(sieve.challenge()).into_owned();
-        match credentials::respond(&mut exchange, &challenge).await {
+        match exchange.respond(&challenge).await {
             Ok(response) => {
                 sieve.hide(response.as_bytes());
                 reply = sieve.say(response.as_bytes()).await?;
@@ -269,7 +269,7 @@ fn first_words(greeting: &str) -> String {
 }
 
 fn secrets(login: &sasl::Login<'_>) -> Vec<Zeroizing<Vec<u8>>> {
-    let forms = credentials::secrets(login);
+    let forms = sasl::forms(login);
     forms.into_iter().map(|form| Zeroizing::new(form.as_bytes().to_vec())).collect()
 }
 

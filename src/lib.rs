@@ -4,7 +4,7 @@
 //! what the rules and the proofs allow, report. The layers, from the bottom: [`model`] (words),
 //! then [`config`], [`plan`], [`query`], [`schedule`] and [`mail`] (pure decisions), then [`net`], [`sasl`],
 //! [`secret`], [`oauth`], [`mailbox`], [`outbound`], [`archive`], [`ledger`], [`log`] and [`control`]
-//! (one outside thing each), then [`poll`] and [`recovery`], [`daemon`] and [`cli`]. Each imports only from the layers
+//! (one outside thing each), then [`poll`], [`send`] and [`recovery`], [`daemon`] and [`cli`]. Each imports only from the layers
 //! below it;
 //! `tests/layers.rs` holds that.
 
@@ -28,6 +28,7 @@ pub mod recovery;
 pub mod sasl;
 pub mod schedule;
 pub mod secret;
+pub mod send;
 pub mod steps;
 
 #[cfg(test)]

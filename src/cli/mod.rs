@@ -15,6 +15,7 @@ mod reload;
 mod render;
 mod run;
 mod secret;
+mod send_test;
 mod status;
 mod terminal;
 mod test;
@@ -76,6 +77,9 @@ enum Verb {
     /// Try an account stage by stage, from DNS to its mailboxes, and change nothing
     #[command(after_help = test::AFTER_HELP)]
     Test(test::Test),
+    /// Send a test message by an outbound account, and show the dialogue
+    #[command(after_help = send_test::AFTER_HELP)]
+    SendTest(send_test::SendTest),
     /// Poll the named accounts, or all enabled ones, once; by the daemon where it runs
     #[command(after_help = "Example: postrider poll invoices")]
     Poll(poll::Poll),
@@ -145,6 +149,7 @@ pub fn main() -> ExitCode {
         Verb::Reload(reload::Reload {}) => reload::Reload::run(&context),
         Verb::Run(run::Run {}) => run::Run::run(&context),
         Verb::Secret(verb) => verb.run(&context),
+        Verb::SendTest(verb) => verb.run(&context),
         Verb::Test(verb) => verb.run(&context),
         Verb::Status(verb) => verb.run(&context),
         Verb::Verify(verb) => verb.run(&context),
@@ -211,8 +216,10 @@ impl Context {
             render::error(&format!("the log can't begin: {error}"), None);
             Exit::Failed
         })?;
-        let debug = config.inbound.values().filter(|account| account.debug);
-        let debug = debug.map(|account| std::sync::Arc::clone(&account.name)).collect();
+        let inbound = config.inbound.values().filter(|account| account.debug);
+        let outbound = config.outbound.values().filter(|account| account.debug);
+        let names = inbound.map(|account| &account.name).chain(outbound.map(|o| &o.name));
+        let debug = names.map(std::sync::Arc::clone).collect();
         sink.set_level(Level::from(config.log.level), debug);
         sink.set_logins(config.logins());
         Ok(sink)

@@ -19,6 +19,8 @@ pub struct Candidate {
     pub text: Option<Zeroizing<String>>,
     /// `port=143` or `inbound.NAME.port=143`, over whatever is in the tables.
     pub sets: Vec<String>,
+    /// The outbound account of the name is meant; else only where no inbound one has it.
+    pub outbound: bool,
 }
 
 /// Reads the main file, puts the changes into it and checks one account; its name, too.
@@ -64,9 +66,15 @@ pub fn load_candidate(
         name = name.or_else(|| the_only_one(&read, &mut problems));
         sources.push(source);
     }
+    // Where both halves of an account have the name, the inbound one is meant, if not said.
+    let outbound = match (&name, candidate.outbound) {
+        (Some(name), false) => !raw.inbound.contains_key(name) && raw.outbound.contains_key(name),
+        (_, outbound) => outbound,
+    };
+    let half = if outbound { "outbound" } else { "inbound" };
     if let Some(name) = &name {
         for set in &candidate.sets {
-            if let Err(problem) = take_set(&mut raw, name, set, &mut problems) {
+            if let Err(problem) = take_set(&mut raw, (half, name), set, &mut problems) {
                 problems.push(problem);
             }
         }
@@ -76,22 +84,24 @@ pub fn load_candidate(
     loaded.problems.retain(|problem| problem.file.is_some());
     loaded.problems.splice(0..0, problems);
     if let Some(name) = &name {
-        loaded.problems.retain(|problem| concerns(problem, name));
+        loaded.problems.retain(|problem| concerns(problem, half, name));
         loaded.accept(config);
     }
     (loaded, name)
 }
 
 /// Whether a problem keeps this account from being tried.
-fn concerns(problem: &Problem, account: &str) -> bool {
+fn concerns(problem: &Problem, half: &str, account: &str) -> bool {
     let Some(context) = problem.context.as_deref() else { return true };
     let (kind, rest) = context.split_once('.').unwrap_or((context, ""));
+    let other = if half == "inbound" { "outbound" } else { "inbound" };
     match kind {
+        kind if kind == other => false,
         // Names may hold dots: a stranger's table that begins like this account's counts, too.
-        "inbound" | "account" => {
+        "inbound" | "outbound" | "account" => {
             rest.strip_prefix(account).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         }
-        "defaults" => !rest.starts_with("outbound"),
+        "defaults" => !rest.starts_with(other),
         "daemon" | "oauth" => true,
         _ => false,
     }
@@ -103,8 +113,9 @@ fn take_text(raw: &mut Raw, source: &Source, problems: &mut Vec<Problem>) -> Vec
     own.add(source, false, problems);
     raw.broken |= own.broken;
     raw.oauth.extend(own.oauth);
-    let names = own.inbound.keys().cloned().collect();
+    let names = own.inbound.keys().chain(own.outbound.keys()).cloned().collect();
     raw.inbound.extend(own.inbound);
+    raw.outbound.extend(own.outbound);
     names
 }
 
@@ -112,7 +123,7 @@ fn the_only_one(names: &[String], problems: &mut Vec<Problem>) -> Option<String>
     if let [name] = names {
         return Some(name.clone());
     }
-    let what = format!("standard input has {} inbound accounts", names.len());
+    let what = format!("standard input has {} accounts", names.len());
     let hint = "one table, `[inbound.NAME]`; or name the account as an argument";
     problems.push(Problem::error(what).hint(hint));
     None
@@ -121,7 +132,7 @@ fn the_only_one(names: &[String], problems: &mut Vec<Problem>) -> Option<String>
 /// Puts one `key=value` over an account's own.
 fn take_set(
     raw: &mut Raw,
-    account: &str,
+    (half, account): (&str, &str),
     set: &str,
     problems: &mut Vec<Problem>,
 ) -> Result<(), Problem> {
@@ -129,7 +140,7 @@ fn take_set(
         || Problem::error("`--set` takes KEY=VALUE").hint("such as `--set port=143`".to_owned());
     let (key, value) = set.split_once('=').ok_or_else(usage)?;
     let (key, value) = (key.trim(), value.trim());
-    let whole = format!("inbound.{account}.");
+    let whole = format!("{half}.{account}.");
     let key = key.strip_prefix(&whole).unwrap_or(key);
     let is_word = |word: &str| {
         !word.is_empty()
@@ -137,7 +148,7 @@ fn take_set(
                 .bytes()
                 .all(|b| b.is_ascii_lowercase() || b == b'_' || b == b'.' || b.is_ascii_digit())
     };
-    if !is_word(key) || !is_account_name(account) || key.starts_with("inbound.") {
+    if !is_word(key) || !is_account_name(account) || key.starts_with(&format!("{half}.")) {
         return Err(usage().hint(format!("a key of this account: `{whole}port=143`")));
     }
     let (table, key) = match key.strip_prefix("properties.") {
@@ -153,13 +164,16 @@ fn take_set(
         return Err(Problem::error(what).hint(hint));
     }
     let value = if parsed.is_some() { value.to_owned() } else { quoted(value) };
-    let text = format!("[inbound.{account}{table}]\n\"{key}\" = {value}\n");
+    let text = format!("[{half}.{account}{table}]\n\"{key}\" = {value}\n");
     let mut own = Raw::default();
     own.add(&Source::from_text(Path::new("--set"), text), false, problems);
-    let Some(half) = own.inbound.remove(account) else { return Ok(()) };
-    let Some(into) = raw.inbound.get_mut(account) else { return Ok(()) };
-    into.table.entries.extend(half.table.entries);
-    into.properties.entries.extend(half.properties.entries);
+    let (from, into) = match half {
+        "outbound" => (own.outbound.remove(account), raw.outbound.get_mut(account)),
+        _ => (own.inbound.remove(account), raw.inbound.get_mut(account)),
+    };
+    let (Some(from), Some(into)) = (from, into) else { return Ok(()) };
+    into.table.entries.extend(from.table.entries);
+    into.properties.entries.extend(from.properties.entries);
     Ok(())
 }
 
@@ -193,7 +207,7 @@ mod tests {
         let mode = std::fs::Permissions::from_mode(0o600);
         std::fs::set_permissions(file.path(), mode).unwrap();
         let sets = sets.iter().map(|set| (*set).to_owned()).collect();
-        let candidate = Candidate { text: None, sets };
+        let candidate = Candidate { sets, ..Candidate::default() };
         let now = Timestamp::UNIX_EPOCH;
         load_candidate(file.path(), Some(account), &candidate, now).0
     }

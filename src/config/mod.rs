@@ -18,6 +18,7 @@ mod origin;
 mod permissions;
 mod problem;
 mod raw;
+mod sending;
 mod source;
 mod types;
 mod value;
@@ -44,6 +45,7 @@ pub use keys::{Group, Key, Kind, TABLES, Table};
 pub use origin::{Origin, OriginKind, Origins};
 pub use permissions::secret_file_fault;
 pub use problem::{Place, Problem, Severity};
+pub use sending::NoOutbound;
 pub use types::{
     ArchiveConfig, ClientCertificate, ClientProof, Config, DaemonConfig, Encryption, Grant,
     Inbound, LogConfig, MinRate, NoticesConfig, Oauth, OauthEndpoints, OauthProvider, OauthUses,

@@ -61,6 +61,8 @@ pub struct DaemonConfig {
     pub max_connections: usize,
     /// The group whose members may direct the running daemon.
     pub control_group: Option<String>,
+    /// At most one outbound account may be enabled.
+    pub single_outbound: bool,
 }
 
 /// `[archive]`.
@@ -419,6 +421,8 @@ pub struct Outbound {
     pub pop_before_smtp_ttl: Duration,
     /// From address.
     pub from: Option<String>,
+    /// Further addresses that the server lets it send as.
+    pub allowed_from: Vec<String>,
     /// Display name of the From address.
     pub from_name: Option<String>,
     /// Organization field.

@@ -95,6 +95,35 @@ fn aadsts(text: &str) -> Option<String> {
     (!digits.is_empty()).then_some(digits)
 }
 
+/// What to do when a submission server refuses a token that is fresh.
+pub fn refused_sending(oauth: &Oauth, user: &str, claims: Option<&Claims>) -> String {
+    const SCOPE: &str = "SMTP.Send";
+    let name = &oauth.name;
+    match (oauth.provider, oauth.grant) {
+        (OauthProvider::Office365, Grant::ClientCredentials) => format!(
+            "an application needs the permission SMTP.SendAsApp (Office 365 Exchange Online, admin \
+             consent) and full access to the mailbox {user}; SMTP AUTH must be on for it: \
+             Set-CASMailbox -Identity {user} -SmtpClientAuthenticationDisabled $false; then: \
+             postrider oauth login {name}"
+        ),
+        (OauthProvider::Office365, _) => {
+            let scopes = claims.and_then(Claims::scopes);
+            if scopes.is_some_and(|scopes| !scopes.contains(SCOPE)) {
+                return format!("the token lacks {SCOPE}; run: postrider oauth login {name}");
+            }
+            let whose = claims.and_then(Claims::user).unwrap_or("the person who logged in");
+            format!(
+                "{whose} must be {user} or may send as it, with SMTP AUTH on: Set-CASMailbox \
+                 -Identity {user} -SmtpClientAuthenticationDisabled $false"
+            )
+        }
+        _ => format!(
+            "the token may be another user's than `{user}`: see `postrider oauth status`; log in \
+             as that user: postrider oauth login {name}"
+        ),
+    }
+}
+
 /// What to do when a mail server refuses a token that is fresh; `claims` are the token's own.
 pub fn refused_by_server(
     oauth: &Oauth,

@@ -27,7 +27,7 @@ mod url;
 mod vault;
 
 pub use claims::Claims;
-pub use doctor::{Diagnosis, Refusal, diagnose, refused_by_server};
+pub use doctor::{Diagnosis, Refusal, diagnose, refused_by_server, refused_sending};
 pub use endpoints::scopes;
 pub use error::OauthError;
 pub use fresh::{Freshness, Moment, freshness, keep_alive_due};

@@ -176,8 +176,7 @@ impl Letter {
         if self.to.is_empty() {
             return Err(LetterError::NoRecipient);
         }
-        let to: Result<Vec<_>, _> = self.to.iter().map(|address| wire("To", address)).collect();
-        Ok(Envelope { from: wire("From", &self.from)?, to: to? })
+        Envelope::new(&self.from, &self.to)
     }
 }
 

@@ -12,7 +12,7 @@ use super::channel::Channel;
 use super::error::{Refused, SubmitError};
 use super::login;
 use super::reply::Reply;
-use super::transcript::{Transcript, Watch};
+use super::transcript::Transcript;
 use crate::config::{Encryption, Outbound};
 use crate::net::{self, Endpoint, Facts, NetError, NetStream, Stage, Wire, Witness, within};
 use crate::sasl::{Mechanism, Proof};
@@ -79,24 +79,25 @@ impl<'a> Session<'a> {
     pub(super) async fn open(
         account: &Outbound,
         proof: Option<Proof<'_>>,
-        watch: &'a mut Watch,
+        witness: &mut Witness,
+        transcript: &'a mut Transcript,
     ) -> Result<Self, SubmitError> {
         login::is_sendable(account, proof)?;
         let now = Instant::now();
         let deadline = now.checked_add(WHOLE).unwrap_or(now);
         let endpoint = Endpoint::of_outbound(account);
-        let wire = net::connect(&endpoint, deadline, &mut watch.witness).await?;
-        Self::over(wire, account, proof, watch).await
+        let wire = net::connect(&endpoint, deadline, witness).await?;
+        Self::over(wire, account, proof, witness, transcript).await
     }
 
     /// The same over a wire that is connected already.
-    pub(super) async fn over(
+    async fn over(
         wire: Wire,
         account: &Outbound,
         proof: Option<Proof<'_>>,
-        watch: &'a mut Watch,
+        witness: &mut Witness,
+        transcript: &'a mut Transcript,
     ) -> Result<Self, SubmitError> {
-        let Watch { witness, transcript } = watch;
         let (limit, debug) = (account.send_timeout, account.debug);
         let mut channel = match account.encryption {
             Encryption::None => Channel::new(wire.plain(), limit, transcript, debug),

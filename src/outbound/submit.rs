@@ -2,13 +2,15 @@
 
 use serde::Serialize;
 
+use super::address::to_wire;
 use super::error::{Refusal, Refused, SubmitError};
+use super::letter::LetterError;
 use super::reply::{Reply, queue_id};
 use super::sendmail;
 use super::session::Session;
 use super::transcript::Watch;
 use crate::config::{Outbound, Transport};
-use crate::net::{Facts, Stage};
+use crate::net::{Facts, Stage, Witness};
 use crate::sasl::Proof;
 
 /// Who sends to whom; the addresses as [`Letter::build`](super::Letter::build) has them.
@@ -21,6 +23,16 @@ pub struct Envelope {
 }
 
 impl Envelope {
+    /// An envelope for addresses as people write them.
+    pub fn new(from: &str, to: &[String]) -> Result<Self, LetterError> {
+        let wire = |field: &'static str, address: &str| {
+            let fault = || LetterError::Address { field, address: address.to_owned() };
+            to_wire(address).ok_or_else(fault)
+        };
+        let to: Result<Vec<_>, _> = to.iter().map(|address| wire("To", address)).collect();
+        Ok(Self { from: wire("From", from)?, to: to? })
+    }
+
     /// Whether an address needs SMTPUTF8 (RFC 6531).
     pub fn needs_smtputf8(&self) -> bool {
         !self.from.is_ascii() || self.to.iter().any(|address| !address.is_ascii())
@@ -58,15 +70,16 @@ pub async fn submit(
         watch.witness.found(|| Some(told(&receipt)));
         return Ok(receipt);
     }
-    let mut session = Session::open(account, proof, watch).await?;
-    let done = hand_over(&mut session, account, envelope, octets).await;
+    let Watch { witness, transcript } = watch;
+    let mut session = Session::open(account, proof, witness, transcript).await?;
+    witness.begin(Stage::Sender);
+    let done = hand_over(&mut session, account, envelope, octets, witness).await;
     // After a lost connection there is nobody to say goodbye to.
-    if done.is_ok() || done.as_ref().is_err_and(|error| error.reply().is_some()) {
+    if done.as_ref().map_or_else(|error| error.reply().is_some(), |_| true) {
         session.quit().await;
     }
     let receipt = done?;
-    watch.witness.begin(Stage::Message);
-    watch.witness.found(|| Some(told(&receipt)));
+    witness.found(|| Some(told(&receipt)));
     Ok(receipt)
 }
 
@@ -81,7 +94,9 @@ pub async fn try_account(
         watch.witness.begin(Stage::Message);
         return sendmail::is_there(argv);
     }
-    let mut session = Session::open(account, proof, watch).await?;
+    let Watch { witness, transcript } = watch;
+    let mut session = Session::open(account, proof, witness, transcript).await?;
+    witness.begin(Stage::Sender);
     let tried = async {
         mail(&mut session, envelope, None).await?;
         let (taken, refused) = recipients(&mut session, envelope).await?;
@@ -92,11 +107,12 @@ pub async fn try_account(
         Ok(taken)
     };
     let tried = tried.await;
-    session.quit().await;
+    if tried.as_ref().map_or_else(|error| error.reply().is_some(), |_| true) {
+        session.quit().await;
+    }
     let recipients = tried?;
     let sender = envelope.from.clone();
-    watch.witness.begin(Stage::Sender);
-    watch.witness.found(|| Some(Facts::Sender { sender, recipients }));
+    witness.found(|| Some(Facts::Sender { sender, recipients }));
     Ok(())
 }
 
@@ -109,6 +125,7 @@ async fn hand_over(
     account: &Outbound,
     envelope: &Envelope,
     octets: &[u8],
+    witness: &mut Witness,
 ) -> Result<Receipt, SubmitError> {
     let body = dot_stuffed(octets);
     mail(session, envelope, Some(octets)).await?;
@@ -116,6 +133,9 @@ async fn hand_over(
     if taken.is_empty() {
         return Err(SubmitError::Recipients { refused });
     }
+    let (sender, recipients) = (envelope.from.clone(), taken.clone());
+    witness.found(|| Some(Facts::Sender { sender, recipients }));
+    witness.begin(Stage::Message);
     let reply = session.channel.say("DATA").await?;
     if reply.code != 354 {
         return Err(SubmitError::Refused { step: Refused::Data, reply });

@@ -46,6 +46,21 @@ impl Prober {
         }
     }
 
+    /// Logs in and out, for a server that lets nobody send before.
+    pub async fn log_in(&self, witness: &mut Witness) -> Result<(), PollError> {
+        let keys = Keys::new(&self.config, &self.keyring, Clock);
+        let (account, credentials) = keys.credentials(&self.config).await?;
+        match account.protocol {
+            Protocol::Imap => {
+                log_in_imap(&account, credentials, &keys, witness).await?.quit().await?;
+            }
+            Protocol::Pop3 => {
+                log_in_pop3(&account, credentials, &keys, witness).await?.quit().await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn look<M: ReadMailbox>(
         &self,
         mut session: M,

@@ -34,10 +34,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("recovery", &["archive", "config", "ledger", "model"]),
     (
+        "send",
+        &[
+            "config", "log", "model", "net", "oauth", "outbound", "poll", "sasl", "schedule",
+            "secret",
+        ],
+    ),
+    (
         "daemon",
         &[
             "archive", "config", "control", "ledger", "log", "mail", "mailbox", "model", "net",
             "oauth", "outbound", "plan", "poll", "query", "recovery", "sasl", "schedule", "secret",
+            "send",
         ],
     ),
     (
@@ -45,7 +53,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "archive", "config", "control", "daemon", "ledger", "log", "mail", "mailbox", "model",
             "net", "oauth", "outbound", "plan", "poll", "query", "recovery", "sasl", "schedule",
-            "secret",
+            "secret", "send",
         ],
     ),
     ("main", &["cli"]),

@@ -1,5 +1,6 @@
 //! `postrider test`: an account, stage by stage, also one that is not saved.
 
+mod outgoing;
 mod show;
 
 use std::io::Read as _;
@@ -21,8 +22,10 @@ use crate::poll::{Clock, PollError, Prober};
 use crate::schedule::Failure;
 
 pub(super) const AFTER_HELP: &str = "\
-Stages: config, secret, dns, connect, tls, greeting, capabilities, login, mailbox. The first
-one that fails ends the test, with exit code 1 (2 for the config); --json names it in `stage`.
+Stages: config, secret, dns, connect, tls, greeting, capabilities, login; then mailbox, or sender
+for an outbound account: MAIL FROM, RCPT TO (with `test_to`) and RSET; no message is sent. The
+first one that fails ends the test, with exit code 1 (2 for the config); --json names it in
+`stage`.
 Mailboxes are opened read-only: nothing is marked, fetched or deleted, and nothing is written
 here. One login is tried; a refused one is not repeated.
 
@@ -41,11 +44,12 @@ const SOON: jiff::SignedDuration = jiff::SignedDuration::from_hours(14 * 24);
 
 /// Try an account.
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Test {
-    /// The inbound account [with --stdin: the one that is read]
+    /// The account [with --stdin: the one that is read]
     #[arg(required_unless_present = "stdin")]
     account: Option<String>,
-    /// Read an account's table, `[inbound.NAME]`, from standard input
+    /// Read an account's table, `[inbound.NAME]` or `[outbound.NAME]`, from standard input
     #[arg(long)]
     stdin: bool,
     /// Another value for a key of the account; may be given several times
@@ -54,6 +58,9 @@ pub(super) struct Test {
     /// Try again so many times when the server can't be reached
     #[arg(long, value_name = "N", default_value_t = 0)]
     retry: u32,
+    /// The outbound account of this name, where an inbound one has it, too
+    #[arg(long)]
+    outbound: bool,
     /// List all mailboxes of the server, too
     #[arg(long)]
     folders: bool,
@@ -72,12 +79,37 @@ struct Outcome {
 struct Failed {
     stage: Stage,
     took: Duration,
-    error: PollError,
+    code: &'static str,
+    message: String,
+    hint: Option<String>,
+    /// It may pass by itself.
+    is_transient: bool,
+}
+
+impl Failed {
+    fn of(witness: &Witness, account: &Inbound, error: &PollError) -> Self {
+        let (stage, took) = witness.under_way();
+        Self {
+            stage,
+            took,
+            code: error.code(),
+            message: error.to_string(),
+            hint: error.advice(account),
+            is_transient: error.failure() == Failure::Transient,
+        }
+    }
 }
 
 impl Test {
     pub(super) fn run(self, context: &Context) -> Exit {
-        let (config, account) = match self.candidate(context) {
+        let (config, name) = match self.candidate(context) {
+            Ok(found) => found,
+            Err(exit) => return exit,
+        };
+        if self.is_outgoing(&config, &name) {
+            return self.outgoing(context, &config, &name);
+        }
+        let account = match self.inbound(&config, &name) {
             Ok(found) => found,
             Err(exit) => return exit,
         };
@@ -114,16 +146,18 @@ impl Test {
         };
         let warnings = warnings(&account, &outcome.steps, Clock.now());
         if context.out.json {
-            context.out.value(&outcome.to_json(&account, &warnings, &redactor));
+            context.out.value(&outcome.to_json(&account.name, &warnings, &redactor));
         } else {
-            show::end(context.out, &account, &outcome, &warnings, &redactor);
+            let subject = show::Subject::from(&*account);
+            show::end(context.out, &subject, &outcome, &warnings, &redactor);
         }
         if outcome.failed.is_some() { Exit::Failed } else { Exit::Done }
     }
 
     /// The config with what isn't saved, and the account in it.
-    fn candidate(&self, context: &Context) -> Result<(Config, Arc<Inbound>), Exit> {
-        let candidate = Candidate { text: self.text()?, sets: self.set.clone() };
+    fn candidate(&self, context: &Context) -> Result<(Config, String), Exit> {
+        let (sets, outbound) = (self.set.clone(), self.outbound);
+        let candidate = Candidate { text: self.text()?, sets, outbound };
         let name = self.account.as_deref();
         let (loaded, name) =
             config::load_candidate(&context.config_file, name, &candidate, Clock.now());
@@ -138,11 +172,19 @@ impl Test {
             }
             return Err(Exit::Usage);
         };
-        let Some(account) = config.inbound.get(name.as_str()).cloned() else {
-            return Err(plan::unknown(&config, &name));
+        Ok((config, name))
+    }
+
+    fn is_outgoing(&self, config: &Config, name: &str) -> bool {
+        self.outbound || config.outbound.contains_key(name) && !config.inbound.contains_key(name)
+    }
+
+    fn inbound(&self, config: &Config, name: &str) -> Result<Arc<Inbound>, Exit> {
+        let Some(account) = config.inbound.get(name).cloned() else {
+            return Err(plan::unknown(config, name));
         };
         let debug = account.debug || self.debug;
-        Ok((config, Arc::new(Inbound { debug, ..account })))
+        Ok(Arc::new(Inbound { debug, ..account }))
     }
 
     fn text(&self) -> Result<Option<Zeroizing<String>>, Exit> {
@@ -162,7 +204,7 @@ impl Test {
     fn say_again(&self, context: &Context, redactor: &Redactor, outcome: &Outcome, tries: u32) {
         let Some(failed) = &outcome.failed else { return };
         show::failed(context.out, failed);
-        let error = redactor.redact(&failed.error.to_string());
+        let error = redactor.redact(&failed.message);
         context.out.line(&format!("  {error}"));
         let pause = PAUSE.as_secs();
         context.out.line(&format!("again in {pause} s ({tries} of {})", self.retry));
@@ -175,14 +217,14 @@ async fn once(context: &Context, prober: &Prober, redactor: &Redactor) -> Outcom
     let probe = async move {
         let mut witness = Witness::telling(told);
         let done = prober.probe(&mut witness).await;
-        let (stage, took) = witness.under_way();
-        done.err().map(|error| Failed { stage, took, error })
+        done.err().map(|error| Failed::of(&witness, &prober.config, &error))
     };
     let listen = async {
         let mut steps = Vec::new();
         while let Some(step) = heard.recv().await {
             if !context.out.json {
-                show::step(context.out, &prober.config, &step, redactor);
+                let subject = show::Subject::from(&*prober.config);
+                show::step(context.out, &subject, &step, redactor);
             }
             steps.push(step);
         }
@@ -197,12 +239,12 @@ impl Outcome {
     fn may_be_repeated(&self) -> bool {
         self.failed.as_ref().is_some_and(|failed| {
             failed.stage != Stage::Secret
-                && failed.error.failure() == Failure::Transient
+                && failed.is_transient
                 && !matches!(failed.stage, Stage::Login)
         })
     }
 
-    fn to_json(&self, account: &Inbound, warnings: &[String], redactor: &Redactor) -> Value {
+    fn to_json(&self, account: &str, warnings: &[String], redactor: &Redactor) -> Value {
         let stages: Vec<Value> = self
             .steps
             .iter()
@@ -216,13 +258,13 @@ impl Outcome {
             .collect();
         let error = self.failed.as_ref().map(|failed| {
             json!({
-                "code": failed.error.code(),
-                "message": redactor.redact(&failed.error.to_string()),
-                "hint": failed.error.advice(account),
+                "code": failed.code,
+                "message": redactor.redact(&failed.message),
+                "hint": failed.hint,
             })
         });
         let value = json!({
-            "account": &*account.name,
+            "account": account,
             "ok": self.failed.is_none(),
             "stage": self.failed.as_ref().map(|failed| failed.stage),
             "error": error,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Failed, Outcome, millis};
 use crate::cli::render::{self, Out, Tone, count, plural};
-use crate::config::Inbound;
+use crate::config::{Inbound, Outbound, TlsRules};
 use crate::log::Redactor;
 use crate::net::{Facts, Stage, Step, TlsFacts};
 use crate::poll::Clock;
@@ -14,8 +14,34 @@ const WIDTH: usize = 52;
 /// Names of a certificate in one line; all are in the JSON.
 const NAMES: usize = 3;
 
+/// What is shown of an account besides its stages.
+pub(super) struct Subject<'a> {
+    name: &'a str,
+    host: &'a str,
+    user: &'a str,
+    tls: &'a TlsRules,
+    /// What works when all is well.
+    works: &'static str,
+}
+
+impl<'a> From<&'a Inbound> for Subject<'a> {
+    fn from(account: &'a Inbound) -> Self {
+        let Inbound { name, host, user, tls, .. } = account;
+        let works = "can be polled; nothing was changed";
+        Self { name, host, user, tls, works }
+    }
+}
+
+impl<'a> From<&'a Outbound> for Subject<'a> {
+    fn from(account: &'a Outbound) -> Self {
+        let Outbound { name, host, user, tls, .. } = account;
+        let user = user.as_deref().unwrap_or_default();
+        Self { name, host, user, tls, works: "can send; no message was sent" }
+    }
+}
+
 /// A stage that ended well.
-pub(super) fn step(out: Out, account: &Inbound, step: &Step, redactor: &Redactor) {
+pub(super) fn step(out: Out, account: &Subject<'_>, step: &Step, redactor: &Redactor) {
     let mut texts = texts(account, &step.facts).into_iter();
     let first = texts.next().unwrap_or_default();
     lines(out, step.stage, &redactor.redact(&first), Some(step.took), Tone::Plain);
@@ -32,7 +58,7 @@ pub(super) fn failed(out: Out, failed: &Failed) {
 /// The last lines: warnings, and the error or that all is well.
 pub(super) fn end(
     out: Out,
-    account: &Inbound,
+    account: &Subject<'_>,
     outcome: &Outcome,
     warnings: &[String],
     redactor: &Redactor,
@@ -43,18 +69,18 @@ pub(super) fn end(
     for warning in warnings {
         out.marked("warning:", Tone::Warn, warning);
     }
-    let name = &account.name;
+    let name = account.name;
     let Some(failed) = &outcome.failed else {
-        let text = format!("{name} can be polled; nothing was changed");
+        let text = format!("{name} {}", account.works);
         out.marked("ok:", Tone::Good, &text);
         return;
     };
-    let text = redactor.redact(&format!("{name}: {}", failed.error));
-    let hint = failed.error.advice(account).map(|hint| redactor.redact(&hint));
+    let text = redactor.redact(&format!("{name}: {}", failed.message));
+    let hint = failed.hint.as_ref().map(|hint| redactor.redact(hint));
     render::error(&text, hint.as_deref());
 }
 
-fn texts(account: &Inbound, facts: &Facts) -> Vec<String> {
+fn texts(account: &Subject<'_>, facts: &Facts) -> Vec<String> {
     match facts {
         Facts::Secret { from } => vec![from.clone()],
         Facts::Addresses { addresses } => {
@@ -68,7 +94,7 @@ fn texts(account: &Inbound, facts: &Facts) -> Vec<String> {
         Facts::Capabilities { capabilities } if capabilities.is_empty() => vec!["-".to_owned()],
         Facts::Capabilities { capabilities } => vec![capabilities.join(" ")],
         Facts::Login { mechanism } => {
-            let user = if account.user.is_empty() { "(hidden)" } else { account.user.as_str() };
+            let user = if account.user.is_empty() { "(hidden)" } else { account.user };
             vec![format!("{user} by {mechanism}")]
         }
         Facts::Mailbox { mailbox, messages, uid_validity } => {
@@ -92,7 +118,7 @@ fn texts(account: &Inbound, facts: &Facts) -> Vec<String> {
     }
 }
 
-fn tls_texts(account: &Inbound, tls: &TlsFacts) -> Vec<String> {
+fn tls_texts(account: &Subject<'_>, tls: &TlsFacts) -> Vec<String> {
     let trusted = if !account.tls.pins.is_empty() {
         "its key is pinned"
     } else if account.tls.verify {

@@ -14,6 +14,7 @@ impl Builder<'_> {
     pub(super) fn across(&mut self, config: &Config) {
         self.shared_mailboxes(config);
         self.sender(config);
+        self.sending(config);
         self.idle(config);
         self.idle_defaults(config);
         self.renames(config);

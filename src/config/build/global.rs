@@ -32,6 +32,7 @@ impl<'a> Builder<'a> {
             state_dir,
             max_connections: view.number("max_connections").unwrap_or(1) as usize,
             control_group: view.text("control_group"),
+            single_outbound: view.flag("single_outbound"),
         }
     }
 

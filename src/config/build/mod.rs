@@ -6,6 +6,7 @@ mod global;
 mod inbound;
 mod oauth;
 mod outbound;
+mod sending;
 mod server;
 
 use std::collections::BTreeMap;

@@ -63,6 +63,7 @@ impl<'a> Builder<'a> {
             pop_before_smtp: view.account("pop_before_smtp"),
             pop_before_smtp_ttl: view.duration("pop_before_smtp_ttl").unwrap_or_default(),
             from: self.or_address(&view, "from", half),
+            allowed_from: view.list("allowed_from"),
             from_name: view.text("from_name"),
             organization: view.text("organization"),
             reply_to: view.list("reply_to"),

@@ -51,6 +51,13 @@ pub(crate) const DAEMON: Table = Table {
                 "Members of this group may direct the running daemon: poll, pause, resume, reload.",
                 "Without it only root and the service's own user may.",
             ),
+            key(
+                "single_outbound",
+                Kind::Bool,
+                NO,
+                "At most one `[outbound.NAME]` may be enabled.",
+                "Several are an error then.",
+            ),
         ],
     }],
 };

@@ -198,6 +198,13 @@ const AUTHENTICATION: &[Key] = &[
 
 const MAIL: &[Key] = &[
     bare("from", Kind::Address, "\"robot@example.org\"", "From address.", ""),
+    bare(
+        "allowed_from",
+        Kind::Addresses,
+        "[\"noreply@example.org\"]",
+        "Further addresses that the server lets the account send as.",
+        "Silences the warning that `system` is another address.",
+    ),
     bare("from_name", Kind::Text(256), "\"Post Rider\"", "Display name of the From address.", ""),
     bare("organization", Kind::Text(256), "\"Example Ltd\"", "Organization field.", ""),
     bare("reply_to", Kind::Addresses, "\"help@example.org\"", "Reply-To addresses.", ""),

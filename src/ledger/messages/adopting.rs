@@ -182,6 +182,12 @@ impl Tx<'_> {
         Ok(u64::try_from(n).unwrap_or(0))
     }
 
+    /// The newest row; 0 where there is none.
+    pub fn last_row(&self) -> Result<i64, LedgerError> {
+        let sql = "SELECT coalesce(max(id), 0) FROM message";
+        self.db.query_row(sql, [], |row| row.get(0)).map_err(sqlite("read the newest row"))
+    }
+
     /// The accounts that have rows.
     pub fn accounts(&self) -> Result<Vec<String>, LedgerError> {
         let act = || sqlite("read accounts");

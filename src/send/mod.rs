@@ -1,0 +1,140 @@
+//! Mail on its way out: what an outbound account proves itself by, the inbound login that its
+//! server may ask for first, and one submission.
+//!
+//! One attempt each time; only a token that the server refuses is renewed once. Letters, their
+//! queue and their back-off are the caller's.
+
+mod credentials;
+mod doctor;
+mod error;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::time::Instant;
+
+use crate::config::{Config, Inbound, NoOutbound, Outbound};
+use crate::log::Redactor;
+use crate::model::AccountName;
+use crate::net::Stage;
+use crate::outbound::{self, Envelope, Receipt, SubmitError, Watch};
+use crate::poll::{Clock, Keyring, Prober};
+
+use credentials::Credentials;
+pub use doctor::{advice, warnings};
+pub use error::SendError;
+
+/// Until when an inbound login opens a server for sending; shared by all senders of a process.
+pub type Opened = Arc<Mutex<BTreeMap<AccountName, Instant>>>;
+
+/// One outbound account, ready to send.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    /// Its configuration.
+    pub account: Arc<Outbound>,
+    /// The inbound account that must log in first.
+    pub before: Option<Arc<Inbound>>,
+    /// What resolves secrets.
+    pub keyring: Keyring,
+    /// Logins that still hold.
+    pub opened: Opened,
+}
+
+impl Sender {
+    /// The account of this name, or the one that sends by default.
+    pub fn of(
+        config: &Config,
+        name: Option<&str>,
+        keyring: Keyring,
+        opened: Opened,
+    ) -> Result<Self, NoOutbound> {
+        let account = config.outbound_account(name)?;
+        let before = account.pop_before_smtp.as_ref();
+        let before = before.and_then(|name| config.inbound.get(name)).cloned().map(Arc::new);
+        Ok(Self { account: Arc::new(account.clone()), before, keyring, opened })
+    }
+
+    /// Hands over one message. What was said is in the watch, however it ends.
+    pub async fn send(
+        &self,
+        envelope: &Envelope,
+        octets: &[u8],
+        watch: &mut Watch,
+    ) -> Result<Receipt, SendError> {
+        self.log_in_before(watch).await?;
+        let (account, credentials) = self.credentials(watch).await?;
+        let proof = credentials.proof();
+        let error = match outbound::submit(&account, proof, envelope, octets, watch).await {
+            Ok(receipt) => return Ok(receipt),
+            Err(error) => error,
+        };
+        let credentials = credentials.instead(&account, &self.keyring, error).await?;
+        let done = outbound::submit(&account, credentials.proof(), envelope, octets, watch).await;
+        done.map_err(|error| credentials.refused(&account, error))
+    }
+
+    /// Goes as far as a message would, and sends none.
+    pub async fn probe(&self, envelope: &Envelope, watch: &mut Watch) -> Result<(), SendError> {
+        self.log_in_before(watch).await?;
+        let (account, credentials) = self.credentials(watch).await?;
+        let proof = credentials.proof();
+        let error = match outbound::try_account(&account, proof, envelope, watch).await {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        let credentials = credentials.instead(&account, &self.keyring, error).await?;
+        let done = outbound::try_account(&account, credentials.proof(), envelope, watch).await;
+        done.map_err(|error| credentials.refused(&account, error))
+    }
+
+    async fn credentials(&self, watch: &mut Watch) -> Result<(Outbound, Credentials), SendError> {
+        watch.witness.begin(Stage::Secret);
+        let account = credentials::named(&self.account, &self.keyring).await?;
+        let credentials = Credentials::of(&account, &self.keyring, Clock).await?;
+        let place = credentials::place(&account);
+        watch.witness.found(|| Some(crate::net::Facts::Secret { from: place? }));
+        Ok((account, credentials))
+    }
+
+    /// The login that must come first; a server that lets nobody in isn't asked to send.
+    async fn log_in_before(&self, watch: &mut Watch) -> Result<(), SendError> {
+        let Some(inbound) = &self.before else { return Ok(()) };
+        let now = Instant::now();
+        let until = self.opened().get(&inbound.name).copied();
+        if until.is_some_and(|until| now < until) {
+            return Ok(());
+        }
+        let prober =
+            Prober { config: Arc::clone(inbound), keyring: self.keyring.clone(), list_all: false };
+        prober.log_in(&mut watch.witness).await.map_err(|error| SendError::Before {
+            account: inbound.name.to_string(),
+            error: Box::new(error),
+        })?;
+        let until = now.checked_add(self.account.pop_before_smtp_ttl).unwrap_or(now);
+        self.opened().insert(Arc::clone(&inbound.name), until);
+        Ok(())
+    }
+
+    fn opened(&self) -> std::sync::MutexGuard<'_, BTreeMap<AccountName, Instant>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A user name that is kept elsewhere stands in no error either.
+fn without_user(account: &Outbound, error: SubmitError) -> SubmitError {
+    match error {
+        SubmitError::Credentials { mechanism, reply, .. } if account.user_source.is_some() => {
+            SubmitError::Credentials { user: "(hidden)".to_owned(), mechanism, reply }
+        }
+        other => other,
+    }
+}
+
+/// What hides secrets in all that is shown of a submission.
+pub fn redacted(redactor: &Redactor, watch: &Watch) -> Vec<outbound::Line> {
+    let hide = |line: &outbound::Line| outbound::Line {
+        text: redactor.redact(&line.text),
+        ..line.clone()
+    };
+    watch.transcript.lines().iter().map(hide).collect()
+}

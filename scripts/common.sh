@@ -66,4 +66,4 @@ need_dovecot() {
 }
 
 # The packages that building and testing need. cc: SQLite and ring compile C.
-PACKAGES=(gcc libc6-dev ca-certificates dovecot-imapd dovecot-pop3d openssl)
+PACKAGES=(gcc libc6-dev ca-certificates dovecot-imapd dovecot-pop3d dovecot-submissiond openssl)

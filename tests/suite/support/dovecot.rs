@@ -191,7 +191,7 @@ pub fn loopback_account(protocol: &str, encryption: &str, port: u16, user: &str)
     )
 }
 
-fn program() -> String {
+pub(super) fn program() -> String {
     for path in ["/usr/sbin/dovecot", "/usr/local/sbin/dovecot"] {
         if let Ok(output) = Command::new(path).arg("--version").stdin(Stdio::null()).output() {
             let version = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -203,12 +203,12 @@ fn program() -> String {
 }
 
 /// Who reads mail: Dovecot refuses to do that as root.
-fn owner() -> (u32, u32) {
+pub(super) fn owner() -> (u32, u32) {
     let (uid, gid) = (rustix::process::getuid(), rustix::process::getgid());
     if uid.is_root() { (65_534, 65_534) } else { (uid.as_raw(), gid.as_raw()) }
 }
 
-fn write_users(folder: &Path, users: u32, owner: (u32, u32)) {
+pub(super) fn write_users(folder: &Path, users: u32, owner: (u32, u32)) {
     let mail = folder.join("mail");
     fs::create_dir(&mail).unwrap();
     chown(&mail, Some(owner.0), Some(owner.1)).unwrap();
@@ -223,7 +223,7 @@ fn write_users(folder: &Path, users: u32, owner: (u32, u32)) {
 }
 
 /// Four ports below the range that the kernel gives to outgoing connections.
-fn free_ports() -> [u16; 4] {
+pub(super) fn free_ports() -> [u16; 4] {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let start = std::process::id().wrapping_mul(37);
     std::array::from_fn(|_| {
@@ -280,7 +280,7 @@ fn configuration(
 }
 
 /// As an ordinary user Dovecot can't change user or root: all its services run as that user.
-fn run_as() -> String {
+pub(super) fn run_as() -> String {
     if rustix::process::getuid().is_root() {
         return String::new();
     }

@@ -177,6 +177,16 @@ impl Issuer {
 
     /// A Dovecot that takes its tokens besides passwords.
     pub fn dovecot(&self) -> Dovecot {
+        let more = format!("auth_cache_size = 0\n{}", self.passdb());
+        Dovecot::start_with(&Options {
+            mechanisms: "plain login xoauth2 oauthbearer",
+            more: Box::leak(more.into_boxed_str()),
+            ..Options::default()
+        })
+    }
+
+    /// Lines of a Dovecot that takes the tokens.
+    pub fn passdb(&self) -> String {
         let oauth2 = self.folder.path().join("oauth2.ext");
         let text = format!(
             "introspection_url = http://127.0.0.1:{}/introspect?token=\nintrospection_mode = get\n\
@@ -185,16 +195,11 @@ impl Issuer {
             self.http
         );
         fs::write(&oauth2, text).unwrap();
-        let more = format!(
-            "auth_cache_size = 0\npassdb {{\n driver = oauth2\n mechanisms = xoauth2 oauthbearer\n \
+        format!(
+            "passdb {{\n driver = oauth2\n mechanisms = xoauth2 oauthbearer\n \
              args = {}\n}}\n",
             oauth2.display()
-        );
-        Dovecot::start_with(&Options {
-            mechanisms: "plain login xoauth2 oauthbearer",
-            more: Box::leak(more.into_boxed_str()),
-            ..Options::default()
-        })
+        )
     }
 
     /// Consents to a login's address as a person in a browser would; where the browser ends.

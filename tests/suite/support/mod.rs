@@ -16,6 +16,7 @@ mod relay;
 pub mod server;
 mod site;
 mod stored;
+mod submission;
 mod trace;
 
 pub use certs::{Certificate, Certs};
@@ -31,6 +32,7 @@ pub use relay::{Act, Relay, When};
 pub use server::{Fault, Protocol, Server, Then};
 pub use site::Site;
 pub use stored::Stored;
+pub use submission::Submission;
 pub use trace::{Call, Trace, is_allowed, is_below, traced};
 
 use std::sync::atomic::{AtomicUsize, Ordering};

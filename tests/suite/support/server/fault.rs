@@ -26,7 +26,7 @@ pub enum Then {
 #[serde(deny_unknown_fields, default)]
 pub struct Fault {
     /// Words of the command, in this order, with `*` between them; `accept` is the moment before
-    /// TLS, `connect` the greeting.
+    /// TLS, `connect` the greeting, `.` the end of a message alone.
     pub on: String,
     /// Polls in which it happens; none: all.
     pub polls: Vec<u32>,
@@ -88,6 +88,9 @@ impl Fault {
         }
         if command == "connect" {
             return self.on == "*";
+        }
+        if self.on == "." {
+            return command == ".";
         }
         let command = command.to_uppercase();
         let mut rest = command.as_str();

@@ -14,6 +14,7 @@ use super::exit::Exit;
 use super::render::{self, Out, Tone, count};
 use super::{Context, block_on};
 use crate::config::{Config, Inbound, Outbound};
+use crate::daemon::instance::check_state_dir;
 use crate::log::{Redactor, Sink};
 use crate::net::Witness;
 use crate::outbound::{
@@ -83,6 +84,10 @@ impl SendTest {
             Ok(sink) => sink,
             Err(exit) => return exit,
         };
+        if check_state_dir(&config.daemon.state_dir).is_ok() {
+            // A log that can't be stored is counted; what matters is printed anyway.
+            drop(sink.store_in(&config.daemon.state_dir));
+        }
         let plan = match self.plan(context, &config, &sink) {
             Ok(plan) => plan,
             Err(exit) => return exit,

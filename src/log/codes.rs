@@ -11,6 +11,7 @@ mod delete;
 mod incoming;
 mod ledger;
 mod oauth;
+mod outgoing;
 
 use std::sync::LazyLock;
 
@@ -57,6 +58,7 @@ const PARTS: &[&[Code]] = &[
     incoming::CODES,
     ledger::CODES,
     oauth::CODES,
+    outgoing::CODES,
 ];
 
 #[cfg(test)]

@@ -12,12 +12,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::config::{Config, Inbound, NoOutbound, Outbound};
 use crate::log::Redactor;
 use crate::model::AccountName;
 use crate::net::Stage;
-use crate::outbound::{self, Envelope, Receipt, SubmitError, Watch};
+use crate::outbound::{self, Envelope, ErrorScope, Receipt, SubmitError, Watch};
 use crate::poll::{Clock, Keyring, Prober};
 
 use credentials::Credentials;
@@ -54,8 +55,27 @@ impl Sender {
         Ok(Self { account: Arc::new(account.clone()), before, keyring, opened })
     }
 
-    /// Hands over one message. What was said is in the watch, however it ends.
+    /// Hands over one message. What was said is in the watch, and what came of it in the log,
+    /// however it ends.
     pub async fn send(
+        &self,
+        envelope: &Envelope,
+        octets: &[u8],
+        watch: &mut Watch,
+    ) -> Result<Receipt, SendError> {
+        let span = tracing::info_span!(target: "outgoing", "send", account = &*self.account.name);
+        let work = async {
+            let done = self.hand_over(envelope, octets, watch).await;
+            match &done {
+                Ok(receipt) => tell_receipt(receipt),
+                Err(error) => self.tell_error(error),
+            }
+            done
+        };
+        work.instrument(span).await
+    }
+
+    async fn hand_over(
         &self,
         envelope: &Envelope,
         octets: &[u8],
@@ -85,6 +105,18 @@ impl Sender {
         let credentials = credentials.instead(&account, &self.keyring, error).await?;
         let done = outbound::try_account(&account, credentials.proof(), envelope, watch).await;
         done.map_err(|error| credentials.refused(&account, error))
+    }
+
+    fn tell_error(&self, error: &SendError) {
+        let (code, hint) = (error.code(), error.advice(&self.account).unwrap_or_default());
+        let is_of_mail = error.submit().is_some_and(|error| {
+            error.scope() < ErrorScope::Account || error.code() == "sender-refused"
+        });
+        if is_of_mail {
+            tracing::error!(target: "outgoing", code, hint, "{error}");
+        } else {
+            tracing::error!(target: "smtp-auth", code, hint, "{error}");
+        }
     }
 
     async fn credentials(&self, watch: &mut Watch) -> Result<(Outbound, Credentials), SendError> {
@@ -117,6 +149,20 @@ impl Sender {
 
     fn opened(&self) -> std::sync::MutexGuard<'_, BTreeMap<AccountName, Instant>> {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn tell_receipt(receipt: &Receipt) {
+    let id = receipt.queue_id.as_deref().unwrap_or("-");
+    let to = receipt.taken.join(", ");
+    tracing::info!(target: "outgoing", code = "message-sent", "Sent to {to}, queued as {id}");
+    for refusal in &receipt.refused {
+        let (address, said) = (&refusal.address, refusal.reply.said());
+        tracing::error!(
+            target: "outgoing",
+            code = "recipient-refused",
+            "The server refused {address}: \"{said}\""
+        );
     }
 }
 

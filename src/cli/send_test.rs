@@ -102,6 +102,7 @@ impl SendTest {
             let mut outcome = send_one(context, &plan, &redactor).await;
             if let (Ok(_), Some(inbound), Some(before)) = (&outcome.sent, inbound, before) {
                 if !context.out.json {
+                    outcome.show_sent(context.out, &redactor);
                     context.out.line(&format!("waiting for it in {} …", inbound.name));
                 }
                 let wait = arrival::Wait {
@@ -224,26 +225,28 @@ impl Outcome {
         for warning in warnings {
             out.marked("warning:", Tone::Warn, warning);
         }
-        let receipt = match &self.sent {
-            Ok(receipt) => receipt,
-            Err(error) => {
-                let text = redactor.redact(&format!("{}: {error}", account.name));
-                let hint = error.advice(account).map(|hint| redactor.redact(&hint));
-                return render::error(&text, hint.as_deref());
-            }
-        };
-        let id = receipt.queue_id.as_deref().unwrap_or("a name it didn't say");
-        let took = count(millis(self.took));
-        let text = format!("the server has it, in its queue as {id}; {took} ms");
-        out.marked("sent:", Tone::Good, &redactor.redact(&text));
+        if let Err(error) = &self.sent {
+            let text = redactor.redact(&format!("{}: {error}", account.name));
+            let hint = error.advice(account).map(|hint| redactor.redact(&hint));
+            return render::error(&text, hint.as_deref());
+        }
         match &self.arrived {
-            None => {}
+            None => self.show_sent(out, redactor),
             Some(Ok(arrival)) => {
                 let took = count(millis(arrival.took));
                 out.marked("arrived:", Tone::Good, &format!("{} after {took} ms", arrival.path));
             }
             Some(Err(why)) => render::error(&redactor.redact(why), None),
         }
+    }
+
+    fn show_sent(&self, out: Out, redactor: &Redactor) {
+        let Ok(receipt) = &self.sent else { return };
+        let id = receipt.queue_id.as_deref();
+        let id = id.map_or_else(|| "it said no id".to_owned(), |id| format!("id {id}"));
+        let took = count(millis(self.took));
+        let text = format!("the server has the message in its queue ({id}); {took} ms");
+        out.marked("sent:", Tone::Good, &redactor.redact(&text));
     }
 
     fn to_json(

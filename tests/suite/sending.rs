@@ -32,8 +32,8 @@ pub fn account(server: &Server) -> String {
 /// What the dialogue shows of the login.
 fn mechanism(value: &Value) -> String {
     let lines = value["dialogue"].as_array().unwrap();
-    let said = lines.iter().filter_map(|line| line["text"].as_str());
-    let auth = said.filter_map(|text| text.strip_prefix("AUTH ")).next().unwrap_or_default();
+    let mut said = lines.iter().filter_map(|line| line["text"].as_str());
+    let auth = said.find_map(|text| text.strip_prefix("AUTH ")).unwrap_or_default();
     auth.split(' ').next().unwrap_or_default().to_owned()
 }
 

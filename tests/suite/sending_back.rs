@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::sending::{account, json};
 use crate::support::{Dovecot, Fault, Protocol, Server, Site, Submission, wait_for};
 
-/// Brings what a sink takes to a user's INBOX until the end.
+/// Brings what a sink takes to a user's INBOX until the end, which comes also when the test fails.
 fn carry(sink: &Server, dovecot: &Dovecot, ended: &AtomicBool) {
-    while !ended.load(Ordering::Relaxed) {
+    let last = Instant::now() + Duration::from_secs(180);
+    while !ended.load(Ordering::Relaxed) && Instant::now() < last {
         let taken = sink.store(|store| std::mem::take(&mut store.taken));
         for mail in taken {
             dovecot.deliver("u2", &mail.octets);
@@ -29,7 +30,7 @@ fn test_message_comes_back_into_the_archive_by_our_own_polls_and_by_the_daemons(
             let inbound = dovecot.account(protocol, "tls", "u2") + "poll_interval = \"1s\"\n";
             let mut site = Site::new(&[("a", inbound)]);
             site.set("outbound.o", &server.account("tls", "u1"));
-            let wait = ["send-test", "o", "--await", "a", "--timeout", "20s", "--json"];
+            let wait = ["send-test", "o", "--await", "a", "--timeout", "40s", "--json"];
             let output = site.cli(&wait);
             assert_eq!(output.code, 0, "{protocol}: {output:?}");
             let value = json(&output);
@@ -84,7 +85,8 @@ fn inbound_login_comes_first_where_the_server_asks_for_it() {
     let ended = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
-            while !ended.load(Ordering::Relaxed) {
+            let last = Instant::now() + Duration::from_secs(30);
+            while !ended.load(Ordering::Relaxed) && Instant::now() < last {
                 if pop3.commands().iter().any(|line| line.starts_with("QUIT")) {
                     opener.heal();
                 }

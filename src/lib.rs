@@ -1,12 +1,8 @@
 //! postrider gets mail out of mailboxes and onto disk.
 //!
 //! One poll of one account: connect, authenticate, list, *plan*, fetch, archive, record, delete
-//! what the rules and the proofs allow, report. The layers, from the bottom: [`model`] (words),
-//! then [`config`], [`plan`], [`query`], [`schedule`] and [`mail`] (pure decisions), then [`net`], [`sasl`],
-//! [`secret`], [`oauth`], [`mailbox`], [`outbound`], [`archive`], [`ledger`], [`log`] and [`control`]
-//! (one outside thing each), then [`poll`], [`send`] and [`recovery`], [`daemon`] and [`cli`]. Each imports only from the layers
-//! below it;
-//! `tests/layers.rs` holds that.
+//! what the rules and the proofs allow, report. The layers, and what each module may use,
+//! are in `docs/architecture.md`; `tests/suite/layers.rs` holds them.
 
 pub mod archive;
 pub mod cli;
@@ -19,6 +15,7 @@ pub mod mail;
 pub mod mailbox;
 pub mod model;
 pub mod net;
+pub mod notice;
 pub mod oauth;
 pub mod outbound;
 pub mod plan;

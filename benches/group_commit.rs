@@ -107,6 +107,8 @@ fn placing((key, staged): (MessageKey, Staged)) -> Placing {
         internal_date: None,
         received: Timestamp::UNIX_EPOCH,
         archived_at: Timestamp::UNIX_EPOCH,
+        own: false,
+        canary: None,
     }
 }
 

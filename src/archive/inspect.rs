@@ -264,6 +264,7 @@ impl FoundCopy {
     /// As a row would have it.
     fn as_stored(&self) -> StoredCopy {
         StoredCopy {
+            canary: false,
             row: 0,
             key: self.key.clone(),
             path: self.path.clone(),

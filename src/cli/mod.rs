@@ -13,6 +13,7 @@ mod plan;
 mod poll;
 mod reload;
 mod render;
+mod report;
 mod run;
 mod secret;
 mod send_test;
@@ -20,6 +21,7 @@ mod status;
 mod terminal;
 mod test;
 mod verify;
+mod voice;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -101,6 +103,9 @@ enum Verb {
     /// Get, show and end the OAuth2 tokens of an `[oauth.NAME]` table
     #[command(after_help = "Example: postrider oauth login m365")]
     Oauth(oauth::Oauth),
+    /// Mail feedback, or a record of the log, to the addresses of `[notices]`
+    #[command(after_help = report::AFTER_HELP)]
+    Report(report::Report),
     /// Read the main log
     #[command(after_help = log::AFTER_HELP)]
     Log(Box<log::Log>),
@@ -147,6 +152,7 @@ pub fn main() -> ExitCode {
         Verb::Plan(verb) => verb.run(&context),
         Verb::Poll(verb) => verb.run(&context),
         Verb::Reload(reload::Reload {}) => reload::Reload::run(&context),
+        Verb::Report(verb) => verb.run(&context),
         Verb::Run(run::Run {}) => run::Run::run(&context),
         Verb::Secret(verb) => verb.run(&context),
         Verb::SendTest(verb) => verb.run(&context),

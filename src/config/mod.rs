@@ -47,10 +47,10 @@ pub use permissions::secret_file_fault;
 pub use problem::{Place, Problem, Severity};
 pub use sending::NoOutbound;
 pub use types::{
-    ArchiveConfig, ClientCertificate, ClientProof, Config, DaemonConfig, Encryption, Grant,
+    ArchiveConfig, Canary, ClientCertificate, ClientProof, Config, DaemonConfig, Encryption, Grant,
     Inbound, LogConfig, MinRate, NoticesConfig, Oauth, OauthEndpoints, OauthProvider, OauthUses,
     Outbound, Properties, Protocol, SECRET_EXPIRY_WARNING, SafeLogon, Schedule, SecretSpec,
-    TlsRules, Transport, WritePart,
+    TlsRules, Transport, Watch, WritePart,
 };
 
 /// What came of reading a configuration.

@@ -43,6 +43,7 @@ pub(super) struct RawHalf {
     /// `[account.NAME]` around it.
     pub(super) shared: Option<Arc<RawTable>>,
     pub(super) properties: RawTable,
+    pub(super) canary: RawTable,
 }
 
 /// One table's entries that are known keys.

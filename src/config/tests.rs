@@ -4,6 +4,7 @@ mod accepted;
 mod errors;
 mod files;
 mod fuzz;
+mod notices;
 mod unknown;
 
 use std::path::Path;

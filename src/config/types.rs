@@ -1,5 +1,6 @@
 //! The checked configuration: plain data, valid and in units.
 
+mod notices;
 mod oauth;
 
 use super::deleting::{DeleteAge, DeleteMode, DeleteRule};
@@ -15,6 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::model::{AccountName, ByteSize, Mechanism};
 
+pub use notices::{Canary, NoticesConfig, Watch};
 pub use oauth::{
     ClientProof, Grant, Oauth, OauthEndpoints, OauthProvider, OauthUses, SECRET_EXPIRY_WARNING,
 };
@@ -112,19 +114,6 @@ pub struct LogConfig {
     pub filters: BTreeMap<String, String>,
 }
 
-/// `[notices]`.
-#[derive(Clone, Debug, Default)]
-pub struct NoticesConfig {
-    /// From of all mail that postrider sends.
-    pub system: Option<String>,
-    /// Where errors are reported.
-    pub error_reporting: Option<String>,
-    /// Where feedback goes.
-    pub feedback: Option<String>,
-    /// The outbound account that sends.
-    pub outbound: Option<AccountName>,
-}
-
 /// `[inbound.NAME]`: an IMAP account or a POP3 maildrop.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a key of the config")]
@@ -207,6 +196,8 @@ pub struct Inbound {
     pub debug: bool,
     /// Protocol tuning.
     pub properties: Properties,
+    /// When a person is to be told of it.
+    pub watch: Watch,
 }
 
 /// IMAP or POP3.

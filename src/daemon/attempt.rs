@@ -134,23 +134,23 @@ impl Attempts {
         let name = Arc::clone(&account.config.name);
         let now = account.tools.clock.now();
         let ledger = &account.tools.ledger;
+        let certificate = report.certificate;
         let Some(error) = &report.error else {
             // LOGIN-DELAY counts from login to login (RFC 2449 §6.5).
             let not_before = report.login_delay.map(|delay| {
                 report.started_at.checked_add(delay.min(LONGEST_LOGIN_DELAY)).unwrap_or(now)
             });
-            let certificate = report.certificate_until;
             let recovered = ledger
                 .write("record a success", move |tx| {
                     let recovered = tx.poll_succeeded(&name, now)?;
                     if counted {
                         tx.set_delete_pending(&name, pending, &why)?;
                     }
-                    if let Some(at) = certificate {
-                        tx.set_certificate_until(&name, at)?;
-                    }
                     if let Some(at) = not_before {
                         tx.set_retry_at(&name, at)?;
+                    }
+                    if let Some(certificate) = certificate {
+                        tx.set_certificate(&name, certificate)?;
                     }
                     Ok(recovered)
                 })

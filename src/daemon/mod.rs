@@ -1,16 +1,20 @@
 //! The daemon: it holds the instance, schedules the polls, reloads and stops.
 
 pub mod attempt;
+mod canary;
 mod control;
 pub mod gate;
+mod herald;
 pub mod instance;
 mod keeper;
 pub mod live;
 mod looks;
 pub mod notify;
 pub mod orders;
+pub mod post;
 mod reload;
 mod scheduler;
+mod situation;
 pub mod state;
 mod upkeep;
 
@@ -20,6 +24,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -31,9 +36,11 @@ use crate::poll::Clock;
 
 use attempt::Attempts;
 use control::Desk;
+use herald::{Herald, situation};
 use instance::{Instance, InstanceError};
 use keeper::Keeper;
 use scheduler::Scheduler;
+use situation::Situation;
 use state::{InForce, Rejected};
 
 /// How long tasks may take to end; what is not done by then is safe to cut.
@@ -68,6 +75,8 @@ struct Daemon {
     instance: Instance,
     signals: Signals,
     keeper: Keeper,
+    /// Tells the herald what is in force.
+    told: watch::Sender<Situation>,
     /// The instance's next proof of life.
     alive_at: Instant,
     /// Ends with the daemon.
@@ -101,6 +110,9 @@ pub async fn run(
     let mut aside = JoinSet::new();
     let state_dir = Arc::from(config.daemon.state_dir.as_path());
     aside.spawn(upkeep::keep(tools(), state_dir, cancel.clone()));
+    let (told, heard) = watch::channel(situation(config));
+    aside.spawn(canary::keep(tools(), heard.clone(), cancel.clone()));
+    aside.spawn(Herald::new(tools(), heard).run(cancel.clone()));
     let mut scheduler = Scheduler::new(tools(), attempts.clone(), cancel.clone());
     apply_log(config, &sink, &attempts);
     warn_of_config(&in_force.warnings);
@@ -128,6 +140,7 @@ pub async fn run(
         instance,
         signals,
         keeper: Keeper::new(),
+        told,
         alive_at: Instant::now(),
         _aside: aside,
     }

@@ -6,11 +6,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::control::{Order, Wanted, after, unknown};
+use super::herald::situation;
 use super::state::{InForce, LiveFacts, Rejected, Scope};
 use super::{Daemon, accounts, apply_log, notify, warn_of, warn_of_config};
 use crate::config::{self, Config, Problem, diff};
 use crate::control::{Call, Command, Person, Refusal};
 use crate::model::AccountName;
+use crate::notice::RefusedConfig;
 
 /// Longest time for which an account may be debugged.
 const DEBUG_MAX: Duration = Duration::from_hours(24);
@@ -73,6 +75,7 @@ impl Daemon {
                 warn_of_config(&new.warnings);
                 warn_of(&new.config);
                 let warnings: Vec<String> = new.warnings.iter().map(line).collect();
+                self.told.send_replace(situation(&new.config));
                 self.in_force = new;
                 self.loaded_at = now;
                 self.rejected = None;
@@ -103,6 +106,8 @@ impl Daemon {
                     problems.join("; ")
                 );
                 notify::ready("config rejected, the old one stays in force");
+                let why = problems.join("; ");
+                self.told.send_modify(|told| told.refused = Some(RefusedConfig { at: now, why }));
                 self.rejected = Some(Rejected { at: now, problems: problems.clone() });
                 let what =
                     format!("the config was rejected, the old one stays in force ({summary})");

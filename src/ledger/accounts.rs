@@ -234,14 +234,6 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Records until when the server's certificate is valid.
-    pub fn set_certificate_until(&self, account: &str, at: Timestamp) -> Result<(), LedgerError> {
-        let sql = "UPDATE account SET certificate_until = ?2 WHERE name = ?1";
-        let done = self.db.execute(sql, params![account, millis(at)]);
-        done.map_err(sqlite("record a certificate"))?;
-        Ok(())
-    }
-
     /// Has the daemon wait until then after a poll that went well: the server asks for it.
     pub fn set_retry_at(&self, account: &str, at: Timestamp) -> Result<(), LedgerError> {
         let sql = "UPDATE account SET retry_at = ?2 WHERE name = ?1";

@@ -5,10 +5,12 @@
 
 mod accounts;
 mod backup;
+mod canaries;
 mod error;
 mod keeper;
 mod mailboxes;
 mod messages;
+mod notices;
 
 pub mod log_db;
 mod open;
@@ -30,6 +32,7 @@ use sqlite::Durability;
 
 pub use accounts::{AccountRow, AccountState, ClockMark, LastError};
 pub use backup::{BACKUPS, Upkeep, last_backup};
+pub use canaries::CanaryRow;
 pub use error::LedgerError;
 use keeper::Keeper;
 pub use mailboxes::{MailboxFacts, MailboxId, MailboxRow};
@@ -37,6 +40,7 @@ pub use messages::{
     Adopted, Adoption, Begun, Counts, DueBefore, HeldMessage, Placing, PlacingRow, Proof, Rekeyed,
     Restated, Shelf,
 };
+pub use notices::{SendError, WaitingMail, Watched};
 pub use open::{Identity, LEDGER_FILE};
 pub use pauses::Pause;
 pub use stops::{DeleteStop, Resumed};

@@ -146,8 +146,71 @@ ALTER TABLE account ADD COLUMN paused_at INTEGER;
 ALTER TABLE account ADD COLUMN paused_until INTEGER;
 ALTER TABLE account ADD COLUMN paused_by TEXT NOT NULL DEFAULT '';
 ALTER TABLE account ADD COLUMN paused_reason TEXT NOT NULL DEFAULT '';
--- until when the server's certificate is valid, as of the last login under TLS
+-- 1: mail of postrider itself, by its header; 2: a canary that this ledger sent out
+ALTER TABLE message ADD COLUMN own INTEGER NOT NULL DEFAULT 0;
+-- when the last mail was stored that is not our own
+ALTER TABLE account ADD COLUMN last_mail_at INTEGER;
+UPDATE account SET last_mail_at = (SELECT max(archived_at) FROM message
+    JOIN mailbox ON mailbox.id = message.mailbox_id WHERE mailbox.account_id = account.id);
+-- of the server's certificate, as it was shown last
+ALTER TABLE account ADD COLUMN certificate_from INTEGER;
 ALTER TABLE account ADD COLUMN certificate_until INTEGER;
+
+-- what a person is to know of, and what was told of it
+CREATE TABLE notice (
+    kind TEXT NOT NULL,
+    -- the account or record; empty where there is only one
+    subject TEXT NOT NULL,
+    grade INTEGER NOT NULL,
+    since INTEGER NOT NULL,
+    code TEXT NOT NULL,
+    title TEXT NOT NULL,
+    words TEXT NOT NULL,
+    hint TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('open', 'over', 'rest')),
+    raised_at INTEGER NOT NULL,
+    changed_at INTEGER NOT NULL,
+    returns INTEGER NOT NULL,
+    told_at INTEGER,
+    told_grade INTEGER NOT NULL,
+    told_times INTEGER NOT NULL,
+    -- the mail that told it last: told anew when that is taken back
+    mail INTEGER,
+    PRIMARY KEY (kind, subject)
+) STRICT, WITHOUT ROWID;
+
+-- mails of postrider, waiting or gone
+CREATE TABLE notice_mail (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- the same for each attempt: a server that took it twice can know it
+    message_id TEXT NOT NULL UNIQUE,
+    made_at INTEGER NOT NULL,
+    subject TEXT NOT NULL,
+    body TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    retry_at INTEGER,
+    sent_at INTEGER,
+    error_code TEXT NOT NULL DEFAULT '',
+    error TEXT NOT NULL DEFAULT '',
+    error_hint TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX notice_mail_waiting ON notice_mail (id) WHERE sent_at IS NULL;
+
+-- test mails that must come back through a mailbox
+CREATE TABLE canary (
+    -- random; nobody can know it who was not sent it
+    token TEXT PRIMARY KEY NOT NULL,
+    account TEXT NOT NULL,
+    via TEXT NOT NULL,
+    made_at INTEGER NOT NULL,
+    sent_at INTEGER,
+    -- the one message that was taken for it
+    message INTEGER,
+    found_at INTEGER,
+    failed TEXT NOT NULL DEFAULT ''
+) STRICT, WITHOUT ROWID;
+CREATE INDEX canary_account ON canary (account, made_at);
+CREATE INDEX canary_message ON canary (message) WHERE message IS NOT NULL;
 ",
 ];
 

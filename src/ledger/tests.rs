@@ -3,6 +3,7 @@
 mod accounts;
 mod damage;
 mod moves;
+mod notices;
 mod reads;
 mod rekey;
 mod reuse;
@@ -78,6 +79,8 @@ fn copy_of(key: &MessageKey, content: u8) -> Placing {
         internal_date: Some(at(-60)),
         received: at(-60),
         archived_at: at(0),
+        own: false,
+        canary: None,
     }
 }
 

@@ -69,6 +69,37 @@ pub fn received_date(octets: &[u8]) -> Option<Timestamp> {
     })?
 }
 
+/// What a message's header says of coming from postrider itself; anybody can write such a header.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Marks {
+    /// It has the field that all of our mail has.
+    pub own: bool,
+    /// The token of a canary.
+    pub canary: Option<String>,
+}
+
+/// The field of a canary, with its token.
+pub const CANARY_FIELD: &str = "X-Postrider-Canary";
+/// The field of all mail that postrider sends.
+pub const OWN_FIELD: &str = "X-Postrider-Report";
+/// Characters of a token at most.
+const TOKEN_MAX: usize = 64;
+
+/// Reads the marks of our own mail. `octets` may hold more than the header section.
+pub fn marks(octets: &[u8]) -> Marks {
+    let octets = octets.get(..FINGERPRINTED).unwrap_or(octets);
+    let mut marks = Marks::default();
+    for field in fields::fields(header_section(octets)) {
+        marks.own |= field.is(OWN_FIELD);
+        if field.is(CANARY_FIELD) && marks.canary.is_none() {
+            let token = field.body.trim_ascii();
+            let is_token = token.iter().all(u8::is_ascii_alphanumeric) && token.len() <= TOKEN_MAX;
+            marks.canary = std::str::from_utf8(token).ok().filter(|_| is_token).map(str::to_owned);
+        }
+    }
+    marks
+}
+
 /// Octets of a header section that its fingerprint is made of.
 const FINGERPRINTED: usize = 64 << 10;
 
@@ -78,12 +109,17 @@ const FINGERPRINTED: usize = 64 << 10;
 /// `octets` may hold more than the header section.
 pub fn fingerprint(octets: &[u8]) -> Option<Sha256> {
     let octets = octets.get(..FINGERPRINTED).unwrap_or(octets);
-    let blank = |text: &[u8]| memchr::memmem::find(octets, text);
-    let end = [blank(b"\r\n\r\n"), blank(b"\n\n")].into_iter().flatten().min();
-    let header = octets.get(..end.unwrap_or(octets.len()))?.trim_ascii_end();
+    let header = header_section(octets).trim_ascii_end();
     let named = fields::fields(header)
         .any(|field| field.is("Message-ID") && !field.body.trim_ascii().is_empty());
     named.then(|| Sha256(sha2::Sha256::digest(header).into()))
+}
+
+/// Up to the first empty line.
+fn header_section(octets: &[u8]) -> &[u8] {
+    let blank = |text: &[u8]| memchr::memmem::find(octets, text);
+    let end = [blank(b"\r\n\r\n"), blank(b"\n\n")].into_iter().flatten().min();
+    octets.get(..end.unwrap_or(octets.len())).unwrap_or_default()
 }
 
 /// The facts of a message that is not parsed, as the program has died of it.

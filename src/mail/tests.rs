@@ -3,6 +3,7 @@
 use super::facts::Warnings;
 use super::fields::{Field, fields};
 use super::parameters::Parameters;
+use super::{Marks, marks};
 use super::{date, decode, header_facts, received_date};
 use crate::tests::fuzz::{about, fuzz, fuzz_from, way};
 
@@ -101,4 +102,17 @@ fn c20_parser_that_panics_costs_only_the_parts() {
         .unwrap_or_else(|| super::failed(header_facts(b"Subject: s\r\n\r\nx")));
     assert_eq!(facts.subject.as_deref(), Some("s"));
     assert_eq!(facts.warnings[0].code, super::WarningCode::ParseFailed);
+}
+
+#[test]
+fn marks_of_our_own_mail_are_read_from_the_header_alone() {
+    let of = |text: &str| marks(text.as_bytes());
+    let canary = |token: &str| Marks { own: false, canary: Some(token.to_owned()) };
+    assert_eq!(of("X-Postrider-Report: notice\r\n\r\n"), Marks { own: true, canary: None });
+    assert_eq!(of("Subject: x\nx-postrider-canary:  abc123 \n\nbody"), canary("abc123"));
+    assert_eq!(of("Subject: x\r\n\r\nX-Postrider-Canary: abc\r\n"), Marks::default());
+    for token in ["a b", "a'b", "ä", &"a".repeat(65)] {
+        assert_eq!(of(&format!("X-Postrider-Canary: {token}\r\n\r\n")), Marks::default());
+    }
+    assert_eq!(of("X-Postrider-Canary: one\r\nX-Postrider-Canary: two\r\n\r\n"), canary("one"));
 }

@@ -50,6 +50,7 @@ pub enum KnownState {
 
 /// A durable copy in the archive: the ledger row that proves it.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct StoredCopy {
     /// Row of the ledger.
     pub row: i64,
@@ -77,6 +78,8 @@ pub struct StoredCopy {
     pub flagged: bool,
     /// False while the identity must be proven anew (after a re-key or a rebuild).
     pub delete_ok: bool,
+    /// A test mail that this ledger itself had sent, by its token.
+    pub canary: bool,
 }
 
 /// A SHA-256 digest; printed as lower-case hex.

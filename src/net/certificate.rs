@@ -1,7 +1,11 @@
 //! Words for a certificate that is not accepted: whose it is, for which names, until when.
 
+use std::path::Path;
+
 use data_encoding::BASE64;
+use jiff::Timestamp;
 use rustls::CertificateError;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
@@ -38,6 +42,13 @@ pub(super) fn other_key(certificate: &CertificateDer<'_>) -> NetError {
     let hint =
         format!("somebody may stand in between; if the server's owner confirms the new key: {pin}");
     NetError::Certificate { code: "tls-pin-mismatch", what, hint }
+}
+
+/// Until when the first certificate of a PEM file is good; `None` where that can't be read.
+pub fn expiry_of_file(path: &Path) -> Option<Timestamp> {
+    let first = CertificateDer::from_pem_file(path).ok()?;
+    let (_, parsed) = X509Certificate::from_der(&first).ok()?;
+    Timestamp::from_second(parsed.validity().not_after.timestamp()).ok()
 }
 
 /// SHA-256 of a certificate's public key with its algorithm (RFC 7469 §2.4).
@@ -163,7 +174,7 @@ pub(super) fn shown(text: &str) -> String {
 }
 
 fn day(seconds: i64) -> String {
-    jiff::Timestamp::from_second(seconds).map_or_else(
+    Timestamp::from_second(seconds).map_or_else(
         |_| "an absurd date".to_owned(),
         |moment| moment.strftime("%Y-%m-%d %H:%M UTC").to_string(),
     )

@@ -21,6 +21,7 @@ mod tls;
 mod verify;
 mod witness;
 
+pub use certificate::expiry_of_file;
 pub use dial::connect;
 pub use endpoint::Endpoint;
 pub use error::NetError;

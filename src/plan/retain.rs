@@ -22,7 +22,7 @@ pub enum Fate {
 }
 
 /// Decides the fate of one message that is stored, and of which the server lists what it listed
-/// when it was stored.
+/// when it was stored. A canary of ours goes as soon as it is stored, whatever the rule for mail says.
 ///
 /// The age is counted from [`counted_from`], never from the Date field of the message. A delete
 /// that was begun is finished only while the rule still asks; one that we marked stays as it is,
@@ -35,7 +35,8 @@ pub(super) fn retain(
     now: Timestamp,
 ) -> Fate {
     let keep = |why| Fate::Keep(Keep { key: copy.key.clone(), why });
-    let DeleteRule::AfterDays(days) = rules.delete else {
+    let rule = if rules.canary && copy.canary { DeleteRule::AfterDays(0) } else { rules.delete };
+    let DeleteRule::AfterDays(days) = rule else {
         return keep(KeepReason::RuleOff);
     };
     if rules.delete_mode == DeleteMode::Flag && copy.flagged {

@@ -30,6 +30,8 @@ pub struct Rules {
     pub delete_mode: DeleteMode,
     /// Deletes in one poll; `None`: no limit.
     pub delete_max_per_poll: Option<u32>,
+    /// Canaries leave the server once they are stored.
+    pub canary: bool,
 }
 
 impl Rules {
@@ -46,7 +48,13 @@ impl Rules {
             delete_age_from: inbound.delete_age_from,
             delete_mode: inbound.delete_mode.clone(),
             delete_max_per_poll: inbound.delete_max_per_poll,
+            canary: inbound.watch.canary.is_some(),
         }
+    }
+
+    /// Whether anything may ever be deleted on the server.
+    pub fn may_delete(&self) -> bool {
+        self.canary || self.delete != DeleteRule::Never
     }
 
     /// Whether any rule needs to know when a message was received.
@@ -80,6 +88,7 @@ impl Default for Rules {
             delete_age_from: DeleteAge::Stored,
             delete_mode: DeleteMode::Expunge,
             delete_max_per_poll: None,
+            canary: false,
         }
     }
 }

@@ -61,6 +61,7 @@ fn listing(messages: Vec<Listed>) -> Listing {
 
 fn copy(row: i64, archived: i64) -> StoredCopy {
     StoredCopy {
+        canary: false,
         row,
         key: key(u32::try_from(row).unwrap()),
         path: format!("box/in/20261119/{row}"),
@@ -204,6 +205,20 @@ fn d17_age_from_receipt_takes_no_date_after_the_storing() {
         assert_eq!(fate(unknown, -14 * DAY), 1, "{unknown:?}: counts from the storing");
         assert_eq!(fate(unknown, -13 * DAY), 0, "{unknown:?}");
     }
+}
+
+#[test]
+fn canary_of_ours_goes_once_it_is_stored_and_nothing_else_goes_by_it() {
+    let deletes = |canary, wanted, delete_ok| {
+        let copy = StoredCopy { delete_ok, canary, ..copy(1, 0) };
+        let known = Known::from([(key(1), KnownState::Stored(copy))]);
+        let rules = Rules { canary: wanted, ..Rules::default() };
+        plan_all(&listing(vec![listed(1, None)]), &known, &rules).delete.len()
+    };
+    assert_eq!(deletes(true, true, true), 1);
+    assert_eq!(deletes(false, true, true), 0, "other mail stays");
+    assert_eq!(deletes(true, false, true), 0, "the account has no canary any more");
+    assert_eq!(deletes(true, true, false), 0, "an identity in doubt is proven first");
 }
 
 #[test]

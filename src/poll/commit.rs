@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
@@ -114,10 +115,12 @@ impl Committer {
         done: &mut Committed,
     ) -> Result<(), PollError> {
         let (mut archived, mut moved, mut occupied) = (Vec::new(), Vec::new(), Vec::new());
+        let mut canaries = Vec::new();
         for ((message, row), placed) in staged.into_iter().zip(rows).zip(placed) {
             match placed {
                 Placed::Moved => {
                     archived.push(*row);
+                    canaries.extend(message.marks.canary.as_ref().map(|_| *row));
                     message.in_stage.placed();
                     let beside = message.fetch.is_beside();
                     moved.push((message.staged, message.fetch.key, beside));
@@ -125,7 +128,20 @@ impl Committer {
                 Placed::Occupied => occupied.push((message, *row)),
             }
         }
-        self.ledger.write("commit what was archived", move |tx| tx.archived(&archived)).await?;
+        let record = move |tx: &Tx<'_>| -> Result<Vec<SignedDuration>, LedgerError> {
+            tx.archived(&archived)?;
+            canaries.iter().filter_map(|row| tx.canary_delay(*row).transpose()).collect()
+        };
+        for delay in self.ledger.write("commit what was archived", record).await? {
+            let milliseconds = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
+            tracing::info!(
+                target: "incoming",
+                code = "canary-arrived",
+                account = &*self.account,
+                milliseconds,
+                "A canary came back after {milliseconds} ms"
+            );
+        }
         for (staged, key, beside) in moved {
             done.count(&staged);
             if beside {
@@ -305,6 +321,8 @@ fn placing(message: &StagedMessage) -> Placing {
         internal_date: message.fetch.internal_date,
         received: message.received.at,
         archived_at: message.archived_at,
+        own: message.marks.own,
+        canary: message.marks.canary.clone(),
     }
 }
 

@@ -33,8 +33,8 @@ pub(crate) struct Keys<'a> {
     ledger: Option<Ledger>,
     /// The last poll's login was refused with a token just got: one login must do in this one.
     wary: AtomicBool,
-    /// Until when the server's certificate is valid.
-    certificate: Mutex<Option<Timestamp>>,
+    /// From when until when the server's certificate is good.
+    certificate: Mutex<Option<(Timestamp, Timestamp)>>,
 }
 
 impl<'a> Keys<'a> {
@@ -115,18 +115,18 @@ impl<'a> Keys<'a> {
         Ok((account, credentials))
     }
 
-    /// Until when the certificate of the last session's server is valid.
-    pub(super) fn certificate_until(&self) -> Option<Timestamp> {
+    /// From when until when the certificate of the session's server is good.
+    pub(super) fn certificate(&self) -> Option<(Timestamp, Timestamp)> {
         *self.certificate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes from what a login has told what the account's state keeps.
-    fn learn(&self, mut steps: mpsc::Receiver<Step>) {
+    /// Keeps what a session's stages told of its server's certificate.
+    fn note_certificate(&self, mut steps: mpsc::Receiver<Step>) {
         while let Ok(step) = steps.try_recv() {
-            if let Facts::Tls(tls) = step.facts {
-                let until = tls.chain.first().and_then(|certificate| certificate.not_after);
-                *self.certificate.lock().unwrap_or_else(PoisonError::into_inner) = until;
-            }
+            let Facts::Tls(facts) = step.facts else { continue };
+            let first = facts.chain.into_iter().next();
+            let found = first.and_then(|first| first.not_before.zip(first.not_after));
+            *self.certificate.lock().unwrap_or_else(PoisonError::into_inner) = found;
         }
     }
 
@@ -145,7 +145,7 @@ pub(crate) async fn connect_imap(
     let (told, steps) = mpsc::channel(STEPS);
     let mut witness = keys.witness(&account, told);
     let opened = log_in_imap(&account, credentials, keys, &mut witness).await;
-    keys.learn(steps);
+    keys.note_certificate(steps);
     let session = opened?;
     keys.accepted(&account).await?;
     Ok(session)
@@ -177,7 +177,7 @@ pub(crate) async fn connect_pop3(
     let (told, steps) = mpsc::channel(STEPS);
     let mut witness = keys.witness(&account, told);
     let opened = log_in_pop3(&account, credentials, keys, &mut witness).await;
-    keys.learn(steps);
+    keys.note_certificate(steps);
     let session = opened?;
     keys.accepted(&account).await?;
     Ok(session)

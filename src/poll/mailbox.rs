@@ -13,7 +13,6 @@ use super::identity::{Epoch, Formers, Renumbered, Survey};
 use super::pipeline::{Pipeline, Target};
 use super::presence::Presence;
 use super::report::PollReport;
-use crate::config::DeleteRule;
 use crate::ledger::{ClockMark, MailboxId, MailboxRow, Proof, Tx};
 use crate::mailbox::{DeleteMail, Opened};
 use crate::model::{
@@ -194,7 +193,7 @@ impl<M: DeleteMail> Visit<'_, M> {
             }
         }
         self.fetch(&mut listing).await?;
-        if self.account.rules.delete != DeleteRule::Never {
+        if self.account.rules.may_delete() {
             // What this window brought must be durable before any of it may be deleted.
             self.end().await?;
             let due = self.due(&listing).await?;
@@ -230,7 +229,7 @@ impl<M: DeleteMail> Visit<'_, M> {
         see_shared(&mut self.unlisted, listing, &known);
         ages::date(account, self.session, self.mailbox, listing, &known).await?;
         let mut rest = listing.clone();
-        let mut noted = account.rules.delete != DeleteRule::Never;
+        let mut noted = account.rules.may_delete();
         loop {
             let mut budget = self.walk.budget.clone();
             if self.walk.full {

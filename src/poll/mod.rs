@@ -157,7 +157,7 @@ pub async fn poll(account: &Account, run: &str) -> PollReport {
             "The session ended with its token; the poll goes on with a new one"
         );
     }
-    report.certificate_until = keys.certificate_until();
+    report.certificate = keys.certificate();
     report.redact(&account.tools.redactor);
     report.ended_at = clock.now();
     report

@@ -59,9 +59,9 @@ pub struct PollReport {
     /// The server asks for so much time between two logins.
     #[serde(skip)]
     pub login_delay: Option<Duration>,
-    /// Until when the server's certificate is valid, where there was one.
+    /// From when until when the server's certificate is good.
     #[serde(skip)]
-    pub certificate_until: Option<Timestamp>,
+    pub certificate: Option<(Timestamp, Timestamp)>,
     /// What kind of failure the error is, for back-off.
     #[serde(skip)]
     pub failure: Option<Failure>,
@@ -129,7 +129,7 @@ impl PollReport {
             error: None,
             deletes_held: None,
             login_delay: None,
-            certificate_until: None,
+            certificate: None,
             failure: None,
         }
     }

@@ -19,7 +19,7 @@ use crate::archive::{Archive, ArchiveError, Batch, InStage, Raw, Staged, Staging
 use crate::config::Inbound;
 use crate::ledger::{Begun, Ledger, MailboxId, Tx};
 use crate::mail::stream::{Failure, extract};
-use crate::mail::{self, Facts, Limits};
+use crate::mail::{self, Facts, Limits, Marks};
 use crate::mailbox::{MailboxError, Part};
 use crate::model::{Fetch, MessageKey, Received, ReceivedBasis, Sha256};
 use crate::plan::is_truly_empty;
@@ -53,6 +53,7 @@ struct Complete {
     in_stage: InStage,
     received: Received,
     header: Option<Sha256>,
+    marks: Marks,
 }
 
 /// A message that the ledger has begun to fetch.
@@ -77,6 +78,7 @@ pub(super) struct StagedMessage {
     pub(super) staged: Staged,
     pub(super) in_stage: InStage,
     pub(super) header: Option<Sha256>,
+    pub(super) marks: Marks,
     pub(super) received: Received,
     pub(super) archived_at: Timestamp,
 }
@@ -248,9 +250,10 @@ impl Stager {
         gathering.octets = gathering.octets.saturating_add(raw.size);
         gathering.since.get_or_insert(archived_at);
         self.progress.add_message();
-        let Complete { staged, in_stage, received, header } = complete;
+        let Complete { staged, in_stage, received, header, marks } = complete;
         let fetch = wanted.fetch;
-        let message = StagedMessage { fetch, staged, in_stage, header, received, archived_at };
+        let message =
+            StagedMessage { fetch, staged, in_stage, header, marks, received, archived_at };
         gathering.ready.staged.push(message);
         Ok(())
     }
@@ -275,11 +278,12 @@ impl Stager {
                     "The program has died of this message: it is stored without being taken apart"
                 );
             }
-            let header = mail::fingerprint(&staging.read_back(HEADER.max(PARSE_ALONE))?);
+            let octets = staging.read_back(HEADER.max(PARSE_ALONE))?;
+            let (header, marks) = (mail::fingerprint(&octets), mail::marks(&octets));
             let facts = if skipped { mail::unparsed() } else { mail::empty() };
             let (received, origin) = self.origin(wanted, archived_at, &facts);
             let (staged, in_stage) = complete(&self.archive, staging, raw, &origin, &facts)?;
-            return Ok(Complete { staged, in_stage, received, header });
+            return Ok(Complete { staged, in_stage, received, header, marks });
         }
         if !begun.suspect {
             return self.parse(wanted, staging, raw, archived_at);
@@ -305,9 +309,9 @@ impl Stager {
         if raw.size > PARSE_MAX {
             let octets = staging.read_back(HEADER)?;
             steps::parse(&octets);
-            let header = mail::fingerprint(&octets);
+            let (header, marks) = (mail::fingerprint(&octets), mail::marks(&octets));
             let (received, (staged, in_stage)) = self.extract(wanted, staging, raw, archived_at)?;
-            return Ok(Complete { staged, in_stage, received, header });
+            return Ok(Complete { staged, in_stage, received, header, marks });
         }
         let large = raw.size > PARSE_ALONE;
         let _one = large.then(|| PARSING_LARGE.lock().unwrap_or_else(PoisonError::into_inner));
@@ -316,7 +320,8 @@ impl Stager {
         let facts = mail::parse(&octets, &Limits::default());
         let (received, origin) = self.origin(wanted, archived_at, &facts);
         let (staged, in_stage) = complete(&self.archive, staging, raw, &origin, &facts)?;
-        Ok(Complete { staged, in_stage, received, header: mail::fingerprint(&octets) })
+        let (header, marks) = (mail::fingerprint(&octets), mail::marks(&octets));
+        Ok(Complete { staged, in_stage, received, header, marks })
     }
 
     /// Takes a message apart that is too large for memory.

@@ -162,6 +162,7 @@ fn account() -> Inbound {
         min_rate: MinRate { octets: 1, window: minute },
         poll_deadline: minute,
         protect: false,
+        watch: crate::config::Watch::default(),
         debug: false,
         properties: Properties {
             imap_fetch_chunk: ByteSize(1 << 20),

@@ -21,6 +21,7 @@
 )]
 
 mod arrival;
+mod canaries;
 mod cli;
 mod control;
 mod control_hostile;
@@ -41,6 +42,7 @@ mod layers;
 mod log_codes;
 mod login;
 mod main_log;
+mod notices;
 mod oauth;
 mod oauth_faults;
 mod oauth_keeping;
@@ -51,6 +53,7 @@ mod power_cut;
 mod process_faults;
 mod readme;
 mod recovery;
+mod reports;
 mod resting;
 mod samples;
 mod scenarios;

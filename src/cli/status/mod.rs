@@ -15,6 +15,7 @@ use serde_json::json;
 use super::control::{Seen, live};
 use super::exit::Exit;
 use super::render;
+use super::voice::Voice;
 use super::{Context, block_on};
 use crate::archive::Space;
 use crate::archive::root::Root;
@@ -31,7 +32,8 @@ const EVERY: Duration = Duration::from_secs(2);
 
 pub(super) const AFTER_HELP: &str = "\
 Exit codes:  0 all in order, 1 it can't be told, 2 wrong command line or config,
-             3 an account fails, is stale or has held mail, or a reload was refused,
+             3 an account fails, is stale or has held mail, a reload was refused,
+             or a notice stands open,
              78 a person is needed
 
 Example: postrider status --json";
@@ -53,6 +55,7 @@ struct Look {
     /// The process that holds the lock, with a socket or without.
     daemon: Option<u32>,
     rows: Vec<Row>,
+    voice: Voice,
     archive: ArchiveState,
     ledger: LedgerState,
     expires: Vec<Expiry>,
@@ -124,6 +127,8 @@ fn look(seen: &Seen) -> Result<Look, LedgerError> {
     };
     let rows = block_on(rows::read(state_dir, &scope, seen.live.as_ref(), now));
     let rows = rows.unwrap_or(Err(LedgerError::Gone))?;
+    let voice = block_on(Voice::read(state_dir, seen.config.as_ref()));
+    let voice = voice.unwrap_or(Err(LedgerError::Gone))?;
     let archive = ArchiveState::of(&scope);
     let expires = expiry::soon(&seen.daemon, &scope, &rows, now);
     let live = seen.live.clone();
@@ -134,6 +139,7 @@ fn look(seen: &Seen) -> Result<Look, LedgerError> {
         live,
         daemon,
         rows,
+        voice,
         archive,
         ledger: LedgerState::of(&seen.daemon),
         expires,
@@ -146,7 +152,8 @@ impl Look {
             return Exit::Person;
         }
         let rejected = self.live.as_ref().is_some_and(|live| live.config_rejected.is_some());
-        if rejected || self.rows.iter().any(Row::is_ill) { Exit::Degraded } else { Exit::Done }
+        let ill = self.rows.iter().any(Row::is_ill) || self.voice.is_ill();
+        if rejected || ill { Exit::Degraded } else { Exit::Done }
     }
 }
 
@@ -200,6 +207,7 @@ fn tell(context: &Context, look: &Look) {
         "live": live,
         "accounts": look.rows,
         "archive": look.archive,
+        "notices": look.voice,
         "ledger": look.ledger,
         "expires": look.expires,
     }));

@@ -34,6 +34,7 @@ pub(super) fn screen(out: Out, look: &Look) {
             out.line(&format!("{name}: everything is logged until {}", moment(*until)));
         }
     }
+    look.voice.print(out, look.now);
     expiring(out, look);
     out.line("");
     archive(out, look);

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::Builder;
 use super::delete::DELETE_KEYS;
-use super::server::known;
 use crate::config::deleting::DeleteRule;
 use crate::config::include;
 use crate::config::problem::{Place, Problem};
@@ -15,6 +14,8 @@ impl Builder<'_> {
         self.shared_mailboxes(config);
         self.sender(config);
         self.sending(config);
+        self.reports_to_ourselves(config);
+        self.canaries(config);
         self.idle(config);
         self.idle_defaults(config);
         self.renames(config);
@@ -51,43 +52,11 @@ impl Builder<'_> {
         }
     }
 
-    fn report_account(&mut self, name: &str, problem: Problem) {
+    pub(super) fn report_account(&mut self, name: &str, problem: Problem) {
         let raw = self.raw;
         let table = raw.inbound.get(name).map(|half| &half.table);
         let place: Option<&Place> = table.and_then(|table| table.place.as_ref());
         self.report(place, table.map_or("", |table| table.path.as_str()), problem);
-    }
-
-    /// Notices need an outbound account that exists and is the only one, or is named.
-    fn sender(&mut self, config: &Config) {
-        let raw = self.raw;
-        let defined: Vec<&str> = config.outbound.keys().map(AsRef::as_ref).collect();
-        let place = |key: &str| raw.notices.place_of(key);
-        if let Some(name) = &config.notices.outbound {
-            if !config.outbound.contains_key(name) && !raw.broken {
-                let what = format!("`outbound = \"{name}\"` is not defined");
-                let hint = format!("the name of an `[outbound.NAME]`{}", known(&defined));
-                self.report(place("outbound"), "notices", Problem::error(what).hint(hint));
-            }
-            return;
-        }
-        let notices = [
-            ("error_reporting", &config.notices.error_reporting),
-            ("feedback", &config.notices.feedback),
-        ];
-        let Some((key, _)) = notices.into_iter().find(|(_, address)| address.is_some()) else {
-            return;
-        };
-        let enabled: Vec<&str> =
-            config.outbound.values().filter(|o| o.enabled).map(|o| o.name.as_ref()).collect();
-        let problem = match enabled.len() {
-            1 => return,
-            0 => Problem::warning(format!("`{key}` is set, but no outbound account can send"))
-                .hint("add an `[outbound.NAME]`"),
-            _ => Problem::error(format!("`{key}` needs `outbound`: there are {}", enabled.len()))
-                .hint(format!("set `outbound` to one of {}", enabled.join(", "))),
-        };
-        self.report(place(key), "notices", problem);
     }
 
     fn idle(&mut self, config: &Config) {
@@ -134,7 +103,7 @@ impl Builder<'_> {
 }
 
 /// The user name, or where it is: two names in one place are one name.
-fn user_of(account: &Inbound) -> String {
+pub(super) fn user_of(account: &Inbound) -> String {
     match &account.user_source {
         Some(source) => format!("{source:?}"),
         None => account.user.clone(),

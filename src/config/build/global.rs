@@ -1,4 +1,4 @@
-//! `[daemon]`, `[archive]`, `[log]`, `[notices]`.
+//! `[daemon]`, `[archive]`, `[log]`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::Builder;
 use crate::config::keys::{self, Table};
 use crate::config::problem::Problem;
 use crate::config::raw::RawTable;
-use crate::config::types::{ArchiveConfig, DaemonConfig, LogConfig, NoticesConfig, WritePart};
+use crate::config::types::{ArchiveConfig, DaemonConfig, LogConfig, WritePart};
 use crate::config::value::{Value, longest};
 use crate::config::view::{Layer, View};
 
@@ -17,7 +17,7 @@ use crate::config::view::{Layer, View};
 const SMALLEST_LOG: u64 = 16 << 20;
 
 impl<'a> Builder<'a> {
-    fn single(&mut self, spec: &'static Table, table: &'a RawTable) -> View<'a> {
+    pub(super) fn single(&mut self, spec: &'static Table, table: &'a RawTable) -> View<'a> {
         let view = View::new(spec, vec![(Layer::Own, table)]);
         self.origins.insert(spec.path.to_owned(), view.origins());
         view
@@ -123,21 +123,6 @@ impl<'a> Builder<'a> {
             max_size,
             keep: view.duration("keep").unwrap_or(Duration::MAX),
             filters: self.raw.filters.clone(),
-        }
-    }
-
-    pub(super) fn notices(&mut self) -> NoticesConfig {
-        let view = self.single(&keys::NOTICES, &self.raw.notices);
-        let sends = ["error_reporting", "feedback"].into_iter().find(|key| view.has(key));
-        if let Some(key) = sends.filter(|_| !view.has("system")) {
-            let problem = Problem::error(format!("`{key}` needs `system`, the From of its mail"));
-            self.report_at(&view, key, problem.hint("add `system = \"robot@example.org\"`"));
-        }
-        NoticesConfig {
-            system: view.text("system"),
-            error_reporting: view.text("error_reporting"),
-            feedback: view.text("feedback"),
-            outbound: view.account("outbound"),
         }
     }
 

@@ -34,10 +34,8 @@ impl<'a> Builder<'a> {
         self.origins.insert(view.path().to_owned(), view.origins());
         self.require(&view, "protocol", "add `protocol = \"imap\"` or `protocol = \"pop3\"`");
         self.require(&view, "host", "add `host = \"imap.example.org\"`");
-        let protocol = match view.text("protocol").as_deref() {
-            Some("pop3") => Protocol::Pop3,
-            _ => Protocol::Imap,
-        };
+        let is_pop3 = view.text("protocol").as_deref() == Some("pop3");
+        let protocol = if is_pop3 { Protocol::Pop3 } else { Protocol::Imap };
         let encryption = self.encryption(&view);
         let tls = self.tls(&view);
         let port = self.port(&view, protocol.as_str(), encryption);
@@ -89,6 +87,7 @@ impl<'a> Builder<'a> {
             protect: view.flag("protect"),
             debug: view.flag("debug"),
             properties: self.properties(half),
+            watch: self.watch(&view, half),
         }
     }
 

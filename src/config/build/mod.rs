@@ -4,6 +4,7 @@ mod across;
 mod delete;
 mod global;
 mod inbound;
+mod notices;
 mod oauth;
 mod outbound;
 mod sending;
@@ -65,6 +66,7 @@ fn half_path(path: String) -> String {
     let Some(rest) = path.strip_prefix("account.") else { return path };
     let halves = [
         (".inbound.properties", "inbound", ".properties"),
+        (".inbound.canary", "inbound", ".canary"),
         (".inbound", "inbound", ""),
         (".outbound", "outbound", ""),
     ];

@@ -189,37 +189,66 @@ pub(crate) const FILTERS: Table = Table {
 pub(crate) const NOTICES: Table = Table {
     path: "notices",
     meaning: "Mail that postrider itself sends.",
-    groups: &[Group {
-        title: "Addresses",
-        keys: &[
-            bare(
-                "system",
-                Kind::Address,
-                "\"robot@example.org\"",
-                "From of all mail that postrider sends.",
-                "Best the outbound account's own address: servers refuse others.",
-            ),
-            bare(
-                "error_reporting",
-                Kind::Address,
-                "\"ops@example.org\"",
-                "Where errors are reported.",
-                "",
-            ),
-            bare(
-                "feedback",
-                Kind::Address,
-                "\"support@example.org\"",
-                "Where feedback from users goes.",
-                "",
-            ),
-            bare(
-                "outbound",
-                Kind::AccountName,
-                "\"relay\"",
-                "The outbound account that sends.",
-                "Needed when there are two or more.",
-            ),
-        ],
-    }],
+    groups: &[
+        Group {
+            title: "Addresses",
+            keys: &[
+                bare(
+                    "system",
+                    Kind::Address,
+                    "\"robot@example.org\"",
+                    "From of all mail that postrider sends.",
+                    "Best the outbound account's own address: servers refuse others.",
+                ),
+                bare(
+                    "error_reporting",
+                    Kind::Address,
+                    "\"ops@example.org\"",
+                    "Where errors are reported.",
+                    "",
+                ),
+                bare(
+                    "feedback",
+                    Kind::Address,
+                    "\"support@example.org\"",
+                    "Where feedback from users goes.",
+                    "",
+                ),
+                bare(
+                    "outbound",
+                    Kind::AccountName,
+                    "\"relay\"",
+                    "The outbound account that sends.",
+                    "Needed when there are two or more.",
+                ),
+            ],
+        },
+        Group {
+            title: "How many",
+            keys: &[
+                key(
+                    "digest",
+                    Kind::Duration(secs(1), days(1)),
+                    "\"1m\"",
+                    "What happens within this time is told in one mail.",
+                    "",
+                ),
+                key(
+                    "max_per_hour",
+                    Kind::Integer(1, 3600),
+                    "4",
+                    "Mails in one hour at most.",
+                    "What can't be told yet is told in the next one.",
+                ),
+                key("max_per_day", Kind::Integer(1, 86_400), "20", "Mails in one day at most.", ""),
+                key(
+                    "remind_every",
+                    Kind::Duration(secs(60), days(365)),
+                    "\"1d\"",
+                    "What lasts is told again after this time, then after twice, four times it.",
+                    "At least once a week.",
+                ),
+            ],
+        },
+    ],
 };

@@ -15,6 +15,7 @@ pub(crate) const INBOUND: Table = Table {
         Group { title: "Delete on the server", keys: DELETE },
         Group { title: "Deadlines", keys: DEADLINES },
         Group { title: "Care", keys: CARE },
+        Group { title: "Notices", keys: WATCH },
     ],
 };
 
@@ -336,6 +337,56 @@ const CARE: &[Key] = &[
     key("protect", Kind::Bool, NO, "An import never changes or removes this account.", ""),
     key("debug", Kind::Bool, NO, "Writes the protocol to the log, secrets and bodies hidden.", ""),
 ];
+
+const WATCH: &[Key] = &[
+    key(
+        "alert_if_no_success",
+        Kind::Duration(secs(1), days(365)),
+        "\"6h\"",
+        "A mail is sent when no poll has succeeded for this time.",
+        "By `cron` counted from when a poll was due; the default is at least twice `poll_interval`.",
+    ),
+    bare(
+        "alert_if_no_mail",
+        Kind::Duration(secs(1), days(365)),
+        "\"2d\"",
+        "A mail is sent when no mail was stored for this time, though polls succeed.",
+        "For mailboxes that get mail every day: it finds a forwarding that broke.",
+    ),
+];
+
+pub(crate) const CANARY: Table = Table {
+    path: "inbound.NAME.canary",
+    meaning: "A test mail goes out by an outbound account and must be stored by this one in time. It \
+              leaves the server like any stored mail; its copy stays in the archive.",
+    groups: &[Group {
+        title: "Canary",
+        keys: &[
+            bare(
+                "via",
+                Kind::AccountName,
+                "\"relay\"",
+                "The outbound account that sends it. Required.",
+                "",
+            ),
+            bare(
+                "to",
+                Kind::Address,
+                "\"invoices@example.org\"",
+                "The mailbox's own address.",
+                "`user`, where that is an address.",
+            ),
+            key("every", Kind::Duration(secs(1), days(30)), "\"1h\"", "From one to the next.", ""),
+            key(
+                "max",
+                Kind::Duration(secs(1), days(7)),
+                "\"15m\"",
+                "It must be stored within this time; else a mail is sent.",
+                "Longer than `poll_interval`.",
+            ),
+        ],
+    }],
+};
 
 pub(crate) const PROPERTIES: Table = Table {
     path: "inbound.NAME.properties",

@@ -195,13 +195,14 @@ pub const TABLES: &[&Table] = &[
     &NOTICES,
     &INBOUND,
     &PROPERTIES,
+    &CANARY,
     &OUTBOUND,
     &OAUTH,
     &ACCOUNT,
 ];
 
 pub(super) use global::{ARCHIVE, DAEMON, FILTERS, LOG, NOTICES, TOP};
-pub(super) use inbound::{INBOUND, PROPERTIES};
+pub(super) use inbound::{CANARY, INBOUND, PROPERTIES};
 pub(super) use oauth::OAUTH;
 pub(super) use outbound::{ACCOUNT, OUTBOUND};
 

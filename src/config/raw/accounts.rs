@@ -50,10 +50,11 @@ impl Reader<'_> {
                 table: self.table(&keys::INBOUND, path, header, table),
                 shared,
                 properties: self.properties(table, path),
+                canary: self.canary(table, path),
             }
         } else {
             let table = self.table(&keys::OUTBOUND, path, header, table);
-            RawHalf { table, shared, properties: RawTable::default() }
+            RawHalf { table, shared, ..RawHalf::default() }
         };
         halves.insert(name.to_owned(), half);
     }

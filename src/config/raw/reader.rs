@@ -179,6 +179,11 @@ impl<'a> Reader<'a> {
                     let Some(table) = self.as_table(name, item, &path) else { continue };
                     raw.defaults_inbound = self.table(&keys::INBOUND, &path, name, table);
                     raw.defaults_properties = self.properties(table, &path);
+                    if let Some((name, _)) = table.get_key_value("canary") {
+                        let problem = Problem::error("a canary has no defaults");
+                        let hint = "write `[inbound.NAME.canary]` for each account that has one";
+                        self.report(name.span(), &path, problem.hint(hint));
+                    }
                 }
                 "outbound" => {
                     let Some(table) = self.as_table(name, item, &path) else { continue };
@@ -212,6 +217,16 @@ impl<'a> Reader<'a> {
         let problem = Problem::error(format!("`{path}` is not a table"));
         self.report(name.span(), "", problem.hint(format!("write `[{path}{suffix}]`")));
         None
+    }
+
+    /// `[inbound.NAME.canary]`.
+    pub(super) fn canary(&mut self, outer: &DeTable<'_>, path: &str) -> RawTable {
+        let Some((name, item)) = outer.get_key_value("canary") else {
+            return RawTable::default();
+        };
+        let path = format!("{path}.canary");
+        let Some(table) = self.as_table(name, item, &path) else { return RawTable::default() };
+        self.table(&keys::CANARY, &path, name, table)
     }
 
     /// Flattens `imap.fetch_chunk = …` and `"imap.fetch_chunk" = …`.
@@ -325,7 +340,7 @@ fn headers(text: &str) -> Vec<(u32, String)> {
 fn subtables(spec: &Table) -> &'static [&'static str] {
     match spec.path {
         "account.NAME" => &["inbound", "outbound"],
-        "inbound.NAME" => &["properties"],
+        "inbound.NAME" => &["canary", "properties"],
         "log" => &["filters"],
         _ => &[],
     }

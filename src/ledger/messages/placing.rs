@@ -1,7 +1,9 @@
 //! The two commits around the rename of a copy into the tree: the intent and the fact.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::row::{Columns, copy, key};
 use crate::ledger::LedgerError;
@@ -35,6 +37,10 @@ pub struct Placing {
     pub received: Timestamp,
     /// Our clock.
     pub archived_at: Timestamp,
+    /// Its header says that it is mail of postrider: none that an account was waiting for.
+    pub own: bool,
+    /// The token of a canary that its header names.
+    pub canary: Option<String>,
 }
 
 /// A `placing` row that was left behind.
@@ -53,13 +59,13 @@ impl Tx<'_> {
     pub fn placing(&self, id: MailboxId, copies: &[Placing]) -> Result<Vec<i64>, LedgerError> {
         let sql = "INSERT INTO message (mailbox_id, uid_validity, uid, generation,
             unique_id, occurrence, state, attempts, first_seen, path, sha256, json_sha256, size,
-            listed_size, internal_date, received, archived_at, header_sha256, delete_ok)
+            listed_size, internal_date, received, archived_at, header_sha256, delete_ok, own)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'placing', 1, ?14, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
-            ?15, ?16)
+            ?15, ?16, ?17)
             ON CONFLICT (mailbox_id, uid_validity, uid, generation, unique_id, occurrence)
             DO UPDATE SET state = 'placing', path = ?7, sha256 = ?8, json_sha256 = ?9, size = ?10,
             listed_size = ?11, internal_date = ?12, received = ?13, archived_at = ?14,
-            header_sha256 = ?15, delete_ok = ?16, parse_marks = 0, retry_at = NULL,
+            header_sha256 = ?15, delete_ok = ?16, own = ?17, parse_marks = 0, retry_at = NULL,
             reason_code = '', reason = ''
             WHERE state IN ('fetching', 'held', 'placing', 'gone')
             RETURNING id";
@@ -84,14 +90,19 @@ impl Tx<'_> {
                 millis(copy.archived_at),
                 copy.header.map(|digest| digest.0),
                 copy.alone,
+                copy.own || copy.canary.is_some(),
             ];
             let row = put.query_row(row, |row| row.get(0)).optional();
             let row = row.map_err(sqlite("commit the intent to place"))?;
-            rows.push(row.ok_or(LedgerError::Damaged {
+            let row = row.ok_or(LedgerError::Damaged {
                 table: "mailbox",
                 row: id.0,
                 why: "a message to be placed has a copy already",
-            })?);
+            })?;
+            if let Some(token) = &copy.canary {
+                self.claim_canary(token, row)?;
+            }
+            rows.push(row);
         }
         Ok(rows)
     }
@@ -100,16 +111,28 @@ impl Tx<'_> {
     /// that had it before have left the server.
     pub fn archived(&self, rows: &[i64]) -> Result<(), LedgerError> {
         let sql = "UPDATE message SET state = 'archived' WHERE id = ?1 AND state = 'placing'
-            RETURNING generation";
+            RETURNING generation, own, mailbox_id, archived_at";
         let mut set = self.db.prepare_cached(sql).map_err(sqlite("commit what was archived"))?;
+        let mut latest: BTreeMap<i64, i64> = BTreeMap::new();
         for row in rows {
-            let generation: Option<u32> = set
-                .query_row([row], |row| row.get(0))
-                .optional()
-                .map_err(sqlite("commit what was archived"))?;
-            if generation.is_some_and(|generation| generation > 0) {
+            let read = |row: &Row<'_>| -> rusqlite::Result<(u32, i64, i64, i64)> {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            };
+            let done = set.query_row([row], read).optional();
+            let done = done.map_err(sqlite("commit what was archived"))?;
+            let Some((generation, own, mailbox, archived_at)) = done else { continue };
+            if generation > 0 {
                 self.supersede(*row)?;
             }
+            if own == 0 {
+                let at = latest.entry(mailbox).or_insert(archived_at);
+                *at = archived_at.max(*at);
+            } else {
+                self.found_canary(*row, archived_at)?;
+            }
+        }
+        for (mailbox, at) in latest {
+            self.got_mail(mailbox, at)?;
         }
         Ok(())
     }
@@ -130,7 +153,7 @@ impl Tx<'_> {
     pub fn placing_rows(&self, account: &str) -> Result<Vec<PlacingRow>, LedgerError> {
         let sql = "SELECT message.id, message.uid_validity, uid, generation, unique_id,
             occurrence, state, message.failures, message.retry_at, path, sha256, json_sha256, size, listed_size,
-            internal_date, received, archived_at, delete_ok, flagged_at, mailbox.name AS mailbox
+            internal_date, received, archived_at, delete_ok, flagged_at, own, mailbox.name AS mailbox
             FROM message JOIN mailbox ON mailbox.id = message.mailbox_id
             JOIN account ON account.id = mailbox.account_id
             WHERE account.name = ?1 AND state = 'placing'";

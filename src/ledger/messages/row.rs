@@ -8,6 +8,9 @@ use crate::ledger::error::sqlite;
 use crate::ledger::tx::timestamp;
 use crate::model::{KnownState, MessageKey, Sha256, StoredCopy};
 
+/// `message.own` of a canary.
+const CANARY: i64 = 2;
+
 /// A key as the columns of its row.
 pub(super) struct Columns<'k> {
     pub(super) uid_validity: u32,
@@ -105,6 +108,7 @@ pub(super) fn copy(row: &Row<'_>, key: MessageKey) -> Result<StoredCopy, LedgerE
         deleting: state == "deleting",
         flagged: number("flagged_at")?.is_some(),
         delete_ok: delete_ok && state != "placing",
+        canary: number("own")? == Some(CANARY),
     })
 }
 

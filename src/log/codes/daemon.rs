@@ -26,10 +26,25 @@ pub(super) const CODES: &[Code] = &[
         remedy: "Nothing, if the change was meant.",
     },
     Code {
+        code: "account-no-mail",
+        level: Level::Warning,
+        cause: "No mail was stored for longer than `alert_if_no_mail`, though polls succeed.",
+        remedy: "See whether mail still comes in there: a forwarding that broke, a rule of \
+                the server that moves it to another folder, a quota.",
+    },
+    Code {
         code: "account-paused",
         level: Level::Info,
         cause: "A person has paused the account: it is not polled until its time is over or a resume.",
         remedy: "Nothing; `postrider account resume ACCOUNT` ends it.",
+    },
+    Code {
+        code: "account-quiet",
+        level: Level::Warning,
+        cause: "No poll has succeeded for longer than `alert_if_no_success`, and none has \
+                ended with an error.",
+        remedy: "See `postrider status` and the records of the account; a poll may hang, or \
+                the daemon was stopped.",
     },
     Code {
         code: "account-recovered",
@@ -64,6 +79,13 @@ pub(super) const CODES: &[Code] = &[
         cause: "The task that polls an account died of an error in postrider; it starts again in a \
                 minute.",
         remedy: "Report it, with the message.",
+    },
+    Code {
+        code: "certificate-expires",
+        level: Level::Warning,
+        cause: "A certificate is about to expire: the server's, or the one that we show.",
+        remedy: "The server's owner must renew it; ours is the file of \
+                `tls_client_certificate`.",
     },
     Code {
         code: "clock-doubt",

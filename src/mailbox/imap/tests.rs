@@ -59,6 +59,7 @@ pub(super) fn account() -> Inbound {
         min_rate: MinRate { octets: 1024, window: Duration::from_mins(5) },
         poll_deadline: Duration::from_mins(30),
         protect: false,
+        watch: crate::config::Watch::default(),
         debug: true,
         properties: Properties {
             imap_fetch_chunk: ByteSize(1000),

@@ -120,6 +120,7 @@ fn account() -> Inbound {
         min_rate: MinRate { octets: 1024, window: Duration::from_mins(5) },
         poll_deadline: Duration::from_mins(30),
         protect: false,
+        watch: crate::config::Watch::default(),
         debug: false,
         properties: Properties {
             imap_fetch_chunk: ByteSize(1 << 20),

@@ -184,6 +184,7 @@ fn rules() -> impl Strategy<Value = Rules> {
     );
     let all = (ages, limits, delete, option::of(1..6_u32), how);
     all.prop_map(|(ages, limits, delete, brake, (delete_age_from, delete_mode))| Rules {
+        canary: false,
         process_after: ages.0,
         ignore_older_than: ages.1,
         min_age: ages.2,

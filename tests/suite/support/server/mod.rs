@@ -13,7 +13,7 @@ mod store;
 mod wire;
 
 pub use fault::{Fault, Then};
-pub use store::{Generated, Mailbox, Message, Removal, Store};
+pub use store::{Generated, Mailbox, Message, Removal, Store, Taken};
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -1,0 +1,151 @@
+//! What the config and the ledger say at one moment, as `notice` judges it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::task::spawn_blocking;
+
+use crate::config::{Config, Inbound, Oauth, Schedule};
+use crate::ledger::{AccountRow, CanaryRow, LastError, LedgerError, Tx, Watched};
+use crate::net::expiry_of_file;
+use crate::notice::{
+    AccountFacts, CanaryFacts, ErrorFacts, Expiry, Facts, HeldFacts, OauthFacts, Policy,
+    RefusedConfig,
+};
+use crate::oauth::Vault;
+use crate::poll::Tools;
+use crate::schedule::Backoff;
+
+/// Canaries of an account that are looked at: those that are not yet late stand before the one
+/// that decides.
+const CANARIES: u32 = 500;
+
+/// What the daemon runs by, and what it refused to run by.
+#[derive(Clone, Debug)]
+pub(super) struct Situation {
+    /// The config in force.
+    pub(super) config: Arc<Config>,
+    /// The reload that was refused since.
+    pub(super) refused: Option<RefusedConfig>,
+}
+
+/// How much mail the config wants.
+pub(super) fn policy(config: &Config) -> Policy {
+    let notices = &config.notices;
+    Policy {
+        digest: signed(notices.digest),
+        per_hour: notices.max_per_hour,
+        per_day: notices.max_per_day,
+        remind: signed(notices.remind_every),
+    }
+}
+
+/// Gathers all that conditions are judged by.
+pub(super) async fn gather(
+    tools: &Tools,
+    situation: &Situation,
+    started_at: Timestamp,
+) -> Result<Facts, LedgerError> {
+    let config = Arc::clone(&situation.config);
+    let now = tools.clock.now();
+    let read = move |tx: &Tx<'_>| -> Result<Vec<AccountFacts>, LedgerError> {
+        let enabled = config.inbound.values().filter(|account| account.enabled);
+        enabled.map(|account| facts_of(tx, account, &config, now)).collect()
+    };
+    let accounts = tools.ledger.read("look at all accounts", read).await?;
+    let (config, tokens) = (Arc::clone(&situation.config), tools.tokens.clone());
+    let files = spawn_blocking(move || {
+        let oauths = config.oauth.values().map(|oauth| oauth_facts(oauth, &tokens)).collect();
+        (oauths, client_certificates(&config))
+    });
+    let (oauths, client_certificates) = files.await.unwrap_or_default();
+    let config = situation.refused.clone();
+    Ok(Facts { started_at, accounts, oauths, config, client_certificates })
+}
+
+fn facts_of(
+    tx: &Tx<'_>,
+    account: &Inbound,
+    config: &Config,
+    now: Timestamp,
+) -> Result<AccountFacts, LedgerError> {
+    let row = tx.account(&account.name)?.unwrap_or_default();
+    let watched = tx.watched(&account.name)?;
+    let canary = match &account.watch.canary {
+        Some(canary) => {
+            let max = signed(canary.max);
+            let rows = tx.canaries(&account.name, CANARIES)?;
+            newest_decided(rows, max, now).map(|row| canary_facts(row, max))
+        }
+        None => None,
+    };
+    let due_at = match (&account.schedule, row.last_success_at) {
+        (Schedule::Cron(cron), Some(last)) => cron.next_after(last, &config.archive.timezone),
+        _ => None,
+    };
+    let Watched { held, held_since, held_reason, last_mail_at, certificate } = watched;
+    let stopped = Backoff { authentication: row.state.auth_failures, ..Backoff::default() };
+    let AccountRow { last_poll_at, last_success_at, last_error, delete_stop, .. } = row;
+    Ok(AccountFacts {
+        name: account.name.to_string(),
+        oauth: account.oauth.as_ref().map(|oauth| oauth.name.clone()),
+        no_success: signed(account.watch.no_success),
+        no_mail: account.watch.no_mail.map(signed),
+        due_at,
+        last_poll_at,
+        last_success_at,
+        last_mail_at,
+        error: last_error.map(error_facts),
+        stopped: stopped.is_stopped(),
+        delete_stop: delete_stop.map(|stop| (stop.why, stop.since)),
+        held: held_since.map(|since| HeldFacts { n: held, since, reason: held_reason }),
+        certificate: certificate.map(|(from, until)| Expiry { from, until }),
+        canary,
+    })
+}
+
+/// The newest canary that came back, or that is late.
+fn newest_decided(rows: Vec<CanaryRow>, max: SignedDuration, now: Timestamp) -> Option<CanaryRow> {
+    let is_decided = |row: &CanaryRow| {
+        row.found_at.is_some() || row.failed.is_some() || now.duration_since(row.made_at) > max
+    };
+    rows.into_iter().find(is_decided)
+}
+
+fn canary_facts(row: CanaryRow, max: SignedDuration) -> CanaryFacts {
+    let CanaryRow { via, made_at, found_at, failed, .. } = row;
+    CanaryFacts { via, max, made_at, found_at, failed }
+}
+
+fn error_facts(error: LastError) -> ErrorFacts {
+    let LastError { code, message, hint, since, attempts, .. } = error;
+    ErrorFacts { code, message, hint, since, attempts }
+}
+
+/// Blocks: reads a file.
+fn oauth_facts(oauth: &Oauth, tokens: &Vault) -> OauthFacts {
+    let stored = tokens.read(&oauth.name).ok().flatten();
+    let refused = stored.and_then(|stored| stored.refused).map(|refused| {
+        let (code, message, since) = (refused.code, refused.message, refused.at);
+        (ErrorFacts { code, message, hint: Some(refused.hint), since, attempts: 1 }, since)
+    });
+    OauthFacts { name: oauth.name.clone(), secret_expires: oauth.secret_expires, refused }
+}
+
+/// Blocks: reads the files of certificates.
+fn client_certificates(config: &Config) -> Vec<(String, Timestamp)> {
+    let inbound = config.inbound.values().filter(|account| account.enabled);
+    let inbound = inbound.map(|account| (&account.name, &account.tls));
+    let outbound = config.outbound.values().filter(|account| account.enabled);
+    let all = inbound.chain(outbound.map(|account| (&account.name, &account.tls)));
+    all.filter_map(|(name, tls)| {
+        let until = expiry_of_file(&tls.client.as_ref()?.certificate)?;
+        Some((name.to_string(), until))
+    })
+    .collect()
+}
+
+pub(super) fn signed(duration: Duration) -> SignedDuration {
+    SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+}

@@ -78,10 +78,14 @@ async fn send(
 ) -> Result<(), LedgerError> {
     let now = tools.clock.now();
     let (name, every) = (account.name.to_string(), signed(canary.every));
-    let last = tools.ledger.read("read canaries", move |tx| tx.canaries(&name, 1)).await?;
+    let read = move |tx: &Tx<'_>| {
+        let pause = tx.account(&name)?.and_then(|row| row.pause);
+        Ok((pause.is_some_and(|pause| !pause.is_over(now)), tx.canaries(&name, 1)?))
+    };
+    let (paused, last) = tools.ledger.read("read canaries", read).await?;
     let is_due = last.first().is_none_or(|last| now.duration_since(last.made_at).abs() >= every);
     let outbound = config.outbound.get(&canary.via).filter(|outbound| outbound.enabled);
-    let Some(outbound) = outbound.filter(|_| is_due) else { return Ok(()) };
+    let Some(outbound) = outbound.filter(|_| is_due && !paused) else { return Ok(()) };
     // Two of them: nobody can guess it, and who never saw the mail can't make one like it.
     let token = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
     let (given, to, via) = (token.clone(), account.name.to_string(), canary.via.to_string());

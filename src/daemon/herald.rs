@@ -87,7 +87,7 @@ impl Herald {
             return Ok(());
         };
         self.write(config, outbound, standings).await?;
-        self.send(config, outbound, to).await
+        Box::pin(self.send(config, outbound, to)).await
     }
 
     /// Compares what is wrong with what stood, and keeps it.

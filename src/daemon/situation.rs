@@ -72,15 +72,18 @@ fn facts_of(
 ) -> Result<AccountFacts, LedgerError> {
     let row = tx.account(&account.name)?.unwrap_or_default();
     let watched = tx.watched(&account.name)?;
+    // Who has paused it knows that no mail comes.
+    let paused = row.pause.as_ref().is_some_and(|pause| !pause.is_over(now));
     let canary = match &account.watch.canary {
-        Some(canary) => {
+        Some(canary) if !paused => {
             let max = signed(canary.max);
             let rows = tx.canaries(&account.name, CANARIES)?;
             newest_decided(rows, max, now).map(|row| canary_facts(row, max))
         }
-        None => None,
+        Some(_) | None => None,
     };
     let due_at = match (&account.schedule, row.last_success_at) {
+        _ if paused => Some(now),
         (Schedule::Cron(cron), Some(last)) => cron.next_after(last, &config.archive.timezone),
         _ => None,
     };
@@ -91,7 +94,7 @@ fn facts_of(
         name: account.name.to_string(),
         oauth: account.oauth.as_ref().map(|oauth| oauth.name.clone()),
         no_success: signed(account.watch.no_success),
-        no_mail: account.watch.no_mail.map(signed),
+        no_mail: account.watch.no_mail.filter(|_| !paused).map(signed),
         due_at,
         last_poll_at,
         last_success_at,

@@ -10,7 +10,7 @@ use crate::support::{Dovecot, Fault, Protocol, Server, Site, Submission, wait_fo
 
 /// Brings what a sink takes to a user's INBOX until the end, which comes also when the test fails.
 fn carry(sink: &Server, dovecot: &Dovecot, ended: &AtomicBool) {
-    let last = Instant::now() + Duration::from_secs(180);
+    let last = Instant::now() + Duration::from_mins(3);
     while !ended.load(Ordering::Relaxed) && Instant::now() < last {
         let taken = sink.store(|store| std::mem::take(&mut store.taken));
         for mail in taken {

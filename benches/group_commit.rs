@@ -109,6 +109,8 @@ fn placing((key, staged): (MessageKey, Staged)) -> Placing {
         archived_at: Timestamp::UNIX_EPOCH,
         own: false,
         canary: None,
+        message_id: None,
+        mark: false,
     }
 }
 

@@ -7,9 +7,8 @@ use serde_json::json;
 use super::exit::Exit;
 use super::{Context, block_on, render};
 use crate::config::{self, Alias, Config, Loaded, Problem, Severity};
-use crate::daemon::state::Brief;
 use crate::ledger::Ledger;
-use crate::poll::Clock;
+use crate::poll::{Clock, Forecast};
 use crate::secret::Surroundings;
 
 /// Check the config.
@@ -37,7 +36,8 @@ impl Check {
                 "files": loaded.files,
                 "problems": loaded.problems,
                 "deletes_due": due.iter().map(|d| json!({
-                    "account": d.account, "due": d.now, "of": d.archived,
+                    "account": d.account, "due": d.due, "of": d.archived, "armed": d.armed,
+                    "today": d.today, "week": d.week, "brake": d.brake,
                 })).collect::<Vec<_>>(),
             }));
         } else {
@@ -78,16 +78,7 @@ fn look_up_aliases(loaded: &mut Loaded) {
     }
 }
 
-/// Deletes of one account that a poll would find due.
-#[derive(Debug)]
-struct Due {
-    account: String,
-    now: u64,
-    archived: u64,
-    brake: Option<u32>,
-}
-
-fn print(context: &Context, loaded: &Loaded, due: &[Due]) {
+fn print(context: &Context, loaded: &Loaded, due: &[Forecast]) {
     for problem in &loaded.problems {
         context.out.lines(&problem.to_string());
         context.out.line("");
@@ -96,15 +87,8 @@ fn print(context: &Context, loaded: &Loaded, due: &[Due]) {
         context.out.line(&loaded.summary());
     }
     let Some(config) = &loaded.config else { return };
-    for Due { account, now, archived, brake } in due.iter().filter(|due| due.now > 0) {
-        let brake = brake.map_or("no `delete_max_per_poll`".to_owned(), |max| {
-            format!("at most {} a poll", render::count(u64::from(max)))
-        });
-        context.out.line(&format!(
-            "{account}: {} of {} due to be deleted on the server ({brake})",
-            render::count(*now),
-            render::plural(*archived, "archived message"),
-        ));
+    for forecast in due.iter().filter(|forecast| forecast.due > 0 || forecast.armed) {
+        context.out.lines(&foretell(forecast));
     }
     let enabled = config.inbound.values().filter(|account| account.enabled).count();
     context.out.line(&format!(
@@ -115,22 +99,27 @@ fn print(context: &Context, loaded: &Loaded, due: &[Due]) {
     ));
 }
 
-async fn due_deletes(config: &Config, now: Timestamp) -> Vec<Due> {
+/// How many stored messages leave the server and when, for people.
+pub(super) fn foretell(forecast: &Forecast) -> String {
+    let Forecast { account, armed, archived, due, today, week, .. } = forecast;
+    let stored = render::plural(*archived, "archived message");
+    let what = if *armed { "deletes are armed over" } else { "deletes are on over" };
+    format!(
+        "{account}: {what} {stored}\n  due to be deleted on the server: {} now, {} by the end of \
+         today, {} within 7 days\n  {}",
+        render::count(*due),
+        render::count(*today),
+        render::count(*week),
+        forecast.brake_text()
+    )
+}
+
+async fn due_deletes(config: &Config, now: Timestamp) -> Vec<Forecast> {
     let Ok(ledger) = Ledger::open_read_only(&config.daemon.state_dir) else { return Vec::new() };
     let mut found = Vec::new();
     for account in config.inbound.values().filter(|account| account.enabled) {
-        let Some(before) = Brief::of(account).due_before(now) else { continue };
-        let name = account.name.to_string();
-        let counted =
-            ledger.read("count messages", move |tx| tx.counts(&name, now, Some(before))).await;
-        if let Ok(counts) = counted {
-            found.push(Due {
-                account: account.name.to_string(),
-                now: counts.due,
-                archived: counts.archived,
-                brake: account.delete_max_per_poll,
-            });
-        }
+        let when = (now, &config.archive.timezone);
+        found.extend(Forecast::of(&ledger, account, when).await.ok().flatten());
     }
     found
 }

@@ -1,6 +1,7 @@
 //! The command line: one file per verb; no rule of mail or storage is decided here.
 
 mod account;
+mod catch_up;
 mod check;
 mod control;
 mod exit;
@@ -11,6 +12,7 @@ mod oauth;
 mod person;
 mod plan;
 mod poll;
+mod reasons;
 mod reload;
 mod render;
 mod report;
@@ -22,6 +24,7 @@ mod terminal;
 mod test;
 mod verify;
 mod voice;
+mod why;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -74,8 +77,14 @@ enum Verb {
     #[command(after_help = "Example: postrider check --config candidate.toml")]
     Check(check::Check),
     /// Show what the next poll of an account would do, and change nothing
-    #[command(after_help = "Example: postrider plan invoices --messages")]
+    #[command(after_help = plan::AFTER_HELP)]
     Plan(plan::Plan),
+    /// Tell all that is known of one message: why it is stored, held, skipped or deleted
+    #[command(after_help = why::AFTER_HELP)]
+    Why(why::Why),
+    /// Start from now: what is on the server counts as known, and is not stored
+    #[command(after_help = catch_up::AFTER_HELP)]
+    CatchUp(catch_up::CatchUp),
     /// Try an account stage by stage, from DNS to its mailboxes, and change nothing
     #[command(after_help = test::AFTER_HELP)]
     Test(test::Test),
@@ -144,6 +153,7 @@ pub fn main() -> ExitCode {
     };
     let exit = match args.verb {
         Verb::Account(verb) => verb.run(&context),
+        Verb::CatchUp(verb) => verb.run(&context),
         Verb::Check(verb) => verb.run(&context),
         Verb::InitRoot(verb) => verb.run(&context),
         Verb::Ledger(verb) => verb.run(&context),
@@ -159,6 +169,7 @@ pub fn main() -> ExitCode {
         Verb::Test(verb) => verb.run(&context),
         Verb::Status(verb) => verb.run(&context),
         Verb::Verify(verb) => verb.run(&context),
+        Verb::Why(verb) => verb.run(&context),
     };
     exit.into()
 }
@@ -181,9 +192,14 @@ impl Context {
 
     /// The same with where its values are from, and its warnings.
     fn in_force(&self) -> Result<InForce, Exit> {
-        let loaded = config::load(&self.config_file, Clock.now());
+        Self::read(self.config_file.clone())
+    }
+
+    /// Any config, the same way.
+    fn read(file: PathBuf) -> Result<InForce, Exit> {
+        let loaded = config::load(&file, Clock.now());
         let summary = loaded.summary();
-        InForce::of(self.config_file.clone(), loaded).map_err(|problems| {
+        InForce::of(file, loaded).map_err(|problems| {
             for problem in problems {
                 eprint(&problem.to_string());
             }

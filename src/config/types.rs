@@ -172,6 +172,10 @@ pub struct Inbound {
     pub min_age: Option<Duration>,
     /// Larger messages are held; `None`: no limit.
     pub max_message_size: Option<ByteSize>,
+    /// Messages with `\Seen` are skipped.
+    pub only_unseen: bool,
+    /// Messages get `\Seen` once they are stored.
+    pub mark_seen: bool,
     /// Which stored messages leave the server.
     pub delete: DeleteRule,
     /// What its days are counted from.

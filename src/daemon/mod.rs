@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{self, Config};
 use crate::ledger::LedgerError;
 use crate::log::{Level, Sink};
-use crate::poll::Clock;
+use crate::poll::{Clock, announce};
 
 use attempt::Attempts;
 use control::Desk;
@@ -117,6 +117,7 @@ pub async fn run(
     apply_log(config, &sink, &attempts);
     warn_of_config(&in_force.warnings);
     warn_of(config);
+    announce(config, &instance.tools.ledger, Clock.now()).await;
     let desk = Desk::open(config, runtime_dir.as_deref(), tools(), attempts.clone(), cancel);
     scheduler.apply(config);
     tracing::info!(
@@ -201,8 +202,8 @@ impl Daemon {
             tokio::select! {
                 _ = self.signals.terminate.recv() => break,
                 _ = self.signals.interrupt.recv() => break,
-                _ = self.signals.hangup.recv() => drop(self.reload(None)),
-                call = self.desk.next() => self.answer(call),
+                _ = self.signals.hangup.recv() => drop(self.reload(None).await),
+                call = self.desk.next() => self.answer(call).await,
                 () = until(self.attempts.live.debugging_ends()) => self.end_debugging(),
                 () = self.scheduler.supervise() => {}
                 () = sleep_until(self.alive_at) => self.prove_alive().await?,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::control::{Order, Wanted, after, unknown};
@@ -13,6 +14,7 @@ use crate::config::{self, Config, Problem, diff};
 use crate::control::{Call, Command, Person, Refusal};
 use crate::model::AccountName;
 use crate::notice::RefusedConfig;
+use crate::poll::announce;
 
 /// Longest time for which an account may be debugged.
 const DEBUG_MAX: Duration = Duration::from_hours(24);
@@ -21,12 +23,12 @@ const CHANGES_SHOWN: usize = 20;
 
 impl Daemon {
     /// Does what somebody asks for, or begins it.
-    pub(super) fn answer(&mut self, call: Call) {
+    pub(super) async fn answer(&mut self, call: Call) {
         let Call { command, person, replies } = call;
         let name = |account: &str| self.account(account);
         match command {
             Command::Status => replies.end(Ok(self.facts())),
-            Command::Reload => replies.end(self.reload(Some(&person))),
+            Command::Reload => replies.end(self.reload(Some(&person)).await),
             Command::Poll { accounts, force } => {
                 let wanted = Wanted { accounts, force, person };
                 self.desk.poll(&self.in_force.config, &wanted, replies);
@@ -54,7 +56,7 @@ impl Daemon {
     }
 
     /// Reads the config anew and swaps it whole, or keeps the old one and says why.
-    pub(super) fn reload(&mut self, by: Option<&Person>) -> Result<Value, Refusal> {
+    pub(super) async fn reload(&mut self, by: Option<&Person>) -> Result<Value, Refusal> {
         notify::reloading();
         let now = self.instance.tools.clock.now();
         let loaded = config::load(&self.in_force.file, now);
@@ -71,6 +73,7 @@ impl Daemon {
             Ok(new) => {
                 let changes = diff(&self.in_force.origins, &new.origins);
                 apply_log(&new.config, &self.sink, &self.attempts);
+                announce(&new.config, &self.instance.tools.ledger, now).await;
                 self.scheduler.apply(&new.config);
                 warn_of_config(&new.warnings);
                 warn_of(&new.config);
@@ -96,25 +99,32 @@ impl Daemon {
                     json!({ "changes": changes, "warnings": warnings, "polling": self.scheduler.accounts() }),
                 )
             }
-            Err(problems) => {
-                tracing::error!(
-                    target: "config",
-                    code = "config-rejected",
-                    created_by = user,
-                    created_uid = uid,
-                    "Config rejected{who}, the old one stays in force: {}",
-                    problems.join("; ")
-                );
-                notify::ready("config rejected, the old one stays in force");
-                let why = problems.join("; ");
-                self.told.send_modify(|told| told.refused = Some(RefusedConfig { at: now, why }));
-                self.rejected = Some(Rejected { at: now, problems: problems.clone() });
-                let what =
-                    format!("the config was rejected, the old one stays in force ({summary})");
-                let refusal = Refusal::new("config-rejected", what, None);
-                Err(Refusal { problems, ..refusal })
-            }
+            Err(problems) => Err(self.refuse(problems, (uid, user, &who), (now, &summary))),
         }
+    }
+
+    /// Keeps the old config, and says why.
+    fn refuse(
+        &mut self,
+        problems: Vec<String>,
+        (uid, user, who): (u32, &str, &str),
+        (now, summary): (Timestamp, &str),
+    ) -> Refusal {
+        tracing::error!(
+            target: "config",
+            code = "config-rejected",
+            created_by = user,
+            created_uid = uid,
+            "Config rejected{who}, the old one stays in force: {}",
+            problems.join("; ")
+        );
+        notify::ready("config rejected, the old one stays in force");
+        let why = problems.join("; ");
+        self.told.send_modify(|told| told.refused = Some(RefusedConfig { at: now, why }));
+        self.rejected = Some(Rejected { at: now, problems: problems.clone() });
+        let what = format!("the config was rejected, the old one stays in force ({summary})");
+        let refusal = Refusal::new("config-rejected", what, None);
+        Refusal { problems, ..refusal }
     }
 
     /// Logs everything of an account for a time, its dialogue with the server too.

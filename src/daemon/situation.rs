@@ -78,7 +78,8 @@ fn facts_of(
         Some(canary) if !paused => {
             let max = signed(canary.max);
             let rows = tx.canaries(&account.name, CANARIES)?;
-            newest_decided(rows, max, now).map(|row| canary_facts(row, max))
+            let caught_up = tx.caught_up_until(&account.name)?;
+            newest_decided(rows, max, (now, caught_up)).map(|row| canary_facts(row, max))
         }
         Some(_) | None => None,
     };
@@ -108,11 +109,18 @@ fn facts_of(
     })
 }
 
-/// The newest canary that came back, or that is late.
-fn newest_decided(rows: Vec<CanaryRow>, max: SignedDuration, now: Timestamp) -> Option<CanaryRow> {
-    let is_decided = |row: &CanaryRow| {
-        row.found_at.is_some() || row.failed.is_some() || now.duration_since(row.made_at) > max
+/// The newest canary that came back, or that is late. One from before a catch-up may lie among the
+/// mail that is never stored: it decides nothing unless it comes back.
+fn newest_decided(
+    rows: Vec<CanaryRow>,
+    max: SignedDuration,
+    (now, caught_up): (Timestamp, Option<Timestamp>),
+) -> Option<CanaryRow> {
+    let is_late = |row: &CanaryRow| {
+        now.duration_since(row.made_at) > max && caught_up.is_none_or(|until| row.made_at > until)
     };
+    let is_decided =
+        |row: &CanaryRow| row.found_at.is_some() || row.failed.is_some() || is_late(row);
     rows.into_iter().find(is_decided)
 }
 

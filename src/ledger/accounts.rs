@@ -157,6 +157,21 @@ impl Tx<'_> {
         self.db.query_row(sql, [name], read).optional().map_err(sqlite("read an account"))
     }
 
+    /// The delete rule that was last announced, as its text; empty when none was.
+    pub fn delete_rule(&self, account: &str) -> Result<String, LedgerError> {
+        let sql = "SELECT delete_rule FROM account WHERE name = ?1";
+        let rule = self.db.query_row(sql, [account], |row| row.get(0)).optional();
+        Ok(rule.map_err(sqlite("read a rule"))?.unwrap_or_default())
+    }
+
+    /// Remembers the delete rule that was announced.
+    pub fn set_delete_rule(&self, account: &str, rule: &str) -> Result<(), LedgerError> {
+        self.account_id(account)?;
+        let sql = "UPDATE account SET delete_rule = ?2 WHERE name = ?1";
+        self.db.execute(sql, [account, rule]).map_err(sqlite("remember a rule"))?;
+        Ok(())
+    }
+
     /// Records a poll that did all it should: errors and back-off are over. Says whether there
     /// was an error before.
     pub fn poll_succeeded(&self, account: &str, now: Timestamp) -> Result<bool, LedgerError> {
@@ -253,6 +268,20 @@ impl Tx<'_> {
             AND NOT EXISTS (SELECT 1 FROM account WHERE name = ?2)";
         let renamed = self.db.execute(sql, [from, to]).map_err(sqlite("rename an account"))?;
         Ok(renamed > 0)
+    }
+
+    /// The name under which the ledger has an account's mail: that before a rename, until the
+    /// first poll after it.
+    pub fn known_as(&self, name: &str, before: Option<&str>) -> Result<String, LedgerError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM mailbox JOIN account
+            ON account.id = mailbox.account_id WHERE account.name = ?1)";
+        let has = |name: &str| -> Result<bool, LedgerError> {
+            self.db.query_row(sql, [name], |row| row.get(0)).map_err(sqlite("find an account"))
+        };
+        match before {
+            Some(before) if !has(name)? && has(before)? => Ok(before.to_owned()),
+            _ => Ok(name.to_owned()),
+        }
     }
 
     /// The row of an account, made when it isn't known.

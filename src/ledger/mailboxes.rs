@@ -44,6 +44,8 @@ pub struct MailboxFacts {
     pub listed_at: Timestamp,
     /// When a listing is needed although nothing changed.
     pub wake_at: Option<Timestamp>,
+    /// How many messages were listed, and decided how: JSON, for people who ask.
+    pub decided: String,
 }
 
 impl Tx<'_> {
@@ -67,8 +69,8 @@ impl Tx<'_> {
         name: &str,
     ) -> Result<Option<MailboxRow>, LedgerError> {
         let sql = "SELECT mailbox.id, mailbox.name, uid_validity, uid_next, message_count,
-            highest_modseq, rules, listed_at, wake_at, origin, parsing, no_facts
-            FROM mailbox JOIN account ON account.id = mailbox.account_id
+            highest_modseq, rules, listed_at, wake_at, origin, parsing, no_facts,
+            decided FROM mailbox JOIN account ON account.id = mailbox.account_id
             WHERE account.name = ?1 AND mailbox.name = ?2";
         self.db.query_row(sql, [account, name], read).optional().map_err(sqlite("read a mailbox"))
     }
@@ -140,7 +142,8 @@ impl Tx<'_> {
     /// Records a complete listing.
     pub fn set_facts(&self, id: MailboxId, facts: &MailboxFacts) -> Result<(), LedgerError> {
         let sql = "UPDATE mailbox SET uid_next = ?2, message_count = ?3,
-            highest_modseq = ?4, rules = ?5, listed_at = ?6, wake_at = ?7, no_facts = 0
+            highest_modseq = ?4, rules = ?5, listed_at = ?6, wake_at = ?7, no_facts = 0,
+            decided = ?8
             WHERE id = ?1";
         let modseq = facts.highest_modseq.map(|value| i64::try_from(value).unwrap_or(i64::MAX));
         let row = params![
@@ -150,7 +153,8 @@ impl Tx<'_> {
             modseq,
             facts.rules,
             millis(facts.listed_at),
-            facts.wake_at.map(millis)
+            facts.wake_at.map(millis),
+            facts.decided
         ];
         self.db.execute(sql, row).map_err(sqlite("record a listing"))?;
         Ok(())
@@ -161,6 +165,13 @@ impl Tx<'_> {
     pub fn set_no_facts(&self, id: MailboxId) -> Result<(), LedgerError> {
         let sql = "UPDATE mailbox SET no_facts = 1 WHERE id = ?1";
         self.db.execute(sql, [id.0]).map_err(sqlite("record a lost session"))?;
+        Ok(())
+    }
+
+    /// Forgets the last complete listing, so that the next poll lists anew.
+    pub fn forget_facts(&self, id: MailboxId) -> Result<(), LedgerError> {
+        let sql = "UPDATE mailbox SET listed_at = NULL WHERE id = ?1";
+        self.db.execute(sql, [id.0]).map_err(sqlite("forget a listing"))?;
         Ok(())
     }
 }
@@ -177,6 +188,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<MailboxRow> {
             rules: row.get("rules")?,
             listed_at: timestamp(at),
             wake_at: wake_at.map(timestamp),
+            decided: row.get("decided")?,
         }),
         None => None,
     };

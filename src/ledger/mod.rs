@@ -6,6 +6,7 @@
 mod accounts;
 mod backup;
 mod canaries;
+mod catch_up;
 mod error;
 mod keeper;
 mod mailboxes;
@@ -23,6 +24,7 @@ mod tx;
 use std::path::Path;
 use std::thread;
 
+use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
@@ -33,12 +35,13 @@ use sqlite::Durability;
 pub use accounts::{AccountRow, AccountState, ClockMark, LastError};
 pub use backup::{BACKUPS, Upkeep, last_backup};
 pub use canaries::CanaryRow;
+pub use catch_up::CatchUp;
 pub use error::LedgerError;
 use keeper::Keeper;
 pub use mailboxes::{MailboxFacts, MailboxId, MailboxRow};
 pub use messages::{
     Adopted, Adoption, Begun, Counts, DueBefore, HeldMessage, Placing, PlacingRow, Proof, Rekeyed,
-    Restated, Shelf,
+    Restated, Shelf, Trail, message_id_number,
 };
 pub use notices::{SendError, WaitingMail, Watched};
 pub use open::{Identity, LEDGER_FILE};
@@ -202,9 +205,11 @@ impl Ledger {
         &self,
         deletes: Vec<Delete>,
         how: String,
+        now: Timestamp,
     ) -> Result<DeleteIntent, LedgerError> {
         let rows: Vec<i64> = deletes.iter().map(|delete| delete.copy.row).collect();
-        self.write("commit the intent to delete", move |tx| tx.begin_delete(&rows, &how)).await?;
+        let begin = move |tx: &Tx<'_>| tx.begin_delete(&rows, &how, now);
+        self.write("commit the intent to delete", begin).await?;
         Ok(DeleteIntent::committed(&deletes))
     }
 

@@ -211,6 +211,39 @@ CREATE TABLE canary (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX canary_account ON canary (account, made_at);
 CREATE INDEX canary_message ON canary (message) WHERE message IS NOT NULL;
+-- the header's Message-ID as a number, to find a copy by it; copies of older versions have none
+ALTER TABLE message ADD COLUMN message_id INTEGER;
+CREATE INDEX message_message_id ON message (message_id) WHERE message_id IS NOT NULL;
+-- \Seen is still to be set on the server; and when it was
+ALTER TABLE message ADD COLUMN to_mark INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE message ADD COLUMN marked_at INTEGER;
+CREATE INDEX message_to_mark ON message (mailbox_id) WHERE to_mark = 1;
+-- when a delete was last begun
+ALTER TABLE message ADD COLUMN delete_at INTEGER;
+-- of the last complete listing: how many messages were listed, and decided how, as JSON
+ALTER TABLE mailbox ADD COLUMN decided TEXT NOT NULL DEFAULT '';
+-- the delete rule that was last announced
+ALTER TABLE account ADD COLUMN delete_rule TEXT NOT NULL DEFAULT '';
+-- what was in a mailbox when a person said that it counts as known
+CREATE TABLE catch_up (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    mailbox_id INTEGER NOT NULL REFERENCES mailbox (id),
+    uid_validity INTEGER NOT NULL,
+    -- the highest UID that was listed; 0 for a maildrop, whose messages are in caught_up
+    up_to INTEGER NOT NULL,
+    -- only mail received before
+    before INTEGER,
+    messages INTEGER NOT NULL,
+    at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX catch_up_mailbox ON catch_up (mailbox_id);
+CREATE TABLE caught_up (
+    mailbox_id INTEGER NOT NULL REFERENCES mailbox (id),
+    unique_id TEXT NOT NULL,
+    size INTEGER,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (mailbox_id, unique_id)
+) STRICT, WITHOUT ROWID;
 ",
 ];
 

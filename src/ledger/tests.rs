@@ -81,6 +81,8 @@ fn copy_of(key: &MessageKey, content: u8) -> Placing {
         archived_at: at(0),
         own: false,
         canary: None,
+        message_id: None,
+        mark: false,
     }
 }
 
@@ -100,7 +102,7 @@ fn put(tx: &Tx<'_>, id: MailboxId, key: &MessageKey, state: &str) -> Result<i64,
         tx.archived(&rows)?;
     }
     if matches!(state, "deleting" | "deleted") {
-        tx.begin_delete(&rows, "expunge")?;
+        tx.begin_delete(&rows, "expunge", at(0))?;
     }
     match state {
         "deleted" => tx.deleted(&rows, at(9))?,

@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::{
-    DeleteMail, DeleteOutcome, DeleteRefusal, MailboxError, Opened, Part, ReadMailbox, Recheck,
-    Verdict,
+    DeleteMail, DeleteOutcome, DeleteRefusal, MailboxError, MarkMail, Marked, Opened, Part,
+    ReadMailbox, Recheck, Verdict,
 };
+use crate::config::DeleteMode;
 use crate::model::{
     Delete, DeleteIntent, Fetch, Listed, Listing, MessageKey, Received, ReceivedBasis,
 };
@@ -33,6 +34,8 @@ pub(crate) struct State {
     pub(crate) messages: BTreeMap<u32, FakeMessage>,
     pub(crate) commands: Vec<String>,
     pub(crate) no_uid_plus: bool,
+    /// Marks are refused.
+    pub(crate) no_marks: bool,
     /// Messages of one window.
     pub(crate) window: u32,
     /// The connection is lost after so many fetched messages.
@@ -51,11 +54,19 @@ pub(crate) struct FakeMessage {
     pub(crate) told_size: Option<u64>,
     /// Of a maildrop's message; empty: its number stands for it.
     pub(crate) unique_id: String,
+    /// Somebody has read it.
+    pub(crate) seen: bool,
 }
 
 impl FakeMessage {
     fn new(octets: &[u8], internal_date: Timestamp) -> Self {
-        Self { octets: octets.to_vec(), internal_date, told_size: None, unique_id: String::new() }
+        Self {
+            octets: octets.to_vec(),
+            internal_date,
+            told_size: None,
+            unique_id: String::new(),
+            seen: false,
+        }
     }
 
     fn size(&self) -> u64 {
@@ -165,7 +176,7 @@ impl ReadMailbox for FakeSession {
                     at: message.internal_date,
                     basis: ReceivedBasis::InternalDate,
                 }),
-                flags: Vec::new(),
+                flags: if message.seen { vec!["\\Seen".to_owned()] } else { Vec::new() },
             });
             Listing {
                 mailbox: (!state.maildrop).then(|| state.mailbox().to_owned()),
@@ -222,8 +233,37 @@ impl ReadMailbox for FakeSession {
         Ok(())
     }
 
+    fn can_delete(&self, _how: &DeleteMode) -> bool {
+        self.server.with(|state| !state.no_uid_plus)
+    }
+
     async fn quit(self) -> Result<(), MailboxError> {
         Ok(())
+    }
+}
+
+impl MarkMail for FakeSession {
+    async fn mark_seen(
+        &mut self,
+        _mailbox: &str,
+        uid_validity: u32,
+        uids: &[u32],
+    ) -> Result<Marked, MailboxError> {
+        Ok(self.server.with(|state| {
+            if state.no_marks || state.uid_validity() != Some(uid_validity) {
+                return Marked::Refused("no".to_owned());
+            }
+            state.commands.push(format!("mark {uids:?}"));
+            for uid in uids {
+                if let Some(message) = state.messages.get_mut(uid) {
+                    message.seen = true;
+                }
+            }
+            if let Some(modseq) = &mut state.modseq {
+                *modseq = modseq.saturating_add(1);
+            }
+            Marked::Done
+        }))
     }
 }
 

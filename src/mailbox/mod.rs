@@ -18,6 +18,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use crate::config::DeleteMode;
 use crate::model::{Delete, DeleteIntent, Fetch, Listed, Listing, MessageKey};
 
 pub use doctor::advice;
@@ -56,9 +57,8 @@ pub trait ReadMailbox: Send {
         parts: &mpsc::Sender<Part>,
     ) -> impl Future<Output = Result<(), MailboxError>> + Send;
 
-    /// Whether the server offers what a delete by the account's config needs, as far as it has
-    /// said by now.
-    fn can_delete(&self) -> bool {
+    /// Whether the server offers what a delete in this mode needs, as far as it has said by now.
+    fn can_delete(&self, _how: &DeleteMode) -> bool {
         true
     }
 
@@ -69,6 +69,27 @@ pub trait ReadMailbox: Send {
 
     /// Ends the session: LOGOUT, or QUIT whose `+OK` makes POP3 deletes happen (RFC 1939 §6).
     fn quit(self) -> impl Future<Output = Result<(), MailboxError>> + Send;
+}
+
+/// Marks messages on a server as read. One caller: `poll::marking`.
+pub trait MarkMail: ReadMailbox {
+    /// Sets `\Seen` on messages of one mailbox by their UIDs, ascending, and on no others; nothing
+    /// when the mailbox has another UIDVALIDITY by now. POP3 has no such mark.
+    fn mark_seen(
+        &mut self,
+        mailbox: &str,
+        uid_validity: u32,
+        uids: &[u32],
+    ) -> impl Future<Output = Result<Marked, MailboxError>> + Send;
+}
+
+/// The outcome of [`MarkMail::mark_seen`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Marked {
+    /// The server took all marks.
+    Done,
+    /// It did not, or not all; why.
+    Refused(String),
 }
 
 /// Deletes messages from a server. One caller: `poll::delete`.

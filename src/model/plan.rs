@@ -99,6 +99,11 @@ pub struct Delete {
 pub enum DeleteReason {
     /// An earlier delete was begun and its outcome is unknown.
     Begun,
+    /// It is a canary of ours, and stored.
+    Canary {
+        /// When the copy was made.
+        archived_at: Timestamp,
+    },
     /// Its copy is old enough.
     Due {
         /// When the copy was made.
@@ -125,6 +130,13 @@ pub struct Skip {
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(tag = "code", rename_all = "kebab-case")]
 pub enum SkipReason {
+    /// It was there when a person said that all mail of that time counts as known.
+    CaughtUp {
+        /// When that was said.
+        at: Timestamp,
+    },
+    /// Somebody has read it, and `only_unseen` is on.
+    Seen,
     /// Received before `process_after`.
     BeforeStart {
         /// When it was received.

@@ -15,6 +15,13 @@ pub type Known = BTreeMap<MessageKey, KnownState>;
 /// What became of a message so far. A message without a state is new.
 #[derive(Clone, Debug)]
 pub enum KnownState {
+    /// It was on the server when a person said that what was there counts as known: it has no copy.
+    CaughtUp {
+        /// Identity.
+        key: MessageKey,
+        /// When that was said.
+        at: Timestamp,
+    },
     /// Deleted on the server by postrider; its copy stays in the archive.
     Deleted {
         /// Identity, with its generation.

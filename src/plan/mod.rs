@@ -23,6 +23,7 @@
 //! ```
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod arming;
 mod budget;
 mod identity;
 mod retain;
@@ -33,11 +34,13 @@ mod select;
 use jiff::Timestamp;
 
 use crate::model::{
-    DeletesHeld, FetchReason, Keep, KeepReason, Known, KnownState, Listed, Listing, Plan,
+    DeletesHeld, FetchReason, Keep, KeepReason, Known, KnownState, Listed, Listing, Plan, Skip,
+    SkipReason,
 };
 
 use reuse::{Before, Sight};
 
+pub use arming::Arming;
 pub use budget::Budget;
 pub use identity::{may_be_renumbered, pair};
 pub use retain::{Fate, counted_from, proof};
@@ -70,13 +73,13 @@ pub fn plan(
     let held = conditions.deletes_held(listing);
     for listed in &listing.messages {
         let Some(state) = known.get(&listed.key) else {
-            select::select(listed, 0, rules, now).file(listed, budget, &mut plan);
+            select::fresh(listed, rules, now).file(listed, budget, &mut plan);
             continue;
         };
         match sight(listed, state) {
             Sight::Same => {}
             Sight::Other(other) => {
-                select::select(&other, 0, rules, now).file(&other, budget, &mut plan);
+                select::fresh(&other, rules, now).file(&other, budget, &mut plan);
                 continue;
             }
             Sight::Doubtful(why) => {
@@ -85,6 +88,9 @@ pub fn plan(
             }
         }
         match state {
+            KnownState::CaughtUp { key, at } => {
+                plan.skip.push(Skip { key: key.clone(), why: SkipReason::CaughtUp { at: *at } });
+            }
             KnownState::Held { key, attempts, retry_at } => {
                 let listed = Listed { key: key.clone(), ..listed.clone() };
                 match select::held(&listed, *attempts, *retry_at, now) {
@@ -128,7 +134,9 @@ pub fn is_same(listed: &Listed, state: &KnownState) -> bool {
 /// What a listed message is to the one that the ledger knows under its key.
 fn sight(listed: &Listed, state: &KnownState) -> Sight {
     match state {
-        KnownState::Held { .. } | KnownState::Placing { .. } => Sight::Same,
+        KnownState::CaughtUp { .. } | KnownState::Held { .. } | KnownState::Placing { .. } => {
+            Sight::Same
+        }
         KnownState::Other { key } => Before::other(key, listed),
         KnownState::Stored(copy) => Before::of(copy).sight(listed),
         KnownState::Deleted { key, listed_size, internal_date } => {

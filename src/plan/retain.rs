@@ -35,7 +35,8 @@ pub(super) fn retain(
     now: Timestamp,
 ) -> Fate {
     let keep = |why| Fate::Keep(Keep { key: copy.key.clone(), why });
-    let rule = if rules.canary && copy.canary { DeleteRule::AfterDays(0) } else { rules.delete };
+    let is_canary = rules.canary && copy.canary;
+    let rule = if is_canary { DeleteRule::AfterDays(0) } else { rules.delete };
     let DeleteRule::AfterDays(days) = rule else {
         return keep(KeepReason::RuleOff);
     };
@@ -66,6 +67,8 @@ pub(super) fn retain(
     }
     let why = if copy.deleting {
         DeleteReason::Begun
+    } else if is_canary {
+        DeleteReason::Canary { archived_at: copy.archived_at }
     } else {
         DeleteReason::Due { archived_at: copy.archived_at, since, days }
     };

@@ -22,6 +22,8 @@ pub struct Rules {
     pub batch_max_bytes: Option<u64>,
     /// Larger messages are held.
     pub max_message_size: Option<u64>,
+    /// Messages that somebody has read are skipped.
+    pub only_unseen: bool,
     /// Which stored messages leave the server.
     pub delete: DeleteRule,
     /// What their age is counted from.
@@ -44,6 +46,7 @@ impl Rules {
             batch_max: inbound.batch_max,
             batch_max_bytes: inbound.batch_max_bytes.map(|size| size.0),
             max_message_size: inbound.max_message_size.map(|size| size.0),
+            only_unseen: inbound.only_unseen,
             delete: inbound.delete,
             delete_age_from: inbound.delete_age_from,
             delete_mode: inbound.delete_mode.clone(),
@@ -67,9 +70,10 @@ impl Rules {
     pub fn fingerprint(&self) -> String {
         let Self { process_after, ignore_older_than, min_age, max_message_size, delete, .. } = self;
         let (age_from, mode) = (self.delete_age_from, &self.delete_mode);
+        let unseen = if self.only_unseen { " unseen" } else { "" };
         format!(
             "{process_after:?} {ignore_older_than:?} {min_age:?} {max_message_size:?} {delete:?} \
-             {age_from:?} {mode}"
+             {age_from:?} {mode}{unseen}"
         )
     }
 }
@@ -84,6 +88,7 @@ impl Default for Rules {
             batch_max: None,
             batch_max_bytes: None,
             max_message_size: None,
+            only_unseen: false,
             delete: DeleteRule::Never,
             delete_age_from: DeleteAge::Stored,
             delete_mode: DeleteMode::Expunge,

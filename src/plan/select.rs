@@ -22,6 +22,16 @@ pub enum Choice {
     Wait(LeftOverReason),
 }
 
+/// Decides about one message that nothing was tried with yet. One that somebody has read is left
+/// alone under `only_unseen`; once a fetch has failed, that it is wanted is settled.
+pub(super) fn fresh(listed: &Listed, rules: &Rules, now: Timestamp) -> Choice {
+    let is_seen = || listed.flags.iter().any(|flag| flag.eq_ignore_ascii_case("\\Seen"));
+    if rules.only_unseen && is_seen() {
+        return Choice::Skip(SkipReason::Seen);
+    }
+    select(listed, 0, rules, now)
+}
+
 /// Decides about one message that is not stored; `attempts` is 0 for a new one. Its key is the
 /// one that it will be stored under, with its generation.
 ///

@@ -213,7 +213,9 @@ fn canary_of_ours_goes_once_it_is_stored_and_nothing_else_goes_by_it() {
         let copy = StoredCopy { delete_ok, canary, ..copy(1, 0) };
         let known = Known::from([(key(1), KnownState::Stored(copy))]);
         let rules = Rules { canary: wanted, ..Rules::default() };
-        plan_all(&listing(vec![listed(1, None)]), &known, &rules).delete.len()
+        let deletes = plan_all(&listing(vec![listed(1, None)]), &known, &rules).delete;
+        assert!(deletes.iter().all(|one| one.why == DeleteReason::Canary { archived_at: at(0) }));
+        deletes.len()
     };
     assert_eq!(deletes(true, true, true), 1);
     assert_eq!(deletes(false, true, true), 0, "other mail stays");

@@ -323,6 +323,8 @@ fn placing(message: &StagedMessage) -> Placing {
         archived_at: message.archived_at,
         own: message.marks.own,
         canary: message.marks.canary.clone(),
+        message_id: message.message_id,
+        mark: message.mark,
     }
 }
 

@@ -64,7 +64,8 @@ impl Deleter<'_> {
             if same.is_empty() {
                 continue;
             }
-            let intent = account.tools.ledger.begin_delete(same, how.clone()).await?;
+            let now = account.tools.clock.now();
+            let intent = account.tools.ledger.begin_delete(same, how.clone(), now).await?;
             let outcome = account.unless_stopped(session.delete_from_server(&intent)).await?;
             if record(account, outcome, on_quit, report).await? {
                 let n = due.len();

@@ -19,6 +19,9 @@ pub enum PollError {
     /// The daemon is stopping.
     #[error("stopped")]
     Cancelled,
+    /// What is in a mailbox can't be counted as known.
+    #[error("nothing was recorded of {0}")]
+    CatchUp(String),
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -61,6 +64,7 @@ impl PollError {
         match self {
             Self::Archive(error) => error.code(),
             Self::Cancelled => "poll-stopped",
+            Self::CatchUp(_) => "catch-up-refused",
             Self::Ledger(error) => error.code(),
             Self::Mailbox(error) | Self::TokenRefused { error, .. } => error.code(),
             Self::Oauth(error) => error.code(),
@@ -82,7 +86,7 @@ impl PollError {
             }
             Self::Ledger(error) => error.hint().map(str::to_owned),
             Self::TokenRefused { hint, .. } => Some(hint.clone()),
-            Self::Cancelled | Self::Task(_) => None,
+            Self::Cancelled | Self::CatchUp(_) | Self::Task(_) => None,
         };
         hint.or_else(|| codes::find(self.code()).map(|code| code.remedy.to_owned()))
     }
@@ -124,7 +128,7 @@ impl PollError {
         match self {
             Self::Archive(_) => Source::Archive,
             Self::Renamed { .. } => Source::Config,
-            Self::Cancelled | Self::Ledger(_) | Self::Task(_) => Source::Daemon,
+            Self::Cancelled | Self::CatchUp(_) | Self::Ledger(_) | Self::Task(_) => Source::Daemon,
             Self::Mailbox(
                 MailboxError::Credentials { .. }
                 | MailboxError::NoMechanism { .. }

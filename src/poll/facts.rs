@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Account;
 use super::error::PollError;
+use super::report::Decided;
 use crate::ledger::{MailboxFacts, MailboxId, MailboxRow, Tx};
 use crate::mailbox::{MailboxError, Opened, ReadMailbox};
 use crate::model::{DeletesHeld, Known, KnownState, Listing, MessageKey};
@@ -58,7 +59,10 @@ pub(super) fn is_unchanged(
     let Some(facts) = &row.facts else { return false };
     let now = account.tools.clock.now();
     let age = now.duration_since(facts.listed_at);
-    opened.uid_validity.is_some()
+    // Without HIGHESTMODSEQ nothing tells that somebody marked a message as unread.
+    let tells_flags = !account.rules.only_unseen || opened.highest_modseq.is_some();
+    tells_flags
+        && opened.uid_validity.is_some()
         && row.uid_validity == opened.uid_validity
         && facts.uid_next.is_some()
         && facts.uid_next == opened.uid_next
@@ -75,7 +79,7 @@ pub(super) fn seen(
     account: &Account,
     opened: &Opened,
     held: Option<DeletesHeld>,
-    wake_at: Option<Timestamp>,
+    (wake_at, decided): (Option<Timestamp>, &Decided),
 ) -> MailboxFacts {
     MailboxFacts {
         uid_next: opened.uid_next,
@@ -84,6 +88,7 @@ pub(super) fn seen(
         rules: judged_by(account, held),
         listed_at: account.tools.clock.now(),
         wake_at,
+        decided: serde_json::to_string(decided).unwrap_or_default(),
     }
 }
 
@@ -138,7 +143,7 @@ fn key_of_open(state: &KnownState) -> Option<&MessageKey> {
     match state {
         KnownState::Held { key, .. } | KnownState::Placing { key } => Some(key),
         KnownState::Stored(copy) => Some(&copy.key),
-        KnownState::Deleted { .. } | KnownState::Other { .. } => None,
+        KnownState::CaughtUp { .. } | KnownState::Deleted { .. } | KnownState::Other { .. } => None,
     }
 }
 

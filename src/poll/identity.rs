@@ -11,11 +11,13 @@ use std::sync::Arc;
 use data_encoding::HEXLOWER;
 
 use super::Account;
+use super::Keyring;
 use super::ages::{AT_ONCE, ends_the_session};
 use super::commit::blocking;
 use super::error::PollError;
 use super::presence::{Presence, shown};
-use crate::ledger::{MailboxId, MailboxRow, Tx};
+use crate::config::Inbound;
+use crate::ledger::{Ledger, MailboxId, MailboxRow, Tx};
 use crate::mail;
 use crate::mailbox::{Opened, ReadMailbox};
 use crate::model::{DeletesHeld, Known, KnownState, Listed, Listing, Sighting};
@@ -28,11 +30,19 @@ const WARN_FROM: usize = 10;
 /// Whose mailbox an account's messages are keyed by. A user name that is kept elsewhere counts by
 /// its mark.
 pub(super) async fn origin(account: &Account) -> Result<String, PollError> {
-    let config = &account.config;
-    let user = match account.tools.keyring().hidden_user(config).await? {
+    origin_of(&account.config, &account.tools.keyring(), &account.tools.ledger).await
+}
+
+/// The same, where there is nothing to poll with.
+pub(super) async fn origin_of(
+    config: &Inbound,
+    keyring: &Keyring,
+    ledger: &Ledger,
+) -> Result<String, PollError> {
+    let user = match keyring.hidden_user(config).await? {
         None => config.user.clone(),
         Some(user) => {
-            let salt = account.tools.ledger.identity().ledger.unwrap_or_default();
+            let salt = ledger.identity().ledger.unwrap_or_default();
             let mark = move || Ok(secret::mark(&user, salt.as_bytes()));
             format!("#{}", HEXLOWER.encode(&blocking(mark).await?))
         }
@@ -109,12 +119,30 @@ impl Epoch {
         }
         let set = move |tx: &Tx<'_>| {
             tx.set_origin(id, &origin)?;
+            // What was caught up with is told by keys alone: by others it is new mail.
+            let ended = match self {
+                Self::Changed | Self::Moved => tx.end_catch_ups(id)?,
+                Self::First | Self::Same => 0,
+            };
             if self == Self::Moved {
                 tx.doubt_all(id)?;
             }
-            if self == Self::Same { Ok(()) } else { tx.set_uid_validity(id, now) }
+            if self != Self::Same {
+                tx.set_uid_validity(id, now)?;
+            }
+            Ok(ended)
         };
-        account.tools.ledger.write("set UIDVALIDITY", set).await?;
+        let ended = account.tools.ledger.write("set UIDVALIDITY", set).await?;
+        if ended > 0 {
+            tracing::warn!(
+                target: "incoming",
+                code = "catch-up-ended",
+                mailbox = row.name,
+                n = ended,
+                "{ended} messages that a catch-up had left alone can't be told from others any \
+                 more: they are fetched"
+            );
+        }
         Ok(())
     }
 }

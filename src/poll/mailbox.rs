@@ -10,11 +10,12 @@ use super::delete::{Deleter, Ended, OnQuit};
 use super::error::PollError;
 use super::facts::{close, is_unchanged, known, open, open_messages, see_shared, seen};
 use super::identity::{Epoch, Formers, Renumbered, Survey};
+use super::marking;
 use super::pipeline::{Pipeline, Target};
 use super::presence::Presence;
-use super::report::PollReport;
+use super::report::{Decided, PollReport};
 use crate::ledger::{ClockMark, MailboxId, MailboxRow, Proof, Tx};
-use crate::mailbox::{DeleteMail, Opened};
+use crate::mailbox::{DeleteMail, MarkMail, Opened};
 use crate::model::{
     ByteSize, Delete, DeletesHeld, Keep, KeepReason, Known, KnownState, LeftOverReason, Listing,
     MessageKey, Plan,
@@ -70,10 +71,12 @@ struct Visit<'a, M> {
     wake_at: Option<Timestamp>,
     /// Whether deletes are over for the account.
     deletes: Ended,
+    /// What was decided, for people who ask later.
+    decided: Decided,
 }
 
 /// Polls one mailbox in an open session.
-pub(super) async fn poll<M: DeleteMail>(
+pub(super) async fn poll<M: DeleteMail + MarkMail>(
     account: &Account,
     session: &mut M,
     name: &str,
@@ -84,40 +87,48 @@ pub(super) async fn poll<M: DeleteMail>(
     let epoch = Epoch::of(&walk.origin, &row, &opened);
     if epoch != Epoch::Moved && is_unchanged(account, &row, &opened, walk.held) {
         report.unchanged = report.unchanged.saturating_add(1);
-        return Ok(());
+        return marking::mark(account, session, (row.id, name), &opened).await;
     }
     epoch.enter(account, &walk.origin, &row, &opened).await?;
     warn_of_missing_epoch(&row, &opened);
     let held = walk.held;
     walk.held = walk.held.or(epoch.holds());
     let id = row.id;
+    let presence = Presence::begin(account, id).await?;
     let mut formers = Formers::find(account, &row, &opened, &walk.names).await?;
     formers.by_facts = epoch != Epoch::Same || row.facts.is_none();
-    let unlisted = open_messages(account, id).await?;
     let mut visit = Visit {
         account,
         session,
         mailbox: id,
         formers,
         renumbered: None,
-        presence: Presence::begin(account, id).await?,
+        presence,
         crashed: row.crashed,
         pipeline: None,
         walk,
         report,
-        unlisted,
+        unlisted: open_messages(account, id).await?,
         complete: true,
         quiet: true,
         changed: 0,
         wake_at: None,
         deletes: Ended::Done,
+        decided: Decided::default(),
     };
-    let walked = match visit.survey(name, &opened).await {
-        Ok(()) => visit.windows().await,
-        Err(error) => Err(error),
-    };
+    let walked = visit.walk(name, &opened).await;
     let Visit {
-        walk, report, presence, unlisted, complete, quiet, changed, wake_at, deletes, ..
+        walk,
+        report,
+        presence,
+        unlisted,
+        complete,
+        quiet,
+        changed,
+        wake_at,
+        deletes,
+        decided,
+        ..
     } = visit;
     report.deletes_held = report.deletes_held.or(walk.held);
     walk.held = if deletes == Ended::Stopped { Some(DeletesHeld::Stopped) } else { held };
@@ -126,12 +137,18 @@ pub(super) async fn poll<M: DeleteMail>(
     if complete {
         let wake_at = if quiet { wake_at } else { Some(account.tools.clock.now()) };
         presence.end(account, id, name, account.tools.clock.now()).await?;
-        close(account, id, seen(account, &opened, walk.held, wake_at), unlisted).await?;
+        let facts = seen(account, &opened, walk.held, (wake_at, &decided));
+        close(account, id, facts, unlisted).await?;
     }
     Ok(())
 }
 
-impl<M: DeleteMail> Visit<'_, M> {
+impl<M: DeleteMail + MarkMail> Visit<'_, M> {
+    async fn walk(&mut self, name: &str, opened: &Opened) -> Result<(), PollError> {
+        self.survey(name, opened).await?;
+        self.windows(name, opened).await
+    }
+
     /// Finds out whether the keys of the mailbox still mean the same messages, where nothing that
     /// the server says of it as a whole does: in a maildrop, and without UIDVALIDITY.
     async fn survey(&mut self, name: &str, opened: &Opened) -> Result<(), PollError> {
@@ -164,10 +181,10 @@ impl<M: DeleteMail> Visit<'_, M> {
     }
 
     /// Goes through all windows: fetches what is wanted, then deletes what is due.
-    async fn windows(&mut self) -> Result<(), PollError> {
+    async fn windows(&mut self, name: &str, opened: &Opened) -> Result<(), PollError> {
         self.report.listed = self.report.listed.saturating_add(1);
         let outcome = loop {
-            match self.window().await {
+            match self.window(name, opened).await {
                 Ok(true) => {}
                 Ok(false) => break Ok(()),
                 Err(error) => break Err(error),
@@ -179,10 +196,11 @@ impl<M: DeleteMail> Visit<'_, M> {
     }
 
     /// One window; false after the last one.
-    async fn window(&mut self) -> Result<bool, PollError> {
+    async fn window(&mut self, name: &str, opened: &Opened) -> Result<bool, PollError> {
         let window = self.account.unless_stopped(self.session.next_window()).await?;
         let Some(mut listing) = window else { return Ok(false) };
         self.complete &= listing.complete;
+        self.decided.listed = self.decided.listed.saturating_add(listing.messages.len() as u64);
         for listed in &listing.messages {
             if listed.alone {
                 self.unlisted.remove(&listed.key);
@@ -193,6 +211,10 @@ impl<M: DeleteMail> Visit<'_, M> {
             }
         }
         self.fetch(&mut listing).await?;
+        if self.account.config.mark_seen {
+            self.end().await?;
+            marking::mark(self.account, self.session, (self.mailbox, name), opened).await?;
+        }
         if self.account.rules.may_delete() {
             // What this window brought must be durable before any of it may be deleted.
             self.end().await?;
@@ -265,6 +287,7 @@ impl<M: DeleteMail> Visit<'_, M> {
                 self.walk.full |= full && !account.config.drain;
                 self.complete &= !full;
                 self.report.count_waiting(&plan);
+                self.decided.wait(&plan);
                 self.wake(&plan);
                 return Ok(());
             }
@@ -358,6 +381,7 @@ impl<M: DeleteMail> Visit<'_, M> {
 
     fn note(&mut self, plan: &Plan) {
         self.report.count_decided(plan);
+        self.decided.decide(plan);
         let changed = |keep: &&Keep| matches!(keep.why, KeepReason::SizeChanged { .. });
         let changed = plan.keep.iter().filter(changed).count();
         self.changed = self.changed.saturating_add(changed);

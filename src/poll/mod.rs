@@ -3,6 +3,8 @@
 //! Decisions are `plan`'s; this is the thin layer that carries them out in the durable order.
 
 mod ages;
+mod arming;
+mod catch_up;
 mod clock;
 mod commit;
 mod credentials;
@@ -13,6 +15,7 @@ mod folders;
 mod identity;
 mod keyring;
 mod mailbox;
+mod marking;
 mod pipeline;
 mod presence;
 mod preview;
@@ -34,7 +37,7 @@ use crate::archive::{Archive, FileSystem};
 use crate::config::{Inbound, Protocol};
 use crate::ledger::Ledger;
 use crate::log::Redactor;
-use crate::mailbox::{DeleteMail, MailboxError};
+use crate::mailbox::{DeleteMail, MailboxError, MarkMail};
 use crate::model::{AccountName, DeletesHeld, Source};
 use crate::net::NetError;
 use crate::oauth::Vault;
@@ -43,13 +46,15 @@ use crate::secret::Surroundings;
 
 use credentials::{Keys, connect_imap, connect_pop3};
 
+pub use arming::{Forecast, announce, due_before};
+pub use catch_up::{Catcher, CaughtUp, undo_catch_up};
 pub use clock::Clock;
 pub use error::PollError;
 pub use keyring::Keyring;
 pub use preview::{MailboxPlan, Preview, Previewer};
 pub use probe::Prober;
 pub use progress::Progress;
-pub use report::{HeldEntry, PollReport, ReportedError, keep_word, left_word, skip_word};
+pub use report::{Decided, HeldEntry, PollReport, ReportedError, keep_word, left_word, skip_word};
 
 /// The names of all inbound accounts in the config, which a reload changes.
 pub type Configured = Arc<Mutex<BTreeSet<AccountName>>>;
@@ -178,9 +183,7 @@ async fn whole(
 ) -> Result<(), PollError> {
     let archive = Arc::clone(&account.tools.archive);
     commit::blocking(move || archive.check()).await?;
-    rename(account).await?;
-    refuse_namesake(account).await?;
-    settle::settle(account).await?;
+    prepare(account).await?;
     match account.config.protocol {
         Protocol::Imap => {
             let connected = account.unless_stopped(connect_imap(&account.config, keys)).await?;
@@ -204,18 +207,36 @@ async fn rename(account: &Account) -> Result<(), PollError> {
 
 /// Refuses an account that has no mail yet, when another one, which the config has no more, polled
 /// the same server and user: all mail would be stored again under the new name.
-async fn refuse_namesake(account: &Account) -> Result<(), PollError> {
-    let (name, origin) = (Arc::clone(&account.config.name), identity::origin(account).await?);
-    let find = move |tx: &crate::ledger::Tx<'_>| tx.namesakes(&name, &origin);
-    let found = account.tools.ledger.read("look for the account's mail", find).await?;
-    let configured = account.tools.configured.lock().unwrap_or_else(PoisonError::into_inner);
+async fn refuse_namesake(
+    (config, origin): (&Inbound, &str),
+    configured: &Configured,
+    ledger: &Ledger,
+) -> Result<(), PollError> {
+    let (name, origin) = (Arc::clone(&config.name), origin.to_owned());
+    let renamed = config.renamed_from.clone();
+    let find = move |tx: &crate::ledger::Tx<'_>| {
+        tx.namesakes(&tx.known_as(&name, renamed.as_deref())?, &origin)
+    };
+    let found = ledger.read("look for the account's mail", find).await?;
+    let configured = configured.lock().unwrap_or_else(PoisonError::into_inner);
     match found.into_iter().find(|name| !configured.contains(name.as_str())) {
         None => Ok(()),
         Some(before) => {
-            let name = Arc::clone(&account.config.name);
+            let name = Arc::clone(&config.name);
             Err(PollError::Renamed { name, before })
         }
     }
+}
+
+/// What a poll does before it asks the server: the account takes over its mail, and placements
+/// that a dead run left open are settled.
+pub async fn prepare(account: &Account) -> Result<(), PollError> {
+    rename(account).await?;
+    let origin = identity::origin(account).await?;
+    let Tools { configured, ledger, .. } = &account.tools;
+    refuse_namesake((&account.config, &origin), configured, ledger).await?;
+    settle::settle(account).await?;
+    Ok(())
 }
 
 /// Why no delete may happen in this poll, whatever its mailboxes say.
@@ -249,7 +270,7 @@ async fn deletes_held(account: &Account) -> Result<Option<DeletesHeld>, PollErro
 }
 
 /// Everything that happens in one authenticated session.
-async fn session<M: DeleteMail>(
+async fn session<M: DeleteMail + MarkMail>(
     account: &Account,
     mut session: M,
     report: &mut PollReport,

@@ -83,7 +83,8 @@ impl Presence {
             let Some(mut listed) = listed else { return Ok(()) };
             listed.sort_unstable();
             let is_listed = |key: &MessageKey| listed.binary_search(&hash.hash_one(key)).is_ok();
-            tx.prune_seen(id, &name, is_listed)
+            tx.prune_seen(id, &name, is_listed)?;
+            tx.prune_caught_up(id, is_listed)
         };
         Ok(account.tools.ledger.write("record departures", record).await?)
     }

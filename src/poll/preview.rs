@@ -9,12 +9,14 @@ use serde::Serialize;
 
 use super::credentials::{Keys, connect_imap, connect_pop3};
 use super::error::PollError;
-use super::{Clock, Keyring, ages, folders};
+use super::identity::{Epoch, origin_of};
+use super::{Clock, Configured, Keyring, ages, folders, refuse_namesake};
 use crate::config::{Inbound, Protocol};
-use crate::ledger::{Ledger, MailboxId};
+use crate::ledger::{Ledger, MailboxId, Tx};
 use crate::mailbox::ReadMailbox;
 use crate::model::{
-    Delete, DeletesHeld, Fetch, Keep, Known, LeftOver, Listed, Listing, MessageKey, Plan, Skip,
+    Delete, DeletesHeld, Fetch, Keep, Known, KnownState, LeftOver, Listed, Listing, MessageKey,
+    Plan, Skip,
 };
 use crate::plan::{Budget, Conditions, Rules, plan};
 
@@ -55,89 +57,157 @@ pub struct MailboxPlan {
 pub struct Previewer {
     /// Its configuration.
     pub config: Arc<Inbound>,
+    /// Another configuration of the same mailboxes: it is planned by, too, from the same listing.
+    pub other: Option<Arc<Inbound>>,
     /// The ledger, opened for reading.
     pub ledger: Ledger,
     /// The clocks.
     pub clock: Clock,
     /// What resolves the account's secrets.
     pub keyring: Keyring,
+    /// The names of all inbound accounts in the config.
+    pub configured: Configured,
+    /// The archive root is on a network file system, from which nothing may be deleted.
+    pub network_root: bool,
+}
+
+/// One configuration, and what it leads to.
+struct Side {
+    config: Arc<Inbound>,
+    rules: Rules,
+    budget: Budget,
+    held: Option<DeletesHeld>,
+    mailboxes: Vec<MailboxPlan>,
+}
+
+/// What is asked of the ledger about the whole account.
+struct Standing {
+    /// The name under which its mail is known.
+    name: String,
+    held: Option<DeletesHeld>,
+    origin: String,
 }
 
 impl Previewer {
     /// Plans the next poll; changes nothing on either side.
     pub async fn preview(&self) -> Result<Preview, PollError> {
+        self.both().await.map(|(preview, _)| preview)
+    }
+
+    /// Plans the next poll by both configurations, of one and the same listing.
+    pub async fn both(&self) -> Result<(Preview, Option<Preview>), PollError> {
         let config = &self.config;
         let keys = Keys::new(config, &self.keyring, self.clock);
         match config.protocol {
-            Protocol::Imap => self.walk(connect_imap(config, &keys).await?).await,
-            Protocol::Pop3 => self.walk(connect_pop3(config, &keys).await?).await,
+            Protocol::Imap => self.both_in(connect_imap(config, &keys).await?).await,
+            Protocol::Pop3 => self.both_in(connect_pop3(config, &keys).await?).await,
         }
     }
 
-    async fn walk<M: ReadMailbox>(&self, mut session: M) -> Result<Preview, PollError> {
-        let rules = Rules::of(&self.config);
-        let mut budget = Budget::of(&rules);
-        if self.config.drain {
-            budget = Budget::of(&Rules { batch_max: None, batch_max_bytes: None, ..rules.clone() });
+    /// The same in an open session.
+    pub(super) async fn both_in<M: ReadMailbox>(
+        &self,
+        session: M,
+    ) -> Result<(Preview, Option<Preview>), PollError> {
+        let standing = self.standing().await?;
+        let origin = (&*self.config, &*standing.origin);
+        refuse_namesake(origin, &self.configured, &self.ledger).await?;
+        let sides = self.walk(session, &standing).await?;
+        let mut previews = sides.into_iter().map(|side| Preview {
+            account: side.config.name.to_string(),
+            now: self.clock.now(),
+            delete_mode: side.config.delete_mode.to_string(),
+            mailboxes: side.mailboxes,
+        });
+        let Some(first) = previews.next() else { return Err(PollError::Cancelled) };
+        Ok((first, previews.next()))
+    }
+
+    async fn walk<M: ReadMailbox>(
+        &self,
+        mut session: M,
+        standing: &Standing,
+    ) -> Result<Vec<Side>, PollError> {
+        let configs = [Some(&self.config), self.other.as_ref()];
+        let mut sides: Vec<Side> = configs.into_iter().flatten().map(Side::new).collect();
+        let mut names: Vec<String> = Vec::new();
+        let mut polled = Vec::new();
+        for side in &mut sides {
+            let lacks = !session.can_delete(&side.config.delete_mode);
+            side.held = standing.held.or(lacks.then_some(DeletesHeld::NotOffered));
+            let own = folders::choose(&side.config, &mut session).await?;
+            names.extend(
+                own.iter().filter(|name| !names.contains(name)).cloned().collect::<Vec<_>>(),
+            );
+            polled.push(own);
         }
-        let held = self.deletes_held(&session).await?;
-        let mut mailboxes = Vec::new();
-        for name in folders::choose(&self.config, &mut session).await? {
-            mailboxes.push(self.mailbox(&mut session, &name, (&rules, held), &mut budget).await?);
+        for name in names {
+            let its: Vec<&mut Side> = sides
+                .iter_mut()
+                .zip(&polled)
+                .filter_map(|(side, own)| own.contains(&name).then_some(side))
+                .collect();
+            self.mailbox(&mut session, (&name, standing), its).await?;
         }
         session.quit().await?;
-        let account = self.config.name.to_string();
-        let delete_mode = self.config.delete_mode.to_string();
-        Ok(Preview { account, now: self.clock.now(), delete_mode, mailboxes })
+        Ok(sides)
     }
 
-    /// Why the next poll would delete nothing, as far as ledger and server tell without being
-    /// changed. What its look at the mailbox and at the copies finds is not known yet.
-    async fn deletes_held<M: ReadMailbox>(
-        &self,
-        session: &M,
-    ) -> Result<Option<DeletesHeld>, PollError> {
+    /// What goes for the whole account, as far as ledger and root tell without being changed: why
+    /// the next poll would delete nothing, and whose mail the ledger has.
+    async fn standing(&self) -> Result<Standing, PollError> {
+        let origin = origin_of(&self.config, &self.keyring, &self.ledger).await?;
         let (name, mark) = (Arc::clone(&self.config.name), self.clock.mark());
-        let look = move |tx: &crate::ledger::Tx<'_>| {
+        let renamed = self.config.renamed_from.clone();
+        let look = move |tx: &Tx<'_>| {
+            let name = tx.known_as(&name, renamed.as_deref())?;
             let row = tx.account(&name)?.unwrap_or_default();
             let doubt = row.clock_hold > 0 || tx.doubts_clock(&mark)?;
-            Ok((row.delete_stop.is_some(), doubt))
+            Ok((name, row.delete_stop.is_some(), doubt))
         };
-        let (stopped, doubt) = self.ledger.read("read an account", look).await?;
-        Ok(match (stopped, doubt, session.can_delete()) {
+        let (name, stopped, doubt) = self.ledger.read("read an account", look).await?;
+        let held = match (stopped, doubt, self.network_root) {
             (true, ..) => Some(DeletesHeld::Stopped),
             (false, true, _) => Some(DeletesHeld::ClockDoubt),
-            (false, false, false) => Some(DeletesHeld::NotOffered),
-            (false, false, true) => None,
-        })
+            (false, false, true) => Some(DeletesHeld::NetworkRoot),
+            (false, false, false) => None,
+        };
+        Ok(Standing { name, held, origin })
     }
 
     async fn mailbox<M: ReadMailbox>(
         &self,
         session: &mut M,
-        name: &str,
-        (rules, held): (&Rules, Option<DeletesHeld>),
-        budget: &mut Budget,
-    ) -> Result<MailboxPlan, PollError> {
+        (name, standing): (&str, &Standing),
+        mut sides: Vec<&mut Side>,
+    ) -> Result<(), PollError> {
         let opened = session.open(name).await?;
-        let (account, mailbox) = (Arc::clone(&self.config.name), name.to_owned());
-        let find = move |tx: &crate::ledger::Tx<'_>| tx.find_mailbox(&account, &mailbox);
+        let (account, mailbox) = (standing.name.clone(), name.to_owned());
+        let find = move |tx: &Tx<'_>| tx.find_mailbox(&account, &mailbox);
         let row = self.ledger.read("find a mailbox", find).await?;
-        let before = row.as_ref().and_then(|row| row.uid_validity);
-        let changed = before.is_some() && before != opened.uid_validity;
-        let held = held.or(changed.then_some(DeletesHeld::UidValidityChanged));
+        let epoch =
+            row.as_ref().map_or(Epoch::First, |row| Epoch::of(&standing.origin, row, &opened));
         let row = row.map(|row| row.id);
-        let mut all = MailboxPlan::new(name);
+        let mut plans: Vec<MailboxPlan> = sides.iter().map(|_| MailboxPlan::new(name)).collect();
         while let Some(mut listing) = session.next_window().await? {
-            let known = self.known(row, &listing).await?;
-            if rules.ask_age() {
-                self.date(session, row, &mut listing, &known).await?;
+            let mut known = self.known(row, &listing).await?;
+            if epoch == Epoch::Moved {
+                known = doubted(known);
             }
-            let conditions = Conditions { held };
+            if sides.iter().any(|side| side.rules.ask_age()) {
+                date((&self.ledger, self.clock), session, row, &mut listing, &known).await?;
+            }
             let now = self.clock.now();
-            all.add(&listing, plan(&listing, &known, rules, &conditions, budget, now));
+            for (side, all) in sides.iter_mut().zip(&mut plans) {
+                let conditions = Conditions { held: side.held.or(epoch.holds()) };
+                let budget = &mut side.budget;
+                all.add(&listing, plan(&listing, &known, &side.rules, &conditions, budget, now));
+            }
         }
-        Ok(all)
+        for (side, plan) in sides.iter_mut().zip(plans) {
+            side.mailboxes.push(plan);
+        }
+        Ok(())
     }
 
     async fn known(&self, row: Option<MailboxId>, listing: &Listing) -> Result<Known, PollError> {
@@ -145,39 +215,65 @@ impl Previewer {
         let listed = listing.messages.clone();
         Ok(self.ledger.read("read messages", move |tx| tx.known_listed(id, &listed)).await?)
     }
+}
 
-    /// As `poll::ages` does, without keeping what is learnt.
-    async fn date<M: ReadMailbox>(
-        &self,
-        session: &mut M,
-        row: Option<MailboxId>,
-        listing: &mut Listing,
-        known: &Known,
-    ) -> Result<(), PollError> {
-        let undated = |l: &&mut Listed| l.received.is_none() && !known.contains_key(&l.key);
-        let mut undated: Vec<&mut Listed> = listing.messages.iter_mut().filter(undated).collect();
-        if let Some(id) = row {
-            let keys: Vec<MessageKey> = undated.iter().map(|l| l.key.clone()).collect();
-            let kept =
-                self.ledger.read("read received dates", move |tx| tx.seen(id, &keys)).await?;
-            for (listed, kept) in undated.iter_mut().zip(kept) {
-                listed.received = kept;
-            }
-            undated.retain(|listed| listed.received.is_none());
+impl Side {
+    fn new(config: &Arc<Inbound>) -> Self {
+        let rules = Rules::of(config);
+        let mut budget = Budget::of(&rules);
+        if config.drain {
+            budget = Budget::of(&Rules { batch_max: None, batch_max_bytes: None, ..rules.clone() });
         }
-        let mut rest = undated.as_mut_slice();
-        while !rest.is_empty() {
-            let asked = rest.iter().take(ages::AT_ONCE);
-            let wanted: Vec<Listed> = asked.map(|listed| (**listed).clone()).collect();
-            let headers = session.headers(&wanted).await?;
-            let (now, dated) = (self.clock.now(), headers.len());
-            for (listed, header) in rest.iter_mut().zip(headers) {
-                listed.received = Some(ages::received(header, now));
-            }
-            rest = rest.get_mut(dated..).unwrap_or_default();
-        }
-        Ok(())
+        Self { config: Arc::clone(config), rules, budget, held: None, mailboxes: Vec::new() }
     }
+}
+
+/// What is known once server or user of the account have changed: keys mean other messages, what
+/// has no copy is forgotten.
+fn doubted(known: Known) -> Known {
+    let doubt = |(listed, state)| {
+        let key = match state {
+            KnownState::Stored(copy) => copy.key,
+            KnownState::Deleted { key, .. } | KnownState::Other { key } => key,
+            KnownState::CaughtUp { .. } | KnownState::Held { .. } | KnownState::Placing { .. } => {
+                return None;
+            }
+        };
+        Some((listed, KnownState::Other { key }))
+    };
+    known.into_iter().filter_map(doubt).collect()
+}
+
+/// As `poll::ages` does, without keeping what is learnt.
+pub(super) async fn date<M: ReadMailbox>(
+    (ledger, clock): (&Ledger, Clock),
+    session: &mut M,
+    row: Option<MailboxId>,
+    listing: &mut Listing,
+    known: &Known,
+) -> Result<(), PollError> {
+    let undated = |l: &&mut Listed| l.received.is_none() && !known.contains_key(&l.key);
+    let mut undated: Vec<&mut Listed> = listing.messages.iter_mut().filter(undated).collect();
+    if let Some(id) = row {
+        let keys: Vec<MessageKey> = undated.iter().map(|l| l.key.clone()).collect();
+        let kept = ledger.read("read received dates", move |tx| tx.seen(id, &keys)).await?;
+        for (listed, kept) in undated.iter_mut().zip(kept) {
+            listed.received = kept;
+        }
+        undated.retain(|listed| listed.received.is_none());
+    }
+    let mut rest = undated.as_mut_slice();
+    while !rest.is_empty() {
+        let asked = rest.iter().take(ages::AT_ONCE);
+        let wanted: Vec<Listed> = asked.map(|listed| (**listed).clone()).collect();
+        let headers = session.headers(&wanted).await?;
+        let (now, dated) = (clock.now(), headers.len());
+        for (listed, header) in rest.iter_mut().zip(headers) {
+            listed.received = Some(ages::received(header, now));
+        }
+        rest = rest.get_mut(dated..).unwrap_or_default();
+    }
+    Ok(())
 }
 
 impl MailboxPlan {

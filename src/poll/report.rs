@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Account;
 use super::commit::Committed;
@@ -65,6 +65,43 @@ pub struct PollReport {
     /// What kind of failure the error is, for back-off.
     #[serde(skip)]
     pub failure: Option<Failure>,
+}
+
+/// What became of the messages of one listing, by reason.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Decided {
+    /// Messages that were listed.
+    pub listed: u64,
+    /// Skipped by rules.
+    pub skipped: BTreeMap<String, u64>,
+    /// Known ones that stay.
+    pub kept: BTreeMap<String, u64>,
+    /// Wanted ones that wait.
+    pub waiting: BTreeMap<String, u64>,
+}
+
+impl Decided {
+    /// Counts what a plan leaves alone for good.
+    pub(super) fn decide(&mut self, plan: &Plan) {
+        for skip in &plan.skip {
+            one_more(&mut self.skipped, skip_word(&skip.why));
+        }
+        for keep in &plan.keep {
+            one_more(&mut self.kept, keep_word(&keep.why));
+        }
+    }
+
+    /// Counts what a plan leaves for later.
+    pub(super) fn wait(&mut self, plan: &Plan) {
+        for left in &plan.left_over {
+            one_more(&mut self.waiting, left_word(&left.why));
+        }
+    }
+}
+
+fn one_more(counts: &mut BTreeMap<String, u64>, word: &str) {
+    let count = counts.entry(word.to_owned()).or_default();
+    *count = count.saturating_add(1);
 }
 
 /// A message that is held.
@@ -204,6 +241,8 @@ fn add(counts: &mut BTreeMap<&'static str, u32>, word: &'static str) {
 pub fn skip_word(why: &SkipReason) -> &'static str {
     match why {
         SkipReason::BeforeStart { .. } => "before-start",
+        SkipReason::CaughtUp { .. } => "caught-up",
+        SkipReason::Seen => "seen",
         SkipReason::TooOld { .. } => "too-old",
     }
 }

@@ -17,7 +17,7 @@ use crate::archive::document::{Origin, complete, conclude};
 use crate::archive::parts::PartsWriter;
 use crate::archive::{Archive, ArchiveError, Batch, InStage, Raw, Staged, Staging};
 use crate::config::Inbound;
-use crate::ledger::{Begun, Ledger, MailboxId, Tx};
+use crate::ledger::{Begun, Ledger, MailboxId, Tx, message_id_number};
 use crate::mail::stream::{Failure, extract};
 use crate::mail::{self, Facts, Limits, Marks};
 use crate::mailbox::{MailboxError, Part};
@@ -54,6 +54,7 @@ struct Complete {
     received: Received,
     header: Option<Sha256>,
     marks: Marks,
+    message_id: Option<i64>,
 }
 
 /// A message that the ledger has begun to fetch.
@@ -79,6 +80,10 @@ pub(super) struct StagedMessage {
     pub(super) in_stage: InStage,
     pub(super) header: Option<Sha256>,
     pub(super) marks: Marks,
+    /// Its Message-ID, as the ledger keeps it.
+    pub(super) message_id: Option<i64>,
+    /// It is to be marked as read once it is stored.
+    pub(super) mark: bool,
     pub(super) received: Received,
     pub(super) archived_at: Timestamp,
 }
@@ -250,11 +255,20 @@ impl Stager {
         gathering.octets = gathering.octets.saturating_add(raw.size);
         gathering.since.get_or_insert(archived_at);
         self.progress.add_message();
-        let Complete { staged, in_stage, received, header, marks } = complete;
+        let Complete { staged, in_stage, received, header, marks, message_id } = complete;
         let fetch = wanted.fetch;
-        let message =
-            StagedMessage { fetch, staged, in_stage, header, marks, received, archived_at };
-        gathering.ready.staged.push(message);
+        let mark = self.account.mark_seen && is_to_be_marked(&fetch);
+        gathering.ready.staged.push(StagedMessage {
+            fetch,
+            staged,
+            in_stage,
+            header,
+            marks,
+            message_id,
+            mark,
+            received,
+            archived_at,
+        });
         Ok(())
     }
 
@@ -283,7 +297,7 @@ impl Stager {
             let facts = if skipped { mail::unparsed() } else { mail::empty() };
             let (received, origin) = self.origin(wanted, archived_at, &facts);
             let (staged, in_stage) = complete(&self.archive, staging, raw, &origin, &facts)?;
-            return Ok(Complete { staged, in_stage, received, header, marks });
+            return Ok(Complete { staged, in_stage, received, header, marks, message_id: None });
         }
         if !begun.suspect {
             return self.parse(wanted, staging, raw, archived_at);
@@ -310,8 +324,8 @@ impl Stager {
             let octets = staging.read_back(HEADER)?;
             steps::parse(&octets);
             let (header, marks) = (mail::fingerprint(&octets), mail::marks(&octets));
-            let (received, (staged, in_stage)) = self.extract(wanted, staging, raw, archived_at)?;
-            return Ok(Complete { staged, in_stage, received, header, marks });
+            let complete = self.extract(wanted, staging, raw, archived_at)?;
+            return Ok(Complete { header, marks, ..complete });
         }
         let large = raw.size > PARSE_ALONE;
         let _one = large.then(|| PARSING_LARGE.lock().unwrap_or_else(PoisonError::into_inner));
@@ -321,7 +335,8 @@ impl Stager {
         let (received, origin) = self.origin(wanted, archived_at, &facts);
         let (staged, in_stage) = complete(&self.archive, staging, raw, &origin, &facts)?;
         let (header, marks) = (mail::fingerprint(&octets), mail::marks(&octets));
-        Ok(Complete { staged, in_stage, received, header, marks })
+        let message_id = number_of(&facts);
+        Ok(Complete { staged, in_stage, received, header, marks, message_id })
     }
 
     /// Takes a message apart that is too large for memory.
@@ -331,7 +346,7 @@ impl Stager {
         staging: Staging,
         raw: &Raw,
         archived_at: Timestamp,
-    ) -> Result<(Received, (Staged, InStage)), PollError> {
+    ) -> Result<Complete, PollError> {
         // What was reserved is used up when the message is larger than announced.
         self.archive.room(raw.size.saturating_mul(2), 16)?;
         let mut writer = PartsWriter::new(&self.archive, &staging);
@@ -345,7 +360,11 @@ impl Stager {
             })?;
         let parts = writer.finish()?;
         let (received, origin) = self.origin(wanted, archived_at, &facts);
-        Ok((received, conclude(&self.archive, staging, raw, &origin, (&facts, parts))?))
+        let message_id = number_of(&facts);
+        let placed = conclude(&self.archive, staging, raw, &origin, (&facts, parts))?;
+        let (staged, in_stage) = placed;
+        let (header, marks) = (None, Marks::default());
+        Ok(Complete { staged, in_stage, received, header, marks, message_id })
     }
 
     fn origin<'a>(
@@ -380,6 +399,17 @@ impl Gathering {
             || self.octets >= BATCH_OCTETS
             || self.since.is_some_and(|since| now.duration_since(since) >= BATCH_TIME)
     }
+}
+
+/// The Message-ID of a header, as the ledger keeps it.
+fn number_of(facts: &Facts<'_>) -> Option<i64> {
+    facts.message_id.as_deref().and_then(message_id_number)
+}
+
+/// Whether a message's key says for good which message of its mailbox it is, and nobody has read it.
+fn is_to_be_marked(fetch: &Fetch) -> bool {
+    let is_seen = fetch.flags.iter().any(|flag| flag.eq_ignore_ascii_case("\\Seen"));
+    matches!(fetch.key, MessageKey::Imap { uid_validity: 1.., .. }) && !is_seen
 }
 
 /// The date that places a message: what the server said before the fetch, else the topmost

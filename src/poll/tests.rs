@@ -2,9 +2,11 @@
 
 mod identity;
 mod idle;
+mod preview;
 mod renamed;
 mod returned;
 mod reuse;
+mod seen;
 
 use std::path::Path;
 
@@ -67,9 +69,7 @@ impl Site {
         let account = Account::new(Arc::new(self.config.clone()), tools, CancellationToken::new());
         let mut report = PollReport::new(&self.config.name, "run", Clock.now());
         let work = async {
-            rename(&account).await?;
-            refuse_namesake(&account).await?;
-            settle::settle(&account).await?;
+            prepare(&account).await?;
             session(&account, self.server.session(), &mut report).await
         };
         if let Err(error) = work.await {
@@ -156,6 +156,8 @@ fn account() -> Inbound {
         delete_age_from: crate::config::DeleteAge::Stored,
         delete_mode: crate::config::DeleteMode::Expunge,
         delete_max_per_poll: None,
+        only_unseen: false,
+        mark_seen: false,
         pop3_no_uidl_download: false,
         connect_timeout: minute,
         read_timeout: minute,

@@ -159,3 +159,61 @@ fn canary_through_pop3_leaves_the_maildrop_and_nothing_else_does() {
     assert!(String::from_utf8_lossy(&left[0].body).contains("mail of somebody"));
     assert_eq!(daemon.stop(SOON).code, 0);
 }
+
+#[test]
+fn canary_is_marked_and_leaves_while_own_and_other_mail_is_only_marked() {
+    let (dovecot, smtp) = (Dovecot::start(), Server::start(Protocol::Smtp));
+    let account = dovecot.account("imap", "tls", "u1") + "mark_seen = true\n";
+    let site = site(&account, &smtp, "15s");
+    dovecot.deliver("u1", &sample("mail of somebody", 100));
+    let report = String::from_utf8(sample("report", 100)).unwrap();
+    dovecot.deliver("u1", format!("X-Postrider-Report: digest\n{report}").as_bytes());
+    let daemon = site.spawn(&["run"]);
+    dovecot.deliver("u1", &mail(&smtp, "canary", 0));
+    wait_for_stored(&site, 3);
+    wait_for("the delete", SOON, || {
+        (dovecot.imap_client("u1").list("INBOX").len() == 2).then_some(())
+    });
+    assert_eq!(daemon.stop(SOON).code, 0);
+    let left = dovecot.imap_client("u1").list("INBOX");
+    assert!(left.iter().all(|message| message.flags.contains(&"\\Seen".to_owned())));
+    let told = |subject: &str| {
+        let all = site.stored();
+        let found = all.iter().find(|one| one.text("subject").contains(subject)).unwrap();
+        let output = site.cli(&["why", found.text("id")]);
+        assert_eq!(output.code, 0, "{output:?}");
+        output.stdout
+    };
+    let canary = told("canary for a");
+    for words in ["a test mail of ours", "on the server, by us (expunge)"] {
+        assert!(canary.contains(words), "{canary}");
+    }
+    let own = told("report");
+    assert!(own.contains("mail of postrider") && !own.contains("a test mail of ours"), "{own}");
+    let other = told("mail of somebody");
+    assert!(!other.contains("mail of postrider") && !other.contains("of ours"), "{other}");
+    let status = site.status();
+    assert!(status["notices"]["canaries"][0]["last_delay_ms"].as_i64() > Some(0), "{status}");
+}
+
+#[test]
+fn canary_that_was_caught_up_with_stays_on_the_server_and_is_not_called_late() {
+    let (dovecot, smtp) = (Dovecot::start(), Server::start(Protocol::Smtp));
+    let site = site(&dovecot.account("imap", "tls", "u1"), &smtp, "4s");
+    let daemon = site.spawn(&["run"]);
+    let canary = mail(&smtp, "canary", 0);
+    assert_eq!(daemon.stop(SOON).code, 0);
+    dovecot.deliver("u1", &canary);
+    let done = site.cli(&["catch-up", "a"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    std::thread::sleep(Duration::from_secs(5));
+    let daemon = site.spawn(&["run"]);
+    // The next one shows that all goes on.
+    let next = mail(&smtp, "canary", 1);
+    let status = site.status();
+    assert_eq!(status["notices"]["open"], serde_json::json!([]), "{status}");
+    dovecot.deliver("u1", &next);
+    wait_for_stored(&site, 1);
+    wait_for("the delete", SOON, || (dovecot.imap_client("u1").uids("INBOX") == [1]).then_some(()));
+    assert_eq!(daemon.stop(SOON).code, 0);
+}

@@ -14,12 +14,13 @@ use postrider::model::MessageKey;
 use crate::support::{Output, Site};
 
 /// Pages whose commands, files and links must be there.
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 11] = [
     "README.md",
     "CONTRIBUTING.md",
     "docs/architecture.md",
     "docs/configuration.md",
     "docs/design.md",
+    "docs/explain.md",
     "docs/log.md",
     "docs/oauth.md",
     "docs/operations.md",

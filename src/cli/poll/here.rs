@@ -16,7 +16,7 @@ use crate::daemon::gate::Gate;
 use crate::daemon::instance::{Instance, InstanceError};
 use crate::daemon::{attempts, orders, warn_of};
 use crate::log::Sink;
-use crate::poll::{Account, Progress};
+use crate::poll::{Account, Clock, Progress, announce};
 
 /// Polls each account once, all at the same time.
 pub(super) async fn poll(
@@ -29,6 +29,7 @@ pub(super) async fn poll(
     // A log that can't be stored is counted; the report on standard output is complete anyway.
     drop(sink.store_in(&config.daemon.state_dir));
     warn_of(config);
+    announce(config, &instance.tools.ledger, Clock.now()).await;
     let cancel = CancellationToken::new();
     let attempts = attempts(config);
     let bars = MultiProgress::new();

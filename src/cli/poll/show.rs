@@ -130,7 +130,16 @@ fn print(out: Out, report: &Shown, root: &std::path::Display<'_>) {
     add(report.rekeyed, "found again under a new identity");
     add(report.held.len() as u64, "held");
     add(report.deleted, "deleted on the server");
-    add(sum(&report.skipped), "skipped by age");
+    let skipped = |words: &[&str]| {
+        words
+            .iter()
+            .filter_map(|word| report.skipped.get(*word))
+            .copied()
+            .fold(0, u64::saturating_add)
+    };
+    add(skipped(&["before-start", "too-old"]), "skipped by age");
+    add(skipped(&["seen"]), "skipped as read");
+    add(skipped(&["caught-up"]), "skipped by a catch-up");
     add(sum(&report.left_over), "left for later");
     out.line(&format!("{text}  {}.{} s", seconds / 1000, (seconds % 1000) / 100));
     for (why, n) in &report.not_deleted {

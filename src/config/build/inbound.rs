@@ -34,8 +34,7 @@ impl<'a> Builder<'a> {
         self.origins.insert(view.path().to_owned(), view.origins());
         self.require(&view, "protocol", "add `protocol = \"imap\"` or `protocol = \"pop3\"`");
         self.require(&view, "host", "add `host = \"imap.example.org\"`");
-        let is_pop3 = view.text("protocol").as_deref() == Some("pop3");
-        let protocol = if is_pop3 { Protocol::Pop3 } else { Protocol::Imap };
+        let protocol = protocol(&view);
         let encryption = self.encryption(&view);
         let tls = self.tls(&view);
         let port = self.port(&view, protocol.as_str(), encryption);
@@ -75,6 +74,8 @@ impl<'a> Builder<'a> {
             ignore_older_than: view.duration("ignore_older_than"),
             min_age: view.duration("min_age"),
             max_message_size: view.size("max_message_size"),
+            only_unseen: protocol == Protocol::Imap && view.flag("only_unseen"),
+            mark_seen: protocol == Protocol::Imap && view.flag("mark_seen"),
             delete,
             delete_age_from: delete_age(&view),
             delete_mode,
@@ -195,12 +196,20 @@ impl<'a> Builder<'a> {
 
     /// Keys of the other protocol; in the defaults they are for the accounts that have it.
     fn protocol_keys(&mut self, view: &View<'_>, protocol: Protocol) {
-        let (key, what) = match protocol {
-            Protocol::Pop3 => ("folders", "`folders` is for IMAP: POP3 has no folders"),
-            Protocol::Imap => ("pop3_no_uidl", "`pop3_no_uidl` is for POP3"),
+        let foreign: &[(&str, &str)] = match protocol {
+            Protocol::Pop3 => &[
+                ("folders", "`folders` is for IMAP: POP3 has no folders"),
+                ("only_unseen", "`only_unseen` is for IMAP: POP3 doesn't tell what was read"),
+                ("mark_seen", "`mark_seen` is for IMAP: POP3 can't mark what was read"),
+            ],
+            Protocol::Imap => &[("pop3_no_uidl", "`pop3_no_uidl` is for POP3")],
         };
-        if view.has("protocol") && view.entry(key).is_some_and(|(layer, _)| layer == Layer::Own) {
-            self.report_at(view, key, Problem::error(what).hint(format!("remove `{key}`")));
+        for (key, what) in foreign {
+            let own = view.entry(key).is_some_and(|(layer, _)| layer == Layer::Own);
+            if view.has("protocol") && own {
+                let problem = Problem::error(*what).hint(format!("remove `{key}`"));
+                self.report_at(view, key, problem);
+            }
         }
     }
 
@@ -216,6 +225,13 @@ impl<'a> Builder<'a> {
             pop3_pipeline: view.number("pop3.pipeline").unwrap_or(1),
             tcp_keepalive: view.duration("tcp.keepalive").unwrap_or_default(),
         }
+    }
+}
+
+fn protocol(view: &View<'_>) -> Protocol {
+    match view.text("protocol").as_deref() {
+        Some("pop3") => Protocol::Pop3,
+        _ => Protocol::Imap,
     }
 }
 

@@ -261,6 +261,20 @@ const SELECTION: &[Key] = &[
         "Larger messages are held, not fetched.",
         "",
     ),
+    key(
+        "only_unseen",
+        Kind::Bool,
+        NO,
+        "Only messages that nobody has read (without `\\Seen`) are fetched, IMAP only.",
+        "What a person reads before the poll is never stored, and stays on the server.",
+    ),
+    key(
+        "mark_seen",
+        Kind::Bool,
+        NO,
+        "Messages are marked as read once they are stored, IMAP only.",
+        "From now on; what was stored before stays as it is.",
+    ),
 ];
 
 const DELETE: &[Key] = &[

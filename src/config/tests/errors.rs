@@ -19,6 +19,7 @@ const ONE: &[(&str, u32, &[&str])] = &[
     ("delete_after_days = 3", 8, &["delete_after_days", "delete_read = true"]),
     ("delete_read = true\ndelete_after_days = -1", 9, &["from 0 to 36500"]),
     ("delete_read = true\ndelete_after_days = 9999999", 9, &["from 0 to 36500"]),
+    ("only_unseen = \"maybe\"", 8, &["is not true or false"]),
     ("delete_read = true\ndelete_max_per_poll = 0", 9, &["let nothing through"]),
     ("batch_max = 18446744073709551616", 8, &["out of range"]),
     ("poll_interval = \"0s\"", 8, &["too short"]),
@@ -143,6 +144,16 @@ const TABLES: &[(&str, u32, &[&str])] = &[
         "[inbound.two]\nprotocol = \"pop3\"\nhost = \"h.example\"\nuser = \"u\"\npassword = \"p\"\nfolders = [\"INBOX\"]",
         8,
         &["POP3 has no folders"],
+    ),
+    (
+        "[inbound.two]\nprotocol = \"pop3\"\nhost = \"h.example\"\nuser = \"u\"\npassword = \"p\"\nonly_unseen = true",
+        8,
+        &["`only_unseen` is for IMAP"],
+    ),
+    (
+        "[inbound.two]\nprotocol = \"pop3\"\nhost = \"h.example\"\nuser = \"u\"\npassword = \"p\"\nmark_seen = true",
+        8,
+        &["`mark_seen` is for IMAP"],
     ),
     (
         "[inbound.two]\nprotocol = \"smtp\"\nhost = \"h.example\"\nuser = \"u\"\npassword = \"p\"",

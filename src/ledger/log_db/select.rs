@@ -19,6 +19,8 @@ pub struct LogQuery {
     pub account: Option<String>,
     /// With this code.
     pub code: Option<String>,
+    /// About this message, as its key is written in records.
+    pub message_key: Option<String>,
     /// Made then or later.
     pub since: Option<Timestamp>,
     /// Made before.
@@ -86,6 +88,11 @@ impl LogQuery {
                 sql.push_str(term);
                 params.push(Value::Text(text.clone()));
             }
+        }
+        if let Some(key) = &self.message_key {
+            sql.push_str(" AND instr(fields, ?)");
+            let key = serde_json::Value::from(key.as_str());
+            params.push(Value::Text(format!("\"message_key\":{key}")));
         }
         let numbers = [
             (" AND created_at >= ?", self.since.map(Timestamp::as_millisecond)),

@@ -35,6 +35,29 @@ pub struct DueBefore {
 }
 
 impl Tx<'_> {
+    /// How many copies of an account are due to be deleted on the server.
+    pub fn due(&self, account: &str, due: DueBefore) -> Result<u64, LedgerError> {
+        let sql = "SELECT count(*) FROM message JOIN mailbox ON mailbox.id = message.mailbox_id
+            JOIN account ON account.id = mailbox.account_id WHERE account.name = ?1
+            AND state IN ('archived', 'deleting')
+            AND CASE WHEN ?3 THEN min(coalesce(received, archived_at), archived_at)
+                ELSE archived_at END <= ?2
+            AND NOT (?4 AND flagged_at IS NOT NULL) AND size > 0";
+        let of = params![account, millis(due.moment), due.from_received, due.flagged_is_done];
+        let n: i64 =
+            self.db.query_row(sql, of, |row| row.get(0)).map_err(sqlite("count due deletes"))?;
+        Ok(u64::try_from(n).unwrap_or(0))
+    }
+
+    /// Whether any mail of an account was deleted on the server by us.
+    pub fn has_deleted(&self, account: &str) -> Result<bool, LedgerError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM message
+            JOIN mailbox ON mailbox.id = message.mailbox_id
+            JOIN account ON account.id = mailbox.account_id WHERE account.name = ?1
+            AND delete_how <> '' AND own <> 2)";
+        self.db.query_row(sql, [account], |row| row.get(0)).map_err(sqlite("look for deletes"))
+    }
+
     /// Counts an account's messages; `today` is midnight.
     pub fn counts(
         &self,

@@ -16,13 +16,15 @@ impl Tx<'_> {
         &self,
         rows: &[i64],
         how: &str,
+        now: Timestamp,
     ) -> Result<(), LedgerError> {
-        let sql = "UPDATE message SET state = 'deleting', delete_how = ?2
+        let sql = "UPDATE message SET state = 'deleting', delete_how = ?2, delete_at = ?3
             WHERE id = ?1 AND state IN ('archived', 'deleting')";
         let mut set = self.db.prepare_cached(sql).map_err(sqlite("commit the intent to delete"))?;
         for row in rows {
-            let changed =
-                set.execute(params![row, how]).map_err(sqlite("commit the intent to delete"))?;
+            let changed = set
+                .execute(params![row, how, millis(now)])
+                .map_err(sqlite("commit the intent to delete"))?;
             if changed != 1 {
                 let why = "a message to be deleted is not archived";
                 return Err(LedgerError::Damaged { table: "message", row: *row, why });

@@ -49,9 +49,10 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Whether received dates are kept of a mailbox's messages.
+    /// Whether anything is kept of messages that are not stored.
     pub fn has_seen(&self, id: MailboxId) -> Result<bool, LedgerError> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM seen WHERE mailbox_id = ?1)";
+        let sql = "SELECT EXISTS (SELECT 1 FROM seen WHERE mailbox_id = ?1)
+            OR EXISTS (SELECT 1 FROM caught_up WHERE mailbox_id = ?1)";
         self.db.query_row(sql, [id.0], |row| row.get(0)).map_err(sqlite("read received dates"))
     }
 

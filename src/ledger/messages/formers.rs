@@ -194,6 +194,7 @@ impl Tx<'_> {
         let sql = "DELETE FROM message WHERE mailbox_id = ?1
             AND state IN ('fetching', 'held', 'gone') AND doubtful = 0";
         self.db.execute(sql, [id.0]).map_err(act())?;
+        self.end_catch_ups(id)?;
         let sql = "UPDATE mailbox SET listed_at = NULL WHERE id = ?1";
         self.db.execute(sql, [id.0]).map_err(act())?;
         self.db.execute("DELETE FROM seen WHERE mailbox_id = ?1", [id.0]).map_err(act())?;

@@ -10,7 +10,9 @@ mod attempts;
 mod counts;
 mod deleting;
 mod departed;
+mod explain;
 mod formers;
+mod marking;
 mod placing;
 mod poison;
 mod rekey;
@@ -31,6 +33,7 @@ use crate::model::{Known, KnownState, Listed, MessageKey};
 pub use adopting::{Adopted, Adoption, Proof, Shelf};
 pub use attempts::{Begun, HeldMessage};
 pub use counts::{Counts, DueBefore};
+pub use explain::{Trail, message_id_number};
 pub use placing::{Placing, PlacingRow};
 pub use rekey::Rekeyed;
 pub use reuse::Restated;
@@ -117,6 +120,7 @@ impl Tx<'_> {
                 known.insert(key.clone(), state);
             }
         }
+        self.add_caught_up(id, listed, &mut known)?;
         Ok(known)
     }
 

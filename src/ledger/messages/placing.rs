@@ -41,6 +41,10 @@ pub struct Placing {
     pub own: bool,
     /// The token of a canary that its header names.
     pub canary: Option<String>,
+    /// Of the header, as [`message_id_number`](super::message_id_number) makes it.
+    pub message_id: Option<i64>,
+    /// It is to be marked as read once it is archived.
+    pub mark: bool,
 }
 
 /// A `placing` row that was left behind.
@@ -59,14 +63,15 @@ impl Tx<'_> {
     pub fn placing(&self, id: MailboxId, copies: &[Placing]) -> Result<Vec<i64>, LedgerError> {
         let sql = "INSERT INTO message (mailbox_id, uid_validity, uid, generation,
             unique_id, occurrence, state, attempts, first_seen, path, sha256, json_sha256, size,
-            listed_size, internal_date, received, archived_at, header_sha256, delete_ok, own)
+            listed_size, internal_date, received, archived_at, header_sha256, delete_ok, own,
+            message_id, to_mark)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'placing', 1, ?14, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
-            ?15, ?16, ?17)
+            ?15, ?16, ?17, ?18, ?19)
             ON CONFLICT (mailbox_id, uid_validity, uid, generation, unique_id, occurrence)
             DO UPDATE SET state = 'placing', path = ?7, sha256 = ?8, json_sha256 = ?9, size = ?10,
             listed_size = ?11, internal_date = ?12, received = ?13, archived_at = ?14,
-            header_sha256 = ?15, delete_ok = ?16, own = ?17, parse_marks = 0, retry_at = NULL,
-            reason_code = '', reason = ''
+            header_sha256 = ?15, delete_ok = ?16, own = ?17, message_id = ?18, to_mark = ?19,
+            parse_marks = 0, retry_at = NULL, reason_code = '', reason = ''
             WHERE state IN ('fetching', 'held', 'placing', 'gone')
             RETURNING id";
         let mut put = self.db.prepare_cached(sql).map_err(sqlite("commit the intent to place"))?;
@@ -91,6 +96,8 @@ impl Tx<'_> {
                 copy.header.map(|digest| digest.0),
                 copy.alone,
                 copy.own || copy.canary.is_some(),
+                copy.message_id,
+                copy.mark,
             ];
             let row = put.query_row(row, |row| row.get(0)).optional();
             let row = row.map_err(sqlite("commit the intent to place"))?;

@@ -30,7 +30,7 @@ fn act(tx: &Tx<'_>, act: &str, id: MailboxId, row: i64) -> Result<(), LedgerErro
         }
         "archived" => tx.archived(&rows),
         "unplace" => tx.unplace(&rows),
-        "begin_delete" => tx.begin_delete(&rows, "expunge"),
+        "begin_delete" => tx.begin_delete(&rows, "expunge", at(0)),
         "deleted" => tx.deleted(&rows, at(20)),
         "undelete" => tx.undelete(&rows),
         "left_server" => tx.left_server(&rows, at(20)),
@@ -187,13 +187,14 @@ async fn no_delete_begins_when_one_of_them_is_not_archived() {
         let (good, bad) = (delete_of(imap(7, 1), good), delete_of(imap(7, 2), bad));
         let ledger = Ledger::open(book.temp.path()).unwrap();
         let refused = ledger
-            .begin_delete(vec![good.clone(), bad.clone()], "expunge".to_owned())
+            .begin_delete(vec![good.clone(), bad.clone()], "expunge".to_owned(), at(0))
             .await
             .unwrap_err();
         assert_eq!(refused.code(), "ledger-damaged", "{state}");
         assert_eq!(book.state(good.copy.row), "archived", "{state}");
         assert_eq!(book.state(bad.copy.row), state);
-        let intent = ledger.begin_delete(vec![good.clone()], "expunge".to_owned()).await.unwrap();
+        let intent =
+            ledger.begin_delete(vec![good.clone()], "expunge".to_owned(), at(0)).await.unwrap();
         let named: Vec<_> = intent.deletes().iter().map(|d| (d.number, d.row)).collect();
         assert_eq!(named, [(3, good.copy.row)]);
         assert_eq!(book.state(good.copy.row), "deleting");

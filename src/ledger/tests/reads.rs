@@ -122,6 +122,7 @@ fn listing_is_remembered_until_uid_validity_changes() {
     let mut book = Book::new();
     let id = book.inbox();
     let facts = MailboxFacts {
+        decided: String::new(),
         uid_next: Some(u32::MAX),
         exists: 3,
         highest_modseq: Some(1 << 62),

@@ -16,6 +16,7 @@ fn known(book: &mut Book, id: MailboxId) -> Option<(u32, &'static str)> {
         KnownState::Deleted { key, .. } => (key.generation(), "deleted"),
         KnownState::Other { key } => (key.generation(), "other"),
         KnownState::Placing { key } => (key.generation(), "placing"),
+        KnownState::CaughtUp { key, .. } => (key.generation(), "caught up"),
     })
 }
 

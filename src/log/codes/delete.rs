@@ -26,6 +26,13 @@ pub(super) const CODES: &[Code] = &[
         remedy: "The next poll tries again; if it goes on, look at the disk and the kernel's log.",
     },
     Code {
+        code: "delete-armed",
+        level: Level::Warning,
+        cause: "A change of the config lets stored mail leave the server that stayed there before; \
+                the record says how much, and when.",
+        remedy: "`postrider plan ACCOUNT` shows each message; `delete_max_per_poll` is the brake.",
+    },
+    Code {
         code: "delete-changed",
         level: Level::Warning,
         cause: "The server shows another message under the identity of a stored one. It stays on the \

@@ -5,6 +5,25 @@ use crate::ledger::log_db::Level;
 
 pub(super) const CODES: &[Code] = &[
     Code {
+        code: "catch-up",
+        level: Level::Info,
+        cause: "A person has had what is on the server counted as known: it is not stored.",
+        remedy: "Nothing; `postrider catch-up ACCOUNT --undo` takes it back.",
+    },
+    Code {
+        code: "catch-up-ended",
+        level: Level::Warning,
+        cause: "The keys by which a catch-up knew its messages mean others now (UIDVALIDITY, server or \
+                user changed): that mail is fetched.",
+        remedy: "Nothing, or `postrider catch-up` once more.",
+    },
+    Code {
+        code: "catch-up-refused",
+        level: Level::Error,
+        cause: "What is in a mailbox could not be counted as known.",
+        remedy: "See the message; poll the account once, and try again.",
+    },
+    Code {
         code: "mailbox-incomplete",
         level: Level::Warning,
         cause: "The server lists fewer messages than it says the mailbox has.",
@@ -15,6 +34,12 @@ pub(super) const CODES: &[Code] = &[
         level: Level::Error,
         cause: "A mailbox of `folders` is not there or can't be opened.",
         remedy: "Check `folders` in the account's table.",
+    },
+    Code {
+        code: "mark-failed",
+        level: Level::Warning,
+        cause: "Stored messages could not be marked as read on the server; the next poll tries again.",
+        remedy: "Give the user the right to write to the mailbox, or drop `mark_seen`.",
     },
     Code {
         code: "message-archived",

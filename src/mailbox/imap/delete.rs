@@ -24,7 +24,7 @@ pub(super) async fn recheck(
     uid_validity: Option<u32>,
     deletes: &[Delete],
 ) -> Result<Recheck, MailboxError> {
-    if !session.can_delete() {
+    if !session.can_delete(&session.delete_mode) {
         return Ok(Recheck::Refused(DeleteRefusal::NoUidPlus));
     }
     let Some(mailbox) = mailbox else {
@@ -92,7 +92,7 @@ pub(super) async fn delete_from_server(
     let mut outcome = DeleteOutcome::default();
     let selected = session.selected.clone().filter(|selected| selected.writable);
     let is_ready = |delete: &&Deleting| {
-        session.can_delete()
+        session.can_delete(&session.delete_mode)
             && selected.as_ref().is_some_and(|now| {
                 names(&delete.key, delete.number, &now.mailbox, now.uid_validity)
             })

@@ -15,6 +15,7 @@ mod headers;
 mod list;
 mod listed;
 mod login;
+mod mark;
 mod remove;
 mod said;
 mod select;
@@ -37,7 +38,9 @@ use self::destination::Destination;
 use self::dialogue::{Caps, Dialogue};
 use self::select::Selected;
 use self::windows::Windows;
-use super::{DeleteMail, DeleteOutcome, MailboxError, Opened, Part, ReadMailbox, Recheck};
+use super::{
+    DeleteMail, DeleteOutcome, MailboxError, MarkMail, Marked, Opened, Part, ReadMailbox, Recheck,
+};
 use crate::config::{DeleteMode, Inbound, Properties};
 use crate::model::{Delete, DeleteIntent, Fetch, Listed, Listing};
 use crate::net::NetStream;
@@ -118,9 +121,9 @@ impl ReadMailbox for ImapSession {
         fetch::fetch(self, wanted, parts).await
     }
 
-    fn can_delete(&self) -> bool {
+    fn can_delete(&self, how: &DeleteMode) -> bool {
         let moves = self.capabilities.has_move();
-        match self.delete_mode {
+        match how {
             DeleteMode::Expunge => self.capabilities.has_uid_plus(),
             DeleteMode::Flag => true,
             DeleteMode::Move(_) | DeleteMode::Trash => moves || self.capabilities.has_uid_plus(),
@@ -133,6 +136,17 @@ impl ReadMailbox for ImapSession {
             tracing::debug!(target: "incoming", %error, "LOGOUT");
         }
         Ok(())
+    }
+}
+
+impl MarkMail for ImapSession {
+    async fn mark_seen(
+        &mut self,
+        mailbox: &str,
+        uid_validity: u32,
+        uids: &[u32],
+    ) -> Result<Marked, MailboxError> {
+        mark::mark_seen(self, mailbox, uid_validity, uids).await
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) struct Selected {
     pub(super) uid_validity: Option<u32>,
     /// Selected, not examined; and `\Deleted` can be set.
     pub(super) writable: bool,
+    /// Selected, not examined; and `\Seen` can be set.
+    pub(super) keeps_seen: bool,
 }
 
 /// What the responses to SELECT say.
@@ -27,6 +29,7 @@ struct Facts {
     opened: Opened,
     read_only: bool,
     keeps_deleted: Option<bool>,
+    keeps_seen: Option<bool>,
 }
 
 impl Facts {
@@ -47,8 +50,11 @@ impl Facts {
             Some(ResponseCode::HighestModSeq(value)) => self.opened.highest_modseq = Some(*value),
             Some(ResponseCode::ReadOnly) => self.read_only = true,
             Some(ResponseCode::PermanentFlags(flags)) => {
-                let deleted = |flag: &Cow<'_, str>| flag.eq_ignore_ascii_case("\\Deleted");
-                self.keeps_deleted = Some(flags.iter().any(deleted));
+                let keeps = |name: &str| {
+                    flags.iter().any(|flag: &Cow<'_, str>| flag.eq_ignore_ascii_case(name))
+                };
+                self.keeps_deleted = Some(keeps("\\Deleted"));
+                self.keeps_seen = Some(keeps("\\Seen"));
             }
             _ => {}
         }
@@ -61,7 +67,7 @@ pub(super) async fn examine(
     mailbox: &str,
 ) -> Result<(Selected, Opened), MailboxError> {
     let facts = run(session, "EXAMINE", mailbox).await?;
-    Ok(note(session, mailbox, &facts, false))
+    Ok(note(session, mailbox, &facts, (false, false)))
 }
 
 /// Opens a mailbox for writing, as far as the server allows.
@@ -72,7 +78,8 @@ pub(super) async fn select(
     let facts = run(session, "SELECT", mailbox).await?;
     // Without PERMANENTFLAGS all flags can be kept (RFC 9051 §7.1).
     let writable = !facts.read_only && facts.keeps_deleted.unwrap_or(true);
-    Ok(note(session, mailbox, &facts, writable).0)
+    let keeps_seen = !facts.read_only && facts.keeps_seen.unwrap_or(true);
+    Ok(note(session, mailbox, &facts, (writable, keeps_seen)).0)
 }
 
 /// Has what `open` opened selected again, if another mailbox is by now.
@@ -99,12 +106,13 @@ fn note(
     session: &mut ImapSession,
     mailbox: &str,
     facts: &Facts,
-    writable: bool,
+    (writable, keeps_seen): (bool, bool),
 ) -> (Selected, Opened) {
     let selected = Selected {
         mailbox: canonical(mailbox).to_owned(),
         uid_validity: facts.opened.uid_validity,
         writable,
+        keeps_seen,
     };
     session.selected = Some(selected.clone());
     (selected, facts.opened.clone())

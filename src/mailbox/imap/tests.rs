@@ -53,6 +53,8 @@ pub(super) fn account() -> Inbound {
         delete_age_from: crate::config::DeleteAge::Stored,
         delete_mode: DeleteMode::Expunge,
         delete_max_per_poll: None,
+        only_unseen: false,
+        mark_seen: false,
         pop3_no_uidl_download: false,
         connect_timeout: Duration::from_secs(5),
         read_timeout: Duration::from_secs(5),

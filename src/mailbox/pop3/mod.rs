@@ -24,7 +24,9 @@ use tokio::time::Instant;
 
 use self::login::Login;
 use self::transaction::Transaction;
-use super::{DeleteMail, DeleteOutcome, MailboxError, Opened, Part, ReadMailbox, Recheck};
+use super::{
+    DeleteMail, DeleteOutcome, MailboxError, MarkMail, Marked, Opened, Part, ReadMailbox, Recheck,
+};
 use crate::config::{Encryption, Inbound};
 use crate::model::{Delete, DeleteIntent, Fetch, Listed, Listing};
 use crate::net::{self, Endpoint, Facts, NetStream, Stage, Witness};
@@ -119,6 +121,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ReadMailbox for Pop3Session<S> {
     /// When no DELE was sent, a failing QUIT is no failure: nothing hangs on it.
     async fn quit(self) -> Result<(), MailboxError> {
         self.transaction.quit().await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> MarkMail for Pop3Session<S> {
+    async fn mark_seen(
+        &mut self,
+        _mailbox: &str,
+        _uid_validity: u32,
+        _uids: &[u32],
+    ) -> Result<Marked, MailboxError> {
+        Ok(Marked::Refused("POP3 has no mark for it".to_owned()))
     }
 }
 

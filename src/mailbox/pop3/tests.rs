@@ -114,6 +114,8 @@ fn account() -> Inbound {
         delete_age_from: crate::config::DeleteAge::Stored,
         delete_mode: crate::config::DeleteMode::Expunge,
         delete_max_per_poll: None,
+        only_unseen: false,
+        mark_seen: false,
         pop3_no_uidl_download: false,
         connect_timeout: Duration::from_secs(5),
         read_timeout: Duration::from_secs(5),

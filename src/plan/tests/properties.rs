@@ -1,6 +1,8 @@
 //! What holds for every plan, whatever a server lists and whatever the rules.
 #![expect(clippy::arithmetic_side_effects, reason = "the numbers of tests are small")]
 
+mod skipped;
+
 use std::collections::BTreeSet;
 
 use proptest::collection::vec;
@@ -133,6 +135,7 @@ fn state() -> impl Strategy<Value = Option<KnownState>> {
     );
     prop_oneof![
         4 => Just(None),
+        1 => Just(Some(KnownState::CaughtUp { key: key(1), at: at(-DAY) })),
         1 => held.prop_map(Some),
         4 => stored.prop_map(Some),
         1 => deleted.prop_map(Some),
@@ -148,6 +151,7 @@ fn date() -> impl Strategy<Value = Option<Timestamp>> {
 fn with_key(state: KnownState, key: MessageKey) -> KnownState {
     match state {
         KnownState::Held { attempts, retry_at, .. } => KnownState::Held { key, attempts, retry_at },
+        KnownState::CaughtUp { at, .. } => KnownState::CaughtUp { key, at },
         KnownState::Stored(copy) => KnownState::Stored(StoredCopy { key, ..copy }),
         KnownState::Other { .. } => KnownState::Other { key },
         KnownState::Placing { .. } => KnownState::Placing { key },
@@ -195,6 +199,7 @@ fn rules() -> impl Strategy<Value = Rules> {
         delete_age_from,
         delete_mode,
         delete_max_per_poll: brake,
+        only_unseen: false,
     })
 }
 

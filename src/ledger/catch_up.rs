@@ -1,0 +1,230 @@
+//! What was in a mailbox when a person said that it counts as known: never stored, never deleted.
+//!
+//! IMAP: one row, the highest UID that was listed. POP3: the unique-ids, a row each; they count
+//! once the row that names their moment is there, so that a listing that was cut counts for nothing.
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, params};
+use serde::Serialize;
+
+use super::error::{LedgerError, sqlite};
+use super::mailboxes::MailboxId;
+use super::tx::{Tx, millis, timestamp};
+use crate::model::{Known, KnownState, Listed, MessageKey};
+
+/// One catch-up of one mailbox.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct CatchUp {
+    /// UIDVALIDITY of the UIDs; 0 for a maildrop.
+    pub uid_validity: u32,
+    /// The highest UID that was listed; 0 for a maildrop.
+    pub up_to: u32,
+    /// Only mail that was received before.
+    pub before: Option<Timestamp>,
+    /// How many messages it was.
+    pub messages: u64,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl CatchUp {
+    /// Whether a message of IMAP is one of these, as far as the server tells: one without a date
+    /// never is where the date counts.
+    pub fn covers(&self, listed: &Listed) -> bool {
+        let MessageKey::Imap { uid_validity, uid, generation: 0, .. } = listed.key else {
+            return false;
+        };
+        let received = listed.received.map(|received| received.at).or(listed.internal_date);
+        uid_validity == self.uid_validity
+            && uid <= self.up_to
+            && self.before.is_none_or(|before| received.is_some_and(|at| at < before))
+    }
+}
+
+impl Tx<'_> {
+    /// The catch-ups of a mailbox, the latest first.
+    pub fn catch_ups(&self, id: MailboxId) -> Result<Vec<CatchUp>, LedgerError> {
+        let act = || sqlite("read catch-ups");
+        let sql = "SELECT uid_validity, up_to, before, messages, at FROM catch_up
+            WHERE mailbox_id = ?1 ORDER BY at DESC, id DESC";
+        let mut get = self.db.prepare_cached(sql).map_err(act())?;
+        let read = |row: &rusqlite::Row<'_>| {
+            let messages: i64 = row.get(3)?;
+            Ok(CatchUp {
+                uid_validity: row.get(0)?,
+                up_to: row.get(1)?,
+                before: row.get::<_, Option<i64>>(2)?.map(timestamp),
+                messages: u64::try_from(messages).unwrap_or(0),
+                at: timestamp(row.get(4)?),
+            })
+        };
+        let rows = get.query_map([id.0], read).map_err(act())?;
+        rows.collect::<Result<_, _>>().map_err(act())
+    }
+
+    /// Adds what catch-ups say of listed messages that nothing else is known of. Of a unique-id
+    /// that several messages share, or that has another size by now, it says nothing.
+    pub(super) fn add_caught_up(
+        &self,
+        id: MailboxId,
+        listed: &[Listed],
+        known: &mut Known,
+    ) -> Result<(), LedgerError> {
+        let catch_ups = self.catch_ups(id)?;
+        if catch_ups.is_empty() {
+            return Ok(());
+        }
+        for message in listed {
+            if known.contains_key(&message.key) {
+                continue;
+            }
+            let by_uid = catch_ups.iter().find(|catch_up| catch_up.covers(message));
+            let at = match by_uid {
+                Some(catch_up) => Some(catch_up.at),
+                None => self.caught_up_at(id, message)?,
+            };
+            if let Some(at) = at {
+                let key = message.key.clone();
+                known.insert(message.key.clone(), KnownState::CaughtUp { key, at });
+            }
+        }
+        Ok(())
+    }
+
+    fn caught_up_at(
+        &self,
+        id: MailboxId,
+        listed: &Listed,
+    ) -> Result<Option<Timestamp>, LedgerError> {
+        let MessageKey::Pop3 { unique_id, occurrence: 0 } = &listed.key else { return Ok(None) };
+        if !listed.alone {
+            return Ok(None);
+        }
+        let act = || sqlite("read catch-ups");
+        let sql = "SELECT at, size FROM caught_up WHERE mailbox_id = ?1 AND unique_id = ?2
+            AND at IN (SELECT at FROM catch_up WHERE mailbox_id = ?1)";
+        let mut get = self.db.prepare_cached(sql).map_err(act())?;
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        let found: Option<(i64, Option<i64>)> =
+            get.query_row(params![id.0, unique_id], read).optional().map_err(act())?;
+        let size = listed.size.and_then(|size| i64::try_from(size).ok());
+        let same = found.filter(|(_, then)| then.is_none() || size.is_none() || *then == size);
+        Ok(same.map(|(at, _)| timestamp(at)))
+    }
+
+    /// The accounts whose catch-ups have a unique-id, and when that was.
+    pub fn caught_up_unique_id(
+        &self,
+        unique_id: &str,
+    ) -> Result<Vec<(String, Timestamp)>, LedgerError> {
+        let act = || sqlite("read catch-ups");
+        let sql = "SELECT account.name, caught_up.at FROM mailbox
+            JOIN account ON account.id = mailbox.account_id
+            JOIN caught_up ON caught_up.mailbox_id = mailbox.id AND caught_up.unique_id = ?1
+            JOIN catch_up ON catch_up.mailbox_id = mailbox.id AND catch_up.at = caught_up.at";
+        let mut get = self.db.prepare_cached(sql).map_err(act())?;
+        let rows = get.query_map([unique_id], |row| Ok((row.get(0)?, timestamp(row.get(1)?))));
+        rows.map_err(act())?.collect::<Result<_, _>>().map_err(act())
+    }
+
+    /// Mail that an account received up to then may be covered by a catch-up.
+    pub fn caught_up_until(&self, account: &str) -> Result<Option<Timestamp>, LedgerError> {
+        let sql = "SELECT max(coalesce(before, at)) FROM catch_up
+            JOIN mailbox ON mailbox.id = catch_up.mailbox_id
+            JOIN account ON account.id = mailbox.account_id WHERE account.name = ?1";
+        let found: Option<i64> = self
+            .db
+            .query_row(sql, [account], |row| row.get(0))
+            .map_err(sqlite("read catch-ups"))?;
+        Ok(found.map(timestamp))
+    }
+
+    /// Begins a catch-up: forgets what one that was cut has left.
+    pub fn begin_catch_up(&self, id: MailboxId) -> Result<(), LedgerError> {
+        let sql = "DELETE FROM caught_up WHERE mailbox_id = ?1
+            AND at NOT IN (SELECT at FROM catch_up WHERE mailbox_id = ?1)";
+        self.db.execute(sql, [id.0]).map_err(sqlite("begin a catch-up"))?;
+        Ok(())
+    }
+
+    /// Adds unique-ids, with the sizes that are listed, to a catch-up that is under way.
+    pub fn catch_up_unique_ids(
+        &self,
+        id: MailboxId,
+        messages: &[(String, Option<u64>)],
+        at: Timestamp,
+    ) -> Result<(), LedgerError> {
+        let act = || sqlite("record a catch-up");
+        let sql = "INSERT INTO caught_up (mailbox_id, unique_id, size, at)
+            VALUES (?1, ?2, ?3, ?4) ON CONFLICT (mailbox_id, unique_id) DO UPDATE
+            SET size = excluded.size, at = excluded.at";
+        let mut put = self.db.prepare_cached(sql).map_err(act())?;
+        for (unique_id, size) in messages {
+            let size = size.map(|size| i64::try_from(size).unwrap_or(i64::MAX));
+            put.execute(params![id.0, unique_id, size, millis(at)]).map_err(act())?;
+        }
+        Ok(())
+    }
+
+    /// Puts a catch-up in force. The mailbox is listed anew at the next poll.
+    pub fn catch_up(&self, id: MailboxId, catch_up: &CatchUp) -> Result<(), LedgerError> {
+        let act = || sqlite("record a catch-up");
+        if catch_up.up_to > 0 && catch_up.before.is_none() {
+            let sql = "DELETE FROM catch_up WHERE mailbox_id = ?1 AND up_to <= ?2 AND up_to > 0";
+            self.db.execute(sql, params![id.0, catch_up.up_to]).map_err(act())?;
+        }
+        let sql = "INSERT INTO catch_up (mailbox_id, uid_validity, up_to, before, messages, at)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let row = params![
+            id.0,
+            catch_up.uid_validity,
+            catch_up.up_to,
+            catch_up.before.map(millis),
+            i64::try_from(catch_up.messages).unwrap_or(i64::MAX),
+            millis(catch_up.at)
+        ];
+        self.db.execute(sql, row).map_err(act())?;
+        self.forget_facts(id)
+    }
+
+    /// Ends all catch-ups of a mailbox: what they covered is mail like any other. How many messages
+    /// they were.
+    pub fn end_catch_ups(&self, id: MailboxId) -> Result<u64, LedgerError> {
+        let act = || sqlite("end a catch-up");
+        let found = self.catch_ups(id)?;
+        let n = found.iter().map(|catch_up| catch_up.messages).fold(0, u64::saturating_add);
+        self.db.execute("DELETE FROM catch_up WHERE mailbox_id = ?1", [id.0]).map_err(act())?;
+        self.db.execute("DELETE FROM caught_up WHERE mailbox_id = ?1", [id.0]).map_err(act())?;
+        if !found.is_empty() {
+            self.forget_facts(id)?;
+        }
+        Ok(n)
+    }
+
+    /// Forgets unique-ids that are not listed: what comes under them later is other mail.
+    pub fn prune_caught_up(
+        &self,
+        id: MailboxId,
+        is_listed: impl Fn(&MessageKey) -> bool,
+    ) -> Result<(), LedgerError> {
+        let act = || sqlite("forget what has left");
+        let sql = "SELECT unique_id FROM caught_up WHERE mailbox_id = ?1";
+        let mut get = self.db.prepare_cached(sql).map_err(act())?;
+        let mut rows = get.query([id.0]).map_err(act())?;
+        let mut absent: Vec<String> = Vec::new();
+        while let Some(row) = rows.next().map_err(act())? {
+            let unique_id: String = row.get(0).map_err(act())?;
+            let key = MessageKey::Pop3 { unique_id: unique_id.clone(), occurrence: 0 };
+            if !is_listed(&key) {
+                absent.push(unique_id);
+            }
+        }
+        drop(rows);
+        let sql = "DELETE FROM caught_up WHERE mailbox_id = ?1 AND unique_id = ?2";
+        let mut forget = self.db.prepare_cached(sql).map_err(act())?;
+        for unique_id in &absent {
+            forget.execute(params![id.0, unique_id]).map_err(act())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,246 @@
+//! "Start from now": what a server lists counts as known, without a copy.
+//!
+//! Works on a session that can only read, by type. What is recorded is no storing: no rule ever
+//! deletes it, and it can be taken back.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::credentials::{Keys, connect_imap, connect_pop3};
+use super::error::PollError;
+use super::identity::{Epoch, origin_of};
+use super::preview::date;
+use super::{Clock, Keyring, folders};
+use crate::config::{Inbound, Protocol};
+use crate::ledger::{CatchUp, Ledger, MailboxId, MailboxRow, Tx};
+use crate::mailbox::{Opened, ReadMailbox};
+use crate::model::{Known, KnownState, Listed, MessageKey};
+
+/// Records what is on an account's server as known.
+#[derive(Debug)]
+pub struct Catcher {
+    /// The account's configuration.
+    pub config: Arc<Inbound>,
+    /// The ledger; opened for reading is enough where nothing is recorded.
+    pub ledger: Ledger,
+    /// The clocks.
+    pub clock: Clock,
+    /// What resolves the account's secrets.
+    pub keyring: Keyring,
+    /// Only mail that was received before; `None`: all.
+    pub before: Option<Timestamp>,
+    /// Nothing is recorded.
+    pub dry_run: bool,
+    /// The moment of the catch-up.
+    pub at: Timestamp,
+}
+
+/// What a catch-up found in one mailbox.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct CaughtUp {
+    /// Its name; empty for a maildrop.
+    pub mailbox: String,
+    /// Messages that the server listed.
+    pub listed: u64,
+    /// Those that count as known from now on.
+    pub caught_up: u64,
+    /// Those that did before.
+    pub already: u64,
+    /// Those that are stored, or were: they stay what they are.
+    pub stored: u64,
+    /// Those whose fetch has failed: they are tried again.
+    pub held: u64,
+    /// Those that are fetched: received later, without a date, or sharing a unique-id.
+    pub left: u64,
+    /// The highest UID that was listed; 0 for a maildrop.
+    pub up_to: u32,
+}
+
+impl Catcher {
+    /// Lists the account's mailboxes and records what is in them, each whole or not at all.
+    pub async fn run(&self) -> Result<Vec<CaughtUp>, PollError> {
+        let keys = Keys::new(&self.config, &self.keyring, self.clock);
+        match self.config.protocol {
+            Protocol::Imap => self.walk(connect_imap(&self.config, &keys).await?).await,
+            Protocol::Pop3 => self.walk(connect_pop3(&self.config, &keys).await?).await,
+        }
+    }
+
+    async fn walk<M: ReadMailbox>(&self, mut session: M) -> Result<Vec<CaughtUp>, PollError> {
+        let origin = origin_of(&self.config, &self.keyring, &self.ledger).await?;
+        let mut done = Vec::new();
+        for name in folders::choose(&self.config, &mut session).await? {
+            let opened = session.open(&name).await?;
+            let id = self.begin(&name, &origin, &opened).await?;
+            let found = self.list(&mut session, (id, &name)).await?;
+            if let Some(id) = id.filter(|_| !self.dry_run) {
+                self.record(id, &opened, &found).await?;
+            }
+            done.push(found);
+        }
+        session.quit().await?;
+        Ok(done)
+    }
+
+    /// The mailbox's row. One whose keys mean other messages by now must be polled first: its
+    /// copies are found again by then.
+    async fn begin(
+        &self,
+        name: &str,
+        origin: &str,
+        opened: &Opened,
+    ) -> Result<Option<MailboxId>, PollError> {
+        let (account, mailbox) = (Arc::clone(&self.config.name), name.to_owned());
+        let find = move |tx: &Tx<'_>| tx.find_mailbox(&account, &mailbox);
+        let row = self.ledger.read("find a mailbox", find).await?;
+        let epoch = row.as_ref().map_or(Epoch::First, |row| Epoch::of(origin, row, opened));
+        let shown = if name.is_empty() { "the maildrop" } else { name };
+        if !name.is_empty() && opened.uid_validity.is_none() {
+            let why = "the server gives no UIDVALIDITY, so that its UIDs may mean other mail soon";
+            return Err(PollError::CatchUp(format!("{shown}: {why}")));
+        }
+        if matches!(epoch, Epoch::Changed | Epoch::Moved) {
+            let why = "server, user or UIDVALIDITY changed since the last poll: poll it once";
+            return Err(PollError::CatchUp(format!("{shown}: {why}")));
+        }
+        if self.dry_run {
+            return Ok(row.map(|row| row.id));
+        }
+        let (account, mailbox) = (Arc::clone(&self.config.name), name.to_owned());
+        let (origin, now) = (origin.to_owned(), opened.uid_validity);
+        let make = move |tx: &Tx<'_>| {
+            let MailboxRow { id, .. } = tx.mailbox(&account, &mailbox)?;
+            tx.set_origin(id, &origin)?;
+            if epoch == Epoch::First {
+                tx.set_uid_validity(id, now)?;
+            }
+            tx.begin_catch_up(id)?;
+            Ok(id)
+        };
+        Ok(Some(self.ledger.write("begin a catch-up", make).await?))
+    }
+
+    /// Goes through all windows; unique-ids are written window by window, and count only once the
+    /// whole is recorded.
+    async fn list<M: ReadMailbox>(
+        &self,
+        session: &mut M,
+        (id, name): (Option<MailboxId>, &str),
+    ) -> Result<CaughtUp, PollError> {
+        let mut found = CaughtUp { mailbox: name.to_owned(), ..CaughtUp::default() };
+        while let Some(mut listing) = session.next_window().await? {
+            if !listing.complete {
+                let why = format!("{name}: the server doesn't list all messages");
+                return Err(PollError::CatchUp(why));
+            }
+            let known = match id {
+                Some(id) => {
+                    let listed = listing.messages.clone();
+                    let read = move |tx: &Tx<'_>| tx.known_listed(id, &listed);
+                    self.ledger.read("read messages", read).await?
+                }
+                None => Known::new(),
+            };
+            if self.before.is_some() {
+                date((&self.ledger, self.clock), session, id, &mut listing, &known).await?;
+            }
+            let mut unique_ids = Vec::new();
+            for listed in &listing.messages {
+                if found.count(listed, known.get(&listed.key), self.before)
+                    && let MessageKey::Pop3 { unique_id, .. } = &listed.key
+                {
+                    unique_ids.push((unique_id.clone(), listed.size));
+                }
+                if listed.key.uid().is_some() {
+                    found.up_to = found.up_to.max(listed.number);
+                }
+            }
+            if let Some(id) = id.filter(|_| !self.dry_run && !unique_ids.is_empty()) {
+                // By its moment the rows are told from those of other catch-ups.
+                let at = self.at;
+                let write = move |tx: &Tx<'_>| tx.catch_up_unique_ids(id, &unique_ids, at);
+                self.ledger.write("record a catch-up", write).await?;
+            }
+        }
+        Ok(found)
+    }
+
+    async fn record(
+        &self,
+        id: MailboxId,
+        opened: &Opened,
+        found: &CaughtUp,
+    ) -> Result<(), PollError> {
+        let catch_up = CatchUp {
+            uid_validity: opened.uid_validity.unwrap_or(0),
+            up_to: found.up_to,
+            before: self.before,
+            messages: found.caught_up,
+            at: self.at,
+        };
+        let write = move |tx: &Tx<'_>| tx.catch_up(id, &catch_up);
+        Ok(self.ledger.write("record a catch-up", write).await?)
+    }
+}
+
+impl CaughtUp {
+    /// Counts a message; whether it is known from now on.
+    fn count(
+        &mut self,
+        listed: &Listed,
+        state: Option<&KnownState>,
+        before: Option<Timestamp>,
+    ) -> bool {
+        self.listed = self.listed.saturating_add(1);
+        let counter = match state {
+            Some(KnownState::CaughtUp { .. }) => &mut self.already,
+            Some(KnownState::Held { .. }) => &mut self.held,
+            Some(_) => &mut self.stored,
+            None if is_covered(listed, before) => {
+                self.caught_up = self.caught_up.saturating_add(1);
+                return true;
+            }
+            None => &mut self.left,
+        };
+        *counter = counter.saturating_add(1);
+        false
+    }
+}
+
+/// Whether a message that nothing is known of counts as known: never on a guess.
+fn is_covered(listed: &Listed, before: Option<Timestamp>) -> bool {
+    let is_old = |before| listed.received.is_some_and(|received| received.at < before);
+    listed.alone && before.is_none_or(is_old)
+}
+
+/// Ends all catch-ups of an account: their mail is fetched like any other. How many messages it
+/// was, by mailbox.
+pub async fn undo_catch_up(
+    ledger: &Ledger,
+    account: &str,
+    dry_run: bool,
+) -> Result<Vec<(String, u64)>, PollError> {
+    let account = account.to_owned();
+    let act = move |tx: &Tx<'_>| {
+        let mut done = Vec::new();
+        for name in tx.mailbox_names(&account)? {
+            let Some(MailboxRow { id, .. }) = tx.find_mailbox(&account, &name)? else { continue };
+            let found = tx.catch_ups(id)?;
+            let n = found.iter().map(|one| one.messages).fold(0, u64::saturating_add);
+            if !dry_run {
+                tx.end_catch_ups(id)?;
+            }
+            if !found.is_empty() {
+                done.push((name, n));
+            }
+        }
+        Ok(done)
+    };
+    Ok(if dry_run {
+        ledger.read("read catch-ups", act).await?
+    } else {
+        ledger.write("end catch-ups", act).await?
+    })
+}

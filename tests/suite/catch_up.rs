@@ -1,0 +1,103 @@
+//! "Start from now": what is on the server counts as known, and is neither stored nor deleted.
+
+use serde_json::Value;
+
+use crate::support::{Delivery, Dovecot, Relay, Site, loopback_account, messages, sample};
+
+const DELETES: &str = "delete_read = true\n";
+
+fn json(site: &Site, arguments: &[&str]) -> Value {
+    let output = site.cli(&[arguments, &["--json"]].concat());
+    assert_eq!(output.code, 0, "{output:?}");
+    serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+#[test]
+fn promise_p3_mail_that_was_caught_up_with_is_never_stored_deleted_or_marked() {
+    let dovecot = Dovecot::start();
+    for (protocol, port, user) in [("imap", dovecot.imap, "u1"), ("pop3", dovecot.pop3, "u2")] {
+        for message in messages(7) {
+            dovecot.deliver(user, &message);
+        }
+        let relay = Relay::to(port);
+        let account = loopback_account(protocol, "none", relay.port, user) + DELETES;
+        let site = Site::new(&[("a", account)]);
+        let dry = json(&site, &["catch-up", "a", "--dry-run"]);
+        assert_eq!(dry["mailboxes"][0]["caught_up"], 7, "{dry}");
+        let done = json(&site, &["catch-up", "a"]);
+        assert_eq!(done["mailboxes"][0]["caught_up"], 7, "{done}");
+        dovecot.deliver(user, &sample("new", 300));
+        site.poll();
+        site.poll();
+        assert_eq!(site.stored().len(), 1, "{protocol}: only what came later");
+        assert_eq!(dovecot.imap_client(user).uids("INBOX"), [1, 2, 3, 4, 5, 6, 7], "{protocol}");
+        let said = relay.commands().join("\n");
+        for word in ["UID STORE 1:", "EXPUNGE 1:", "DELE 1\n", "DELE 7", "RETR 1\n", "MOVE"] {
+            assert!(!said.contains(word), "{protocol}: {word} in {said}");
+        }
+        let plan = json(&site, &["plan", "a"]);
+        let skipped = plan["skip"].as_array().unwrap();
+        let by = |one: &&Value| one["reason"]["code"] == "caught-up";
+        assert_eq!(skipped.iter().filter(by).count(), 7, "{plan}");
+        let status = site.status();
+        assert_eq!(status["accounts"][0]["archived"], 1, "it counts as no storing: {status}");
+    }
+}
+
+#[test]
+fn catch_up_is_taken_back_whole() {
+    let dovecot = Dovecot::start();
+    for (protocol, user) in [("imap", "u1"), ("pop3", "u2")] {
+        for message in messages(3) {
+            dovecot.deliver(user, &message);
+        }
+        let site = Site::new(&[("a", dovecot.account(protocol, "tls", user))]);
+        json(&site, &["catch-up", "a"]);
+        site.poll();
+        assert_eq!(site.stored().len(), 0, "{protocol}");
+        let undone = json(&site, &["catch-up", "a", "--undo"]);
+        assert_eq!(undone["undone"][0]["n"], 3, "{undone}");
+        site.poll();
+        assert_eq!(site.stored().len(), 3, "{protocol}");
+        let none = site.cli(&["catch-up", "a", "--undo"]);
+        assert!(none.stdout.contains("no catch-up to take back"), "{none:?}");
+    }
+}
+
+#[test]
+fn date_leaves_what_came_later_and_what_is_stored_stays_so() {
+    let dovecot = Dovecot::start();
+    let day = |day: u64| Delivery::default().at(1_790_000_000 + day * 86_400);
+    dovecot.deliver_as("u1", &sample("stored", 300), &day(0));
+    let site = Site::new(&[("a", dovecot.account("imap", "tls", "u1"))]);
+    site.poll();
+    dovecot.deliver_as("u1", &sample("old", 300), &day(1));
+    dovecot.deliver_as("u1", &sample("recent", 300), &day(9));
+    let before = "2026-09-25T00:00:00Z";
+    let done = json(&site, &["catch-up", "a", "--before", before]);
+    let found = &done["mailboxes"][0];
+    let figures = ["listed", "caught_up", "stored", "left"].map(|name| found[name].as_u64());
+    assert_eq!(figures, [3, 1, 1, 1].map(Some), "{done}");
+    site.poll();
+    assert_eq!(site.stored().len(), 2);
+    let why = site.cli(&["why", "a", "INBOX:1"]);
+    assert_eq!(why.code, 0, "{why:?}");
+}
+
+#[test]
+fn changed_uid_validity_ends_a_catch_up_with_a_word() {
+    let dovecot = Dovecot::start();
+    for message in messages(2) {
+        dovecot.deliver("u1", &message);
+    }
+    let site = Site::new(&[("a", dovecot.account("imap", "tls", "u1"))]);
+    json(&site, &["catch-up", "a"]);
+    site.poll();
+    dovecot.recreate("u1", "INBOX");
+    let refused = site.cli(&["catch-up", "a"]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.stderr.contains("UIDVALIDITY changed since the last poll"), "{refused:?}");
+    site.poll();
+    assert_eq!(site.stored().len(), 2, "no mail is skipped on a guess");
+    assert!(site.log().iter().any(|record| record["code"] == "catch-up-ended"));
+}

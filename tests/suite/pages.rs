@@ -1,0 +1,88 @@
+//! Pages as a person reads them, 80 columns wide: help and answers, held as files beside this one.
+//!
+//! `POSTRIDER_BLESS=1 cargo test --test suite pages` writes them anew.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::support::{Dovecot, Site, messages, sample};
+
+fn compare(name: &str, page: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/pages");
+    let file: PathBuf = folder.join(format!("{name}.txt"));
+    if std::env::var_os("POSTRIDER_BLESS").is_some() {
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(&file, page).unwrap();
+    }
+    let wanted = fs::read_to_string(&file).unwrap_or_default();
+    assert_eq!(page, wanted, "{}: see the head of this file", file.display());
+}
+
+/// The page without what differs from run to run; what stands for it is as wide.
+fn steady(page: &str, site: &Site) -> String {
+    let page = page.replace(&site.root().display().to_string(), "/srv/mail");
+    let mut out = String::new();
+    let mut word = String::new();
+    for c in page.chars().chain(['\n']) {
+        if c.is_ascii_alphanumeric() {
+            word.push(c);
+            continue;
+        }
+        let hex = word.len() == 64 && word.chars().all(|c| c.is_ascii_hexdigit());
+        let id = word.len() == 16 || word.len() == 52;
+        let dated = word.len() >= 2 && word.chars().all(|c| c.is_ascii_digit());
+        if hex || id {
+            out.push_str(&"x".repeat(word.len()));
+        } else if dated {
+            out.push_str(&"9".repeat(word.len()));
+        } else {
+            out.push_str(&word);
+        }
+        word.clear();
+        out.push(c);
+    }
+    out.pop();
+    out
+}
+
+#[test]
+fn help_pages_fit_into_80_columns() {
+    let site = Site::empty();
+    for name in ["why", "plan", "catch-up", "check", "status"] {
+        let output = site.cli_with(&[("COLUMNS", "80")], &[name, "--help"]);
+        assert_eq!(output.code, 0, "{output:?}");
+        let wide: Vec<&str> =
+            output.stdout.lines().filter(|line| line.chars().count() > 80).collect();
+        assert!(wide.is_empty(), "{name}: {wide:#?}");
+        compare(&format!("help-{name}"), &output.stdout);
+    }
+}
+
+#[test]
+fn answers_are_what_they_were() {
+    let dovecot = Dovecot::start();
+    for message in messages(3) {
+        dovecot.deliver("u1", &message);
+    }
+    let account = dovecot.account("imap", "tls", "u1");
+    let rules = "delete_read = true\ndelete_after_days = 14\nmax_message_size = \"5KiB\"\n";
+    let mut site = Site::new(&[("box", account.clone() + rules)]);
+    site.poll();
+    dovecot.deliver("u1", &sample("new", 300));
+    let show = |site: &Site, name: &str, arguments: &[&str]| {
+        let output = site.cli(arguments);
+        let page = format!("{}{}", output.stdout, output.stderr);
+        let page = steady(&page, site);
+        let wide: Vec<&str> = page.lines().filter(|line| line.chars().count() > 100).collect();
+        assert!(wide.is_empty(), "{name}: {wide:#?}");
+        compare(name, &page);
+    };
+    show(&site, "why-stored", &["why", "<message-0000@example.org>"]);
+    show(&site, "why-held", &["why", "box", "INBOX:3"]);
+    show(&site, "why-never", &["why", "<none@example.org>"]);
+    show(&site, "plan", &["plan", "box"]);
+    show(&site, "plan-messages", &["plan", "box", "--messages"]);
+    show(&site, "catch-up", &["catch-up", "box", "--dry-run"]);
+    site.account("box", &(account + "delete_read = true\n"));
+    show(&site, "check", &["check"]);
+}

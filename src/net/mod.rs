@@ -16,8 +16,10 @@ mod endpoint;
 mod error;
 mod facts;
 mod guard;
+mod http;
 mod stream;
 mod tls;
+mod url;
 mod verify;
 mod witness;
 
@@ -26,7 +28,9 @@ pub use dial::connect;
 pub use endpoint::Endpoint;
 pub use error::NetError;
 pub use facts::{CertificateFacts, TlsFacts};
+pub use http::{Answer as HttpAnswer, Request as HttpRequest, exchange};
 pub use stream::{NetStream, Wire};
+pub use url::Url;
 pub use witness::{BeforeLogin, Facts, Permit, Stage, Step, Witness};
 
 /// What comes of `work` within `limit`; for waits that nothing hangs on, like a farewell.

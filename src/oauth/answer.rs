@@ -134,7 +134,13 @@ mod tests {
 
     fn answer(status: u16, media_type: &str, body: &str) -> Answer {
         let body = Zeroizing::new(body.as_bytes().to_vec());
-        Answer { status, retry_after: None, media_type: media_type.to_owned(), body }
+        Answer {
+            status,
+            retry_after: None,
+            location: None,
+            media_type: media_type.to_owned(),
+            body,
+        }
     }
 
     fn said(status: u16, body: &str) -> Result<Said, OauthError> {

@@ -3,9 +3,9 @@
 use serde::Deserialize;
 
 use super::endpoints::{Endpoints, known};
-use super::url::Url;
 use super::{OauthError, answer, http};
 use crate::config::Oauth;
+use crate::net::Url;
 
 #[derive(Deserialize)]
 struct Document {

@@ -1,52 +1,6 @@
-//! As much of URLs and forms as OAuth2 needs (RFC 3986, WHATWG's form encoding).
+//! As much of forms and queries as OAuth2 needs (WHATWG's form encoding, RFC 3986 §2.1).
 
 use zeroize::Zeroizing;
-
-/// An https URL, taken apart.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Url {
-    /// DNS name, or address without brackets.
-    pub(super) host: String,
-    pub(super) port: u16,
-    /// Path and query; begins with `/`.
-    pub(super) path: String,
-}
-
-impl Url {
-    /// Takes an https URL apart; `None` for any other text.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let rest = text.strip_prefix("https://")?;
-        let rest = rest.split('#').next()?;
-        if !rest.bytes().all(|octet| octet.is_ascii_graphic()) {
-            return None;
-        }
-        let end = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (authority, path) = (rest.get(..end)?, rest.get(end..)?);
-        if authority.is_empty() || authority.contains('@') {
-            return None;
-        }
-        let (host, port) = match authority.strip_prefix('[') {
-            Some(address) => {
-                let (host, after) = address.split_once(']')?;
-                (host, after.strip_prefix(':'))
-            }
-            None => match authority.split_once(':') {
-                Some((host, port)) => (host, Some(port)),
-                None => (authority, None),
-            },
-        };
-        let port = port.map_or(Some(443), |port| port.parse().ok())?;
-        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        Some(Self { host: host.to_owned(), port, path })
-    }
-
-    /// For the Host field: the port only where it isn't the usual one.
-    pub(super) fn authority(&self) -> String {
-        let host =
-            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        if self.port == 443 { host } else { format!("{host}:{}", self.port) }
-    }
-}
 
 /// Names and values of a form, in order; wiped when dropped.
 #[derive(Default)]
@@ -127,19 +81,6 @@ fn decode(text: &str) -> Option<Zeroizing<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn https_urls_are_taken_apart_and_others_refused() {
-        let url = Url::parse("https://login.example.org:8443/a/token?x=1").unwrap();
-        assert_eq!((&*url.host, url.port, &*url.path), ("login.example.org", 8443, "/a/token?x=1"));
-        assert_eq!(url.authority(), "login.example.org:8443");
-        let url = Url::parse("https://[::1]").unwrap();
-        assert_eq!((&*url.host, url.port, &*url.path), ("::1", 443, "/"));
-        assert_eq!(url.authority(), "[::1]");
-        for bad in ["http://a/", "https://", "https://u@h/", "https://h:x/", "https://h/a\r\nb"] {
-            assert_eq!(Url::parse(bad), None, "{bad}");
-        }
-    }
 
     #[test]
     fn forms_are_encoded_and_queries_decoded() {

@@ -20,6 +20,7 @@ pub mod oauth;
 pub mod outbound;
 pub mod plan;
 pub mod poll;
+pub mod provider;
 pub mod query;
 pub mod recovery;
 pub mod sasl;

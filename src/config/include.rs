@@ -54,6 +54,15 @@ pub(super) fn read(
     sources
 }
 
+/// Whether a pattern, made absolute, names a file that may not be there yet.
+pub(super) fn names(pattern: &Path, file: &Path) -> bool {
+    let name =
+        |path: &Path| -> Option<Vec<char>> { Some(path.file_name()?.to_str()?.chars().collect()) };
+    let (Some(wanted), Some(own)) = (name(pattern), name(file)) else { return false };
+    let hidden = own.first() == Some(&'.') && wanted.first() != Some(&'.');
+    !hidden && pattern.parent() == file.parent() && matches(&wanted, &own)
+}
+
 /// A literal include that can't be read is to blame on the line that names it.
 fn named_at(problem: Problem, place: &Place) -> Problem {
     if problem.line.is_some() {

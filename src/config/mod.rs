@@ -4,6 +4,7 @@
 //! for searching the file; that is `cli`. TOML 1.1 is read with the parser that recovers from
 //! errors, so that one mistake doesn't hide the others.
 
+mod adding;
 mod aliases;
 mod build;
 mod candidate;
@@ -35,8 +36,9 @@ use build::Builder;
 use raw::Raw;
 use source::Source;
 
+pub use adding::{Addition, add_include, covers, load_with};
 pub use aliases::Alias;
-pub use candidate::{Candidate, load_candidate};
+pub use candidate::{Candidate, load_candidate, quoted};
 pub use deleting::{DeleteAge, DeleteMode, DeleteRule};
 pub use diff::{Change, diff};
 pub use document::{example, reference};
@@ -52,6 +54,8 @@ pub use types::{
     Outbound, Properties, Protocol, SECRET_EXPIRY_WARNING, SafeLogon, Schedule, SecretSpec,
     TlsRules, Transport, Watch, WritePart,
 };
+
+pub use value::is_account_name;
 
 /// What came of reading a configuration.
 #[derive(Debug)]
@@ -119,7 +123,7 @@ impl Loaded {
 /// mode are looked at.
 pub fn load(path: &Path, now: Timestamp) -> Loaded {
     match Source::read(path) {
-        Ok(source) => load_source(source, now),
+        Ok(source) => load_source(source, None, now),
         Err(problem) => Loaded {
             config: None,
             problems: vec![match problem.hint {
@@ -142,17 +146,18 @@ pub fn load(path: &Path, now: Timestamp) -> Loaded {
 /// Checks text that is not in a file; `name` stands for it in problems, and its folder is where
 /// relative paths start.
 pub fn load_text(text: &str, name: &Path, now: Timestamp) -> Loaded {
-    load_source(Source::from_text(name, text.to_owned()), now)
+    load_source(Source::from_text(name, text.to_owned()), None, now)
 }
 
-fn load_source(main: Source, now: Timestamp) -> Loaded {
+/// `added` is read last, as one more file.
+fn load_source(main: Source, added: Option<Source>, now: Timestamp) -> Loaded {
     let mut problems = Vec::new();
     let mut raw = Raw::default();
     raw.add(&main, true, &mut problems);
     let includes = std::mem::take(&mut raw.includes);
     let more = include::read(&main, &includes, &mut problems);
     let mut sources = vec![main];
-    for read in more {
+    for read in more.into_iter().chain(added.map(Ok)) {
         match read {
             Ok(source) => {
                 raw.add(&source, false, &mut problems);

@@ -17,6 +17,7 @@ use super::problem::Place;
 use super::raw::{Entry, RawTable};
 use super::types::{Encryption, SafeLogon, SecretSpec};
 use super::value::{self, Value};
+use crate::provider::Preset;
 
 /// How near a layer is to the account.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,11 +35,36 @@ pub(super) enum Layer {
 pub(super) struct View<'a> {
     spec: &'static Table,
     layers: Vec<(Layer, &'a RawTable)>,
+    /// What `provider` stands for.
+    preset: Option<Preset>,
 }
 
 impl<'a> View<'a> {
     pub(super) fn new(spec: &'static Table, layers: Vec<(Layer, &'a RawTable)>) -> Self {
-        Self { spec, layers }
+        Self { spec, layers, preset: None }
+    }
+
+    /// With what `provider` stands for: it goes before what is farther away than itself.
+    pub(super) fn with_preset(self, preset: Option<Preset>) -> Self {
+        Self { preset, ..self }
+    }
+
+    /// What the provider says of a key, unless it is given as near as the provider or nearer.
+    ///
+    /// Without its encryption its port would be the wrong one.
+    pub(super) fn preset_of(&self, name: &str) -> Option<Value> {
+        let preset = self.preset?;
+        let nearer = |key: &str| self.depth(key) <= self.depth("provider");
+        match name {
+            "host" if !nearer("host") => Some(Value::Text(preset.host.to_owned())),
+            "port" if !nearer("port") && !nearer("encryption") => {
+                Some(Value::Integer(i64::from(preset.port)))
+            }
+            "encryption" if !nearer("encryption") => {
+                Some(Value::Text(preset.encryption.as_str().to_owned()))
+            }
+            _ => None,
+        }
     }
 
     /// The nearest entry of a key, and its layer.
@@ -76,6 +102,9 @@ impl<'a> View<'a> {
 
     /// The effective value: the built-in one where none is given or it was refused.
     pub(super) fn value(&self, name: &str) -> Option<Value> {
+        if let Some(value) = self.preset_of(name) {
+            return Some(value);
+        }
         let given = self.entry(name).and_then(|(_, entry)| entry.value.clone());
         given.or_else(|| built_in(self.spec, name))
     }

@@ -7,6 +7,7 @@ mod table;
 
 use super::MailboxError;
 use crate::config::{Encryption, Inbound, Protocol, SafeLogon, SecretSpec};
+use crate::provider::{self, Password};
 use table::{REFUSED, Row, TABLE, UNREACHED};
 
 /// What stands for this error in this account; `None` where the error's own hint is all.
@@ -27,6 +28,7 @@ pub fn advice(account: &Inbound, error: &MailboxError) -> Option<String> {
     let found = TABLE.iter().find(fits).map(|row| row.advice.to_owned());
     let found = found.or_else(|| wrong_door(account, code, &host));
     let found = found.or_else(|| no_mechanism(account, error));
+    let found = found.or_else(|| providers_password(account, error));
     found.or_else(|| refused_password(account, error))
 }
 
@@ -87,6 +89,27 @@ fn wrong_door(account: &Inbound, code: &str, host: &str) -> Option<String> {
     }
     host.starts_with("smtp.").then(|| {
         format!("`{host}` is named like a server that takes mail: try `imap.` or `pop.` before the domain")
+    })
+}
+
+/// What the server's provider takes instead of the password that was refused.
+fn providers_password(account: &Inbound, error: &MailboxError) -> Option<String> {
+    let MailboxError::Credentials { .. } = error else { return None };
+    let provider = provider::by_host(&account.host).filter(|_| account.oauth.is_none())?;
+    let (title, url) = (provider.title, provider.login.url?);
+    let again = match &account.password {
+        Some(SecretSpec::Key(name)) => format!("; then: postrider secret set {name}"),
+        _ => String::new(),
+    };
+    Some(match provider.login.password {
+        Password::App => format!("{title} wants a password made for programs: {url}{again}"),
+        Password::None => {
+            format!("{title} takes no password: use OAuth2, `oauth = \"NAME\"` (docs/oauth.md)")
+        }
+        Password::Own => {
+            let note = provider.notes.first().copied().unwrap_or("see its own page");
+            format!("`user` or `password` is wrong, or, at {title}: {note}: {url}{again}")
+        }
     })
 }
 

@@ -17,6 +17,7 @@ use crate::config::types::{Inbound, MinRate, Properties, Protocol, Schedule};
 use crate::config::value::{Value, duration_text};
 use crate::config::view::{Layer, View};
 use crate::model::{AccountName, ByteSize};
+use crate::provider::Service;
 
 impl<'a> Builder<'a> {
     pub(super) fn inbound(&mut self) -> BTreeMap<AccountName, Inbound> {
@@ -33,8 +34,8 @@ impl<'a> Builder<'a> {
         let view = layers(&keys::INBOUND, half, &self.raw.defaults_inbound);
         self.origins.insert(view.path().to_owned(), view.origins());
         self.require(&view, "protocol", "add `protocol = \"imap\"` or `protocol = \"pop3\"`");
-        self.require(&view, "host", "add `host = \"imap.example.org\"`");
-        let protocol = protocol(&view);
+        let (protocol, service) = protocol(&view);
+        let view = self.preset(view, service, "imap.example.org");
         let encryption = self.encryption(&view);
         let tls = self.tls(&view);
         let port = self.port(&view, protocol.as_str(), encryption);
@@ -228,10 +229,10 @@ impl<'a> Builder<'a> {
     }
 }
 
-fn protocol(view: &View<'_>) -> Protocol {
+fn protocol(view: &View<'_>) -> (Protocol, Service) {
     match view.text("protocol").as_deref() {
-        Some("pop3") => Protocol::Pop3,
-        _ => Protocol::Imap,
+        Some("pop3") => (Protocol::Pop3, Service::Pop3),
+        _ => (Protocol::Imap, Service::Imap),
     }
 }
 

@@ -7,6 +7,7 @@ mod inbound;
 mod notices;
 mod oauth;
 mod outbound;
+mod preset;
 mod sending;
 mod server;
 

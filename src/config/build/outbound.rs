@@ -14,6 +14,7 @@ use crate::config::types::{Outbound, Transport};
 use crate::config::value::Value;
 use crate::config::view::View;
 use crate::model::AccountName;
+use crate::provider::Service;
 
 impl<'a> Builder<'a> {
     pub(super) fn outbound(&mut self) -> BTreeMap<AccountName, Outbound> {
@@ -30,9 +31,10 @@ impl<'a> Builder<'a> {
         let view = layers(&keys::OUTBOUND, half, &self.raw.defaults_outbound);
         self.origins.insert(view.path().to_owned(), view.origins());
         let transport = self.transport(&view);
-        if transport == Transport::Smtp {
-            self.require(&view, "host", "add `host = \"smtp.example.org\"`");
-        }
+        let view = match transport {
+            Transport::Smtp => self.preset(view, Service::Smtp, "smtp.example.org"),
+            Transport::Sendmail(_) => view,
+        };
         let encryption = self.encryption(&view);
         let tls = self.tls(&view);
         let port = self.port(&view, "smtp", encryption);

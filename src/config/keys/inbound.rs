@@ -53,10 +53,17 @@ const SERVER: &[Key] = &[
         "",
     ),
     bare(
+        "provider",
+        Kind::Provider,
+        "\"gmail\"",
+        "Fills `host`, `port` and `encryption`.",
+        "`postrider provider show NAME` says with what; keys that stand here go before it.",
+    ),
+    bare(
         "host",
         Kind::Host,
         "\"imap.example.org\"",
-        "The server. Required.",
+        "The server. Required without `provider`.",
         "Name only: the port and the encryption have keys of their own.",
     ),
     bare(

@@ -88,6 +88,8 @@ pub enum Kind {
     Mode,
     /// A file or folder.
     Path,
+    /// A provider of the table.
+    Provider,
     /// SHA-256 of one or several public keys.
     Pins,
     /// `"1KiB/5min"`.
@@ -153,6 +155,7 @@ impl fmt::Display for Kind {
             }
             Self::Mode => f.write_str("an octal file mode in quotes"),
             Self::Path => f.write_str("a path; a relative one starts at the file's folder"),
+            Self::Provider => f.write_str("a provider's name: `postrider provider list` has them"),
             Self::Pins => {
                 f.write_str("the SHA-256 of a public key in base64 or hex, or a list of them")
             }

@@ -37,7 +37,20 @@ const SERVER: &[Key] = &[
         "The program and its arguments; no shell. The message is its standard input.",
         "`-f SENDER -- RECIPIENTS` is added, unless `-t` is among them.",
     ),
-    bare("host", Kind::Host, "\"smtp.example.org\"", "The server. Required.", ""),
+    bare(
+        "provider",
+        Kind::Provider,
+        "\"gmail\"",
+        "Fills `host`, `port` and `encryption`.",
+        "`postrider provider show NAME` says with what; keys that stand here go before it.",
+    ),
+    bare(
+        "host",
+        Kind::Host,
+        "\"smtp.example.org\"",
+        "The server. Required without `provider`.",
+        "",
+    ),
     bare(
         "port",
         Kind::Integer(1, 65_535),
@@ -225,6 +238,13 @@ pub(crate) const ACCOUNT: Table = Table {
                 Kind::Address,
                 "\"sales@example.org\"",
                 "The mailbox's address; `user` and `from` default to it.",
+                "",
+            ),
+            bare(
+                "provider",
+                Kind::Provider,
+                "\"gmail\"",
+                "Fills `host`, `port` and `encryption` of both halves.",
                 "",
             ),
             bare(

@@ -19,6 +19,7 @@ use jiff::tz::TimeZone;
 use toml::de::DeValue;
 
 use crate::model::ByteSize;
+use crate::provider;
 use crate::schedule::CronSchedule;
 
 use super::keys::Kind;
@@ -27,7 +28,8 @@ use super::types::{MinRate, SecretSpec};
 use crate::model::{nearest, one_of};
 
 pub(super) use duration::duration_text;
-pub(super) use text::{is_account_name, layout_fault, longest};
+pub use text::is_account_name;
+pub(super) use text::{layout_fault, longest};
 
 /// A value of the right type, in units.
 #[derive(Clone, Debug)]
@@ -108,9 +110,21 @@ pub(super) fn read(kind: Kind, value: &DeValue<'_>, base: &Path) -> Result<Value
         | Kind::Ip
         | Kind::Layout
         | Kind::Path
+        | Kind::Provider
         | Kind::Text(_)
         | Kind::TimeZone => from_text(kind, value, base),
     }
+}
+
+/// The name of a provider as the table has it.
+fn provider(word: &str) -> Result<String, Fault> {
+    if let Some(provider) = provider::by_name(word) {
+        return Ok(provider.name.to_owned());
+    }
+    let names: Vec<&str> = provider::all().map(|provider| provider.name).collect();
+    let near = nearest(word, names.iter().copied());
+    let near = near.map(|name| format!("did you mean `\"{name}\"`? ")).unwrap_or_default();
+    Err(Fault::new("is no known provider").hint(format!("{near}known: {}", names.join(", "))))
 }
 
 /// A text, or a table that says where it is.
@@ -136,6 +150,7 @@ fn from_text(kind: Kind, value: &DeValue<'_>, base: &Path) -> Result<Value, Faul
             None => Ok(Value::Text(line)),
         },
         Kind::Path => Ok(Value::Path(base.join(line))),
+        Kind::Provider => provider(&line).map(Value::Text),
         Kind::TimeZone => time::zone(line),
         _ => Ok(Value::Text(line)),
     }

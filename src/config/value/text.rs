@@ -45,8 +45,8 @@ pub(super) fn addresses(value: &DeValue<'_>) -> Result<Value, Fault> {
     Ok(Value::List(all))
 }
 
-/// `^[a-z0-9][a-z0-9._-]{0,63}$`.
-pub(in crate::config) fn is_account_name(name: &str) -> bool {
+/// Whether a name fits an account: `^[a-z0-9][a-z0-9._-]{0,63}$`.
+pub fn is_account_name(name: &str) -> bool {
     let first = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let rest = |b: u8| first(&b) || matches!(b, b'.' | b'_' | b'-');
     name.len() <= ACCOUNT_NAME_MAX

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod daemon;
+pub mod discover;
 pub mod ledger;
 pub mod log;
 pub mod mail;

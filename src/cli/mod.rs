@@ -12,6 +12,7 @@ mod oauth;
 mod person;
 mod plan;
 mod poll;
+mod provider;
 mod reasons;
 mod reload;
 mod render;
@@ -106,7 +107,7 @@ enum Verb {
     /// Show each account's last success, next poll, held messages and errors
     #[command(after_help = status::AFTER_HELP)]
     Status(status::Status),
-    /// List, show, pause, resume and debug accounts
+    /// Add, list, show, pause, resume and debug accounts
     #[command(after_help = account::AFTER_HELP)]
     Account(account::Account),
     /// Get, show and end the OAuth2 tokens of an `[oauth.NAME]` table
@@ -115,6 +116,9 @@ enum Verb {
     /// Mail feedback, or a record of the log, to the addresses of `[notices]`
     #[command(after_help = report::AFTER_HELP)]
     Report(report::Report),
+    /// Show what is known of mail providers: servers, logins, limits
+    #[command(after_help = "Example: postrider provider show gmail")]
+    Provider(provider::ProviderVerb),
     /// Read the main log
     #[command(after_help = log::AFTER_HELP)]
     Log(Box<log::Log>),
@@ -163,6 +167,7 @@ pub fn main() -> ExitCode {
         Verb::Poll(verb) => verb.run(&context),
         Verb::Reload(reload::Reload {}) => reload::Reload::run(&context),
         Verb::Report(verb) => verb.run(&context),
+        Verb::Provider(verb) => verb.run(&context),
         Verb::Run(run::Run {}) => run::Run::run(&context),
         Verb::Secret(verb) => verb.run(&context),
         Verb::SendTest(verb) => verb.run(&context),

@@ -35,6 +35,26 @@ pub(super) fn read_secret(what: &str) -> Result<Zeroizing<Vec<u8>>> {
     Ok(first)
 }
 
+/// Asks once on a terminal, without echo: for a secret that is tried at once.
+pub(super) fn read_secret_once(what: &str) -> Result<Zeroizing<Vec<u8>>> {
+    let stdin = std::io::stdin();
+    let silence = Silence::begin(&stdin)?;
+    let secret = ask(&format!("{what} (nothing is shown): "));
+    drop(silence);
+    secret
+}
+
+/// Asks for a line that is no secret; what is nothing but blanks is empty.
+pub(super) fn read_answer(prompt: &str) -> Result<String> {
+    let mut stderr = std::io::stderr();
+    write!(stderr, "{prompt}")?;
+    stderr.flush()?;
+    let line = read_line()?;
+    let text = String::from_utf8(line.to_vec());
+    let text = text.map_err(|_| Error::new(ErrorKind::InvalidInput, "that is no text"))?;
+    Ok(text.trim().to_owned())
+}
+
 /// A terminal that shows nothing of what is typed, until this is dropped.
 struct Silence<'a> {
     terminal: &'a Stdin,

@@ -17,6 +17,7 @@ use crate::support::{Output, Site};
 const PAGES: [&str; 11] = [
     "README.md",
     "CONTRIBUTING.md",
+    "docs/adding-accounts.md",
     "docs/architecture.md",
     "docs/configuration.md",
     "docs/design.md",

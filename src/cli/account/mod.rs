@@ -1,5 +1,6 @@
 //! `postrider account`: what a person sees of an account and does to it.
 
+mod add;
 mod debug;
 mod list;
 mod orders;
@@ -23,6 +24,9 @@ pub(super) struct Account {
 
 #[derive(Debug, Subcommand)]
 enum AccountVerb {
+    /// Add an account: find its servers, try it, write its file, keep its password
+    #[command(after_help = add::AFTER_HELP)]
+    Add(Box<add::Add>),
     /// Show all accounts: server, user, state, last success
     #[command(after_help = "Example: postrider account list --json")]
     List(list::List),
@@ -43,6 +47,7 @@ enum AccountVerb {
 impl Account {
     pub(super) fn run(self, context: &Context) -> Exit {
         match self.verb {
+            AccountVerb::Add(verb) => verb.run(context),
             AccountVerb::List(list::List {}) => list::List::run(context),
             AccountVerb::Show(verb) => verb.run(context),
             AccountVerb::Pause(verb) => verb.run(context),

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::exit::Exit;
 use super::{Context, block_on, eprint, plan, render};
 use crate::config::{self, Candidate, Config, Encryption, Inbound, Severity};
-use crate::log::{Level, Redactor};
+use crate::log::{Level, Redactor, Sink};
 use crate::net::{Facts, Stage, Step, Witness};
 use crate::poll::{Clock, PollError, Prober};
 use crate::schedule::Failure;
@@ -70,13 +70,13 @@ pub(super) struct Test {
 }
 
 /// How a test ended.
-struct Outcome {
+pub(super) struct Outcome {
     steps: Vec<Step>,
     failed: Option<Failed>,
 }
 
 /// The stage that failed.
-struct Failed {
+pub(super) struct Failed {
     stage: Stage,
     took: Duration,
     code: &'static str,
@@ -211,6 +211,24 @@ impl Test {
     }
 }
 
+/// Tries an account once and shows how that went, stage by stage and then all in all.
+pub(super) fn try_once(
+    context: &Context,
+    config: &Config,
+    account: &Arc<Inbound>,
+    sink: &Sink,
+) -> Result<Outcome, Exit> {
+    let redactor = sink.redactor().clone();
+    let keyring = context.keyring(config, sink);
+    let prober = Prober { config: Arc::clone(account), keyring, list_all: false };
+    let outcome = block_on(once(context, &prober, &redactor))?;
+    if !context.out.json {
+        let warnings = warnings(account, &outcome.steps, Clock.now());
+        show::end(context.out, &show::Subject::from(&**account), &outcome, &warnings, &redactor);
+    }
+    Ok(outcome)
+}
+
 /// One try; each stage is shown as it ends.
 async fn once(context: &Context, prober: &Prober, redactor: &Redactor) -> Outcome {
     let (told, mut heard) = mpsc::channel(STEPS);
@@ -244,7 +262,12 @@ impl Outcome {
         })
     }
 
-    fn to_json(&self, account: &str, warnings: &[String], redactor: &Redactor) -> Value {
+    /// Whether the account could be polled.
+    pub(super) fn is_ok(&self) -> bool {
+        self.failed.is_none()
+    }
+
+    pub(super) fn to_json(&self, account: &str, warnings: &[String], redactor: &Redactor) -> Value {
         let stages: Vec<Value> = self
             .steps
             .iter()

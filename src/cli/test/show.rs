@@ -176,20 +176,7 @@ fn indented(out: Out, text: &str) {
 
 /// Cut at blanks into lines that fit; a word that is longer stays whole.
 fn wrapped(text: &str) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut line = String::new();
-    for word in text.split(' ') {
-        let wider = line.chars().count().saturating_add(word.chars().count()).saturating_add(1);
-        if !line.is_empty() && wider > WIDTH {
-            lines.push(std::mem::take(&mut line));
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    lines.push(line);
-    lines
+    render::wrapped(text, WIDTH)
 }
 
 #[cfg(test)]

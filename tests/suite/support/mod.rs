@@ -5,6 +5,7 @@
 
 mod certs;
 mod disk;
+mod dns;
 mod dovecot;
 mod imap;
 mod issuer;
@@ -18,9 +19,11 @@ mod site;
 mod stored;
 mod submission;
 mod trace;
+mod web;
 
 pub use certs::{Certificate, Certs};
 pub use disk::{Disk, FORGETFUL};
+pub use dns::{Dns, Record};
 pub use dovecot::{Dovecot, Options, loopback_account};
 pub use imap::{ImapClient, ImapMessage};
 pub use issuer::{Fault as TokenFault, Issuer, MARK, SECRET};
@@ -34,6 +37,7 @@ pub use site::Site;
 pub use stored::Stored;
 pub use submission::Submission;
 pub use trace::{Call, Trace, is_allowed, is_below, traced};
+pub use web::Web;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};

@@ -36,7 +36,7 @@ use build::Builder;
 use raw::Raw;
 use source::Source;
 
-pub use adding::{Addition, add_include, covers, load_with};
+pub use adding::{Addition, add_include, covers, load_with, load_without};
 pub use aliases::Alias;
 pub use candidate::{Candidate, load_candidate, quoted};
 pub use deleting::{DeleteAge, DeleteMode, DeleteRule};
@@ -123,7 +123,7 @@ impl Loaded {
 /// mode are looked at.
 pub fn load(path: &Path, now: Timestamp) -> Loaded {
     match Source::read(path) {
-        Ok(source) => load_source(source, None, now),
+        Ok(source) => load_source(source, Change::None, now),
         Err(problem) => Loaded {
             config: None,
             problems: vec![match problem.hint {
@@ -146,19 +146,33 @@ pub fn load(path: &Path, now: Timestamp) -> Loaded {
 /// Checks text that is not in a file; `name` stands for it in problems, and its folder is where
 /// relative paths start.
 pub fn load_text(text: &str, name: &Path, now: Timestamp) -> Loaded {
-    load_source(Source::from_text(name, text.to_owned()), None, now)
+    load_source(Source::from_text(name, text.to_owned()), Change::None, now)
 }
 
-/// `added` is read last, as one more file.
-fn load_source(main: Source, added: Option<Source>, now: Timestamp) -> Loaded {
+/// What is not so on the disk.
+enum Change<'a> {
+    None,
+    /// Read last, as one more file.
+    Add(Source),
+    /// Read as if it were not there.
+    Without(&'a Path),
+}
+
+fn load_source(main: Source, change: Change<'_>, now: Timestamp) -> Loaded {
     let mut problems = Vec::new();
     let mut raw = Raw::default();
     raw.add(&main, true, &mut problems);
     let includes = std::mem::take(&mut raw.includes);
     let more = include::read(&main, &includes, &mut problems);
     let mut sources = vec![main];
-    for read in more.into_iter().chain(added.map(Ok)) {
+    let (added, without) = match change {
+        Change::None => (None, None),
+        Change::Add(source) => (Some(Ok(source)), None),
+        Change::Without(file) => (None, Some(file)),
+    };
+    for read in more.into_iter().chain(added) {
         match read {
+            Ok(source) if Some(&*source.file) == without => {}
             Ok(source) => {
                 raw.add(&source, false, &mut problems);
                 sources.push(source);

@@ -176,6 +176,30 @@ fn a_dry_run_shows_the_file_and_writes_none() {
 }
 
 #[test]
+fn a_removed_account_leaves_its_mail_where_it_is() {
+    let (dovecot, site) = (dovecot(), site());
+    let words = usual(&dovecot);
+    let more = ["--name", "a", "--password-stdin", "--add-include"];
+    assert_eq!(add(&site, &with(&words, &more), "secret-u1").code, 0);
+    site.poll();
+    let shown = site.cli(&["account", "remove", "a", "--dry-run"]);
+    assert!(shown.code == 0 && file(&site, "a").exists(), "{shown:?}");
+    // Another one in the same file would go with it.
+    let text = fs::read_to_string(file(&site, "a")).unwrap();
+    fs::write(file(&site, "a"), text.replace("[inbound.a]", "[inbound.b]") + &text).unwrap();
+    let refused = site.cli(&["account", "remove", "a"]);
+    assert!(refused.code == 2 && refused.stderr.contains("holds more than `a`"), "{refused:?}");
+    fs::write(file(&site, "a"), text).unwrap();
+    let removed = site.cli(&["account", "remove", "a"]);
+    assert_eq!(removed.code, 0, "{removed:?}");
+    assert!(removed.stdout.contains("postrider secret remove a"), "{removed:?}");
+    assert!(!file(&site, "a").exists());
+    assert_eq!(site.stored().len(), 1);
+    assert_eq!(dovecot.imap_client("u1").uids("INBOX").len(), 1);
+    assert_eq!(site.cli(&["account", "remove", "a"]).code, 2);
+}
+
+#[test]
 fn json_tells_what_was_asked_and_what_was_found() {
     let (dovecot, site) = (dovecot(), site());
     let words = usual(&dovecot);

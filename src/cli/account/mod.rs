@@ -4,6 +4,7 @@ mod add;
 mod debug;
 mod list;
 mod orders;
+mod remove;
 mod show;
 
 use clap::{Args, Subcommand};
@@ -27,6 +28,9 @@ enum AccountVerb {
     /// Add an account: find its servers, try it, write its file, keep its password
     #[command(after_help = add::AFTER_HELP)]
     Add(Box<add::Add>),
+    /// Take away an account's own file; its mail stays, on the server and here
+    #[command(after_help = "Example: postrider account remove invoices")]
+    Remove(remove::Remove),
     /// Show all accounts: server, user, state, last success
     #[command(after_help = "Example: postrider account list --json")]
     List(list::List),
@@ -48,6 +52,7 @@ impl Account {
     pub(super) fn run(self, context: &Context) -> Exit {
         match self.verb {
             AccountVerb::Add(verb) => verb.run(context),
+            AccountVerb::Remove(verb) => verb.run(context),
             AccountVerb::List(list::List {}) => list::List::run(context),
             AccountVerb::Show(verb) => verb.run(context),
             AccountVerb::Pause(verb) => verb.run(context),

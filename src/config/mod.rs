@@ -123,7 +123,7 @@ impl Loaded {
 /// mode are looked at.
 pub fn load(path: &Path, now: Timestamp) -> Loaded {
     match Source::read(path) {
-        Ok(source) => load_source(source, Change::None, now),
+        Ok(source) => load_source(source, Otherwise::None, now),
         Err(problem) => Loaded {
             config: None,
             problems: vec![match problem.hint {
@@ -146,11 +146,11 @@ pub fn load(path: &Path, now: Timestamp) -> Loaded {
 /// Checks text that is not in a file; `name` stands for it in problems, and its folder is where
 /// relative paths start.
 pub fn load_text(text: &str, name: &Path, now: Timestamp) -> Loaded {
-    load_source(Source::from_text(name, text.to_owned()), Change::None, now)
+    load_source(Source::from_text(name, text.to_owned()), Otherwise::None, now)
 }
 
 /// What is not so on the disk.
-enum Change<'a> {
+enum Otherwise<'a> {
     None,
     /// Read last, as one more file.
     Add(Source),
@@ -158,7 +158,7 @@ enum Change<'a> {
     Without(&'a Path),
 }
 
-fn load_source(main: Source, change: Change<'_>, now: Timestamp) -> Loaded {
+fn load_source(main: Source, change: Otherwise<'_>, now: Timestamp) -> Loaded {
     let mut problems = Vec::new();
     let mut raw = Raw::default();
     raw.add(&main, true, &mut problems);
@@ -166,9 +166,9 @@ fn load_source(main: Source, change: Change<'_>, now: Timestamp) -> Loaded {
     let more = include::read(&main, &includes, &mut problems);
     let mut sources = vec![main];
     let (added, without) = match change {
-        Change::None => (None, None),
-        Change::Add(source) => (Some(Ok(source)), None),
-        Change::Without(file) => (None, Some(file)),
+        Otherwise::None => (None, None),
+        Otherwise::Add(source) => (Some(Ok(source)), None),
+        Otherwise::Without(file) => (None, Some(file)),
     };
     for read in more.into_iter().chain(added) {
         match read {

@@ -110,7 +110,7 @@ impl Remove {
             out.line(&format!("  and its password: postrider secret remove {key}"));
         }
         if runs && !self.dry_run {
-            out.line("next: systemctl reload postrider: the daemon polls it until then");
+            out.line("next: postrider reload: the daemon polls it until then");
         }
     }
 }

@@ -100,7 +100,7 @@ fn say(desk: &Desk<'_>, config: &Config, draft: &Draft, file: &Path) {
         desk.say(&format!("the password is in the keystore as `{name}`"));
     }
     let then = match lock_holder(&config.daemon.state_dir) {
-        Some(_) => "systemctl reload postrider: the daemon runs and takes it up",
+        Some(_) => "postrider reload: the daemon runs and takes it up",
         None => "systemctl start postrider: no daemon runs",
     };
     desk.say(&format!("next: postrider plan {name}; then {then}"));

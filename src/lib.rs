@@ -4,6 +4,7 @@
 //! what the rules and the proofs allow, report. The layers, and what each module may use,
 //! are in `docs/architecture.md`; `tests/suite/layers.rs` holds them.
 
+pub mod action;
 pub mod archive;
 pub mod cli;
 pub mod config;
@@ -24,6 +25,7 @@ pub mod poll;
 pub mod provider;
 pub mod query;
 pub mod recovery;
+pub mod rules;
 pub mod sasl;
 pub mod schedule;
 pub mod secret;

@@ -278,6 +278,7 @@ impl FoundCopy {
             deleting: false,
             flagged: false,
             delete_ok: false,
+            actions_open: false,
         }
     }
 }

@@ -158,6 +158,7 @@ fn copy_of(staged: &Staged) -> StoredCopy {
         deleting: false,
         flagged: false,
         delete_ok: true,
+        actions_open: false,
     }
 }
 

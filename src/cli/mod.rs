@@ -1,6 +1,7 @@
 //! The command line: one file per verb; no rule of mail or storage is decided here.
 
 mod account;
+mod actions;
 mod catch_up;
 mod check;
 mod control;
@@ -16,6 +17,7 @@ mod provider;
 mod reasons;
 mod reload;
 mod render;
+mod replay;
 mod report;
 mod run;
 mod secret;
@@ -110,6 +112,12 @@ enum Verb {
     /// Add, list, show, pause, resume and debug accounts
     #[command(after_help = account::AFTER_HELP)]
     Account(account::Account),
+    /// What rules have still to do, and what failed: list, retry, drop
+    #[command(after_help = "Example: postrider actions list invoices --failed")]
+    Actions(actions::Actions),
+    /// Look at the rules again for messages that are stored, and do what they ask for
+    #[command(after_help = replay::AFTER_HELP)]
+    Replay(replay::Replay),
     /// Get, show and end the OAuth2 tokens of an `[oauth.NAME]` table
     #[command(after_help = "Example: postrider oauth login m365")]
     Oauth(oauth::Oauth),
@@ -158,6 +166,7 @@ pub fn main() -> ExitCode {
     let exit = match args.verb {
         Verb::Account(verb) => verb.run(&context),
         Verb::CatchUp(verb) => verb.run(&context),
+        Verb::Actions(verb) => verb.run(&context),
         Verb::Check(verb) => verb.run(&context),
         Verb::InitRoot(verb) => verb.run(&context),
         Verb::Ledger(verb) => verb.run(&context),
@@ -168,6 +177,7 @@ pub fn main() -> ExitCode {
         Verb::Reload(reload::Reload {}) => reload::Reload::run(&context),
         Verb::Report(verb) => verb.run(&context),
         Verb::Provider(verb) => verb.run(&context),
+        Verb::Replay(verb) => verb.run(&context),
         Verb::Run(run::Run {}) => run::Run::run(&context),
         Verb::Secret(verb) => verb.run(&context),
         Verb::SendTest(verb) => verb.run(&context),

@@ -27,8 +27,8 @@ pub fn example() -> String {
     for table in TABLES {
         wrapped(&mut text, table.meaning);
         if !table.path.is_empty() {
-            let header = table.path.replace("NAME", "example");
-            add(&mut text, format_args!("#[{header}]\n"));
+            let header = table.header().replace("NAME", "example");
+            add(&mut text, format_args!("#{header}\n"));
         }
         text.push('\n');
         for group in table.groups {
@@ -65,8 +65,11 @@ pub fn reference() -> String {
 }
 
 fn section(text: &mut String, table: &Table) {
-    let heading =
-        if table.path.is_empty() { "Top level".to_owned() } else { format!("`[{}]`", table.path) };
+    let heading = if table.path.is_empty() {
+        "Top level".to_owned()
+    } else {
+        format!("`{}`", table.header())
+    };
     add(text, format_args!("\n## {heading}\n\n{}\n", table.meaning));
     for group in table.groups {
         add(text, format_args!("\n### {}\n\n", group.title));
@@ -182,6 +185,7 @@ mod tests {
                 "is no inbound account",
                 "is not used by",
                 "is for `generic`",
+                "is for `do = ",
             ];
             let warning = problem.severity == crate::config::Severity::Warning;
             assert!(warning || expected.iter().any(|e| message.contains(e)), "{problem}");

@@ -222,7 +222,9 @@ mod tests {
 
     #[test]
     fn no_name_of_ours_is_called_foreign() {
-        for table in OURS.iter().filter(|table| table.path.contains("bound.NAME")) {
+        // In a rule, a word that another product has for an account may be ours.
+        let accounts = OURS.iter().filter(|table| table.path.contains("bound.NAME"));
+        for table in accounts.filter(|table| !table.is_list()) {
             for key in table.keys() {
                 assert!(!KEYS.iter().any(|(names, _)| names.contains(&key.name)), "{}", key.name);
             }

@@ -148,9 +148,11 @@ const PEM_MAX: u64 = 1 << 20;
 /// Each table once that may hold a secret.
 pub(super) fn tables(raw: &Raw) -> Vec<&RawTable> {
     let mut tables: Vec<&RawTable> = vec![&raw.defaults_inbound, &raw.defaults_outbound];
+    tables.extend(&raw.defaults_on_received);
     let mut accounts = BTreeMap::new();
     for half in raw.inbound.values().chain(raw.outbound.values()) {
         tables.push(&half.table);
+        tables.extend(&half.on_received);
         accounts.extend(half.shared.as_deref().map(|shared| (shared.path.as_str(), shared)));
     }
     tables.extend(accounts.into_values());

@@ -30,6 +30,7 @@ pub(super) struct Raw {
     pub(super) notices: RawTable,
     pub(super) defaults_inbound: RawTable,
     pub(super) defaults_properties: RawTable,
+    pub(super) defaults_on_received: Vec<RawTable>,
     pub(super) defaults_outbound: RawTable,
     pub(super) inbound: BTreeMap<String, RawHalf>,
     pub(super) outbound: BTreeMap<String, RawHalf>,
@@ -44,6 +45,8 @@ pub(super) struct RawHalf {
     pub(super) shared: Option<Arc<RawTable>>,
     pub(super) properties: RawTable,
     pub(super) canary: RawTable,
+    /// In their order.
+    pub(super) on_received: Vec<RawTable>,
 }
 
 /// One table's entries that are known keys.

@@ -2,6 +2,7 @@
 
 mod notices;
 mod oauth;
+mod received;
 
 use super::deleting::{DeleteAge, DeleteMode, DeleteRule};
 use std::collections::BTreeMap;
@@ -17,6 +18,8 @@ use zeroize::Zeroizing;
 use crate::model::{AccountName, ByteSize, Mechanism};
 
 pub use notices::{Canary, NoticesConfig, Watch};
+pub use received::{Deed, Exec, Rule, Save, Stdin, WebUrl, Webhook};
+
 pub use oauth::{
     ClientProof, Grant, Oauth, OauthEndpoints, OauthProvider, OauthUses, SECRET_EXPIRY_WARNING,
 };
@@ -182,6 +185,8 @@ pub struct Inbound {
     pub delete_age_from: DeleteAge,
     /// How they leave it.
     pub delete_mode: DeleteMode,
+    /// Deletes wait for the actions of `on_received`.
+    pub delete_after_actions: bool,
     /// Deletes in one poll; `None`: no limit.
     pub delete_max_per_poll: Option<u32>,
     /// POP3 without UIDL: download each time.
@@ -202,6 +207,8 @@ pub struct Inbound {
     pub properties: Properties,
     /// When a person is to be told of it.
     pub watch: Watch,
+    /// What is done with each stored message, in this order.
+    pub on_received: Vec<Rule>,
 }
 
 /// IMAP or POP3.

@@ -27,6 +27,19 @@ pub struct Request {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(tag = "command", rename_all = "kebab-case")]
 pub enum Command {
+    /// Change what waits in the outbox.
+    Actions {
+        /// Give them up; else they are due at once.
+        drop: bool,
+        /// Of this account.
+        account: Option<String>,
+        /// Of this rule.
+        rule: Option<String>,
+        /// The one with this number.
+        id: Option<i64>,
+        /// Only those that failed.
+        failed: bool,
+    },
     /// Log everything of an account for a time.
     Debug {
         /// Its name.

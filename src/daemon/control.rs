@@ -19,6 +19,7 @@ use super::live::Wake;
 use super::orders::{self, Told};
 use crate::config::{Config, Inbound};
 use crate::control::{Call, Person, Policy, Refusal, Replies, Reply, Socket, serve, users};
+use crate::ledger::ActionFilter;
 use crate::model::AccountName;
 use crate::poll::{Account, Tools};
 
@@ -129,6 +130,24 @@ impl Desk {
         self.work.spawn(async move {
             while polls.join_next().await.is_some() {}
             replies.tell(Reply::Done { result: json!({}) }).await;
+        });
+    }
+
+    /// Makes actions due at once, or gives them up.
+    pub(super) fn change_actions(
+        &mut self,
+        filter: ActionFilter,
+        gives_up: bool,
+        by: Person,
+        to: Replies,
+    ) {
+        let tools = self.tools.clone();
+        self.work.spawn(async move {
+            let done = orders::change_actions(&tools, &by, filter, gives_up).await;
+            tools.outbox.notify_one();
+            to.end(
+                done.map_err(|error| Refusal::new(error.code(), error.to_string(), error.hint())),
+            );
         });
     }
 

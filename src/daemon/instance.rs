@@ -114,6 +114,7 @@ impl Instance {
             configured: Arc::new(Mutex::new(config.inbound.keys().cloned().collect())),
             secrets,
             allow_network_root: config.archive.allow_network_root,
+            outbox: Arc::default(),
         };
         Ok(Self { tools, _lock: lock })
     }

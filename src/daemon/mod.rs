@@ -11,6 +11,7 @@ pub mod live;
 mod looks;
 pub mod notify;
 pub mod orders;
+pub mod outbox;
 pub mod post;
 mod reload;
 mod scheduler;
@@ -79,6 +80,11 @@ struct Daemon {
     told: watch::Sender<Situation>,
     /// The instance's next proof of life.
     alive_at: Instant,
+    /// The rules, as the outbox's worker has them.
+    book: watch::Sender<Arc<outbox::Book>>,
+    /// The outbox's worker.
+    outbox: JoinSet<()>,
+    cancel: CancellationToken,
     /// Ends with the daemon.
     _aside: JoinSet<()>,
 }
@@ -113,12 +119,16 @@ pub async fn run(
     let (told, heard) = watch::channel(situation(config));
     aside.spawn(canary::keep(tools(), heard.clone(), cancel.clone()));
     aside.spawn(Herald::new(tools(), heard).run(cancel.clone()));
+    let (book, rules) = watch::channel(Arc::new(outbox::book(config)));
+    let mut worker = JoinSet::new();
+    worker.spawn(outbox::work(tools(), rules, cancel.clone()));
     let mut scheduler = Scheduler::new(tools(), attempts.clone(), cancel.clone());
     apply_log(config, &sink, &attempts);
     warn_of_config(&in_force.warnings);
     warn_of(config);
     announce(config, &instance.tools.ledger, Clock.now()).await;
-    let desk = Desk::open(config, runtime_dir.as_deref(), tools(), attempts.clone(), cancel);
+    let desk =
+        Desk::open(config, runtime_dir.as_deref(), tools(), attempts.clone(), cancel.clone());
     scheduler.apply(config);
     tracing::info!(
         target: "daemon",
@@ -143,6 +153,9 @@ pub async fn run(
         keeper: Keeper::new(),
         told,
         alive_at: Instant::now(),
+        book,
+        outbox: worker,
+        cancel,
         _aside: aside,
     }
     .live()
@@ -207,6 +220,7 @@ impl Daemon {
                 () = until(self.attempts.live.debugging_ends()) => self.end_debugging(),
                 () = self.scheduler.supervise() => {}
                 () = sleep_until(self.alive_at) => self.prove_alive().await?,
+                Some(Err(error)) = self.outbox.join_next() => self.work_again(&error),
                 () = ledger.ended() => return Err(DaemonError::Ledger(LedgerError::Gone)),
                 () = self.keeper.due() => {
                     self.keeper.look(&self.in_force.config, &self.instance.tools);
@@ -216,6 +230,17 @@ impl Daemon {
         self.stop().await;
         self.instance.close().await;
         Ok(())
+    }
+
+    /// The outbox's worker has died: another one takes its place, and what it had begun.
+    fn work_again(&mut self, error: &tokio::task::JoinError) {
+        tracing::error!(
+            target: "daemon",
+            code = "internal-error",
+            "The worker of the rules died ({error}); it starts again"
+        );
+        let (tools, cancel) = (self.instance.tools.clone(), self.cancel.clone());
+        self.outbox.spawn(outbox::work(tools, self.book.subscribe(), cancel));
     }
 
     /// Feeds the watchdog only when the ledger answers: a daemon that can't record is not alive.
@@ -241,6 +266,7 @@ impl Daemon {
             () = async {
                 self.scheduler.stop().await;
                 self.desk.finish().await;
+                while self.outbox.join_next().await.is_some() {}
             } => true,
             _ = self.signals.terminate.recv() => false,
             _ = self.signals.interrupt.recv() => false,

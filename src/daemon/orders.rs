@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::control::Person;
-use crate::ledger::{LedgerError, Pause};
+use crate::ledger::{ActionFilter, LedgerError, Pause};
 use crate::log::{cap, escape};
 use crate::poll::Tools;
 
@@ -38,6 +38,33 @@ pub fn rests(until: Timestamp) -> String {
 
 fn moment(at: Timestamp) -> String {
     at.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+/// Makes actions due at once, or gives them up; durable on return.
+pub async fn change_actions(
+    tools: &Tools,
+    by: &Person,
+    filter: ActionFilter,
+    gives_up: bool,
+) -> Result<Value, LedgerError> {
+    let (account, now) = (filter.account.clone().unwrap_or_default(), tools.clock.now());
+    let change = move |tx: &crate::ledger::Tx<'_>| {
+        if gives_up { tx.drop_actions(&filter) } else { tx.retry_actions(&filter, now) }
+    };
+    let n = tools.ledger.write("change actions", change).await?;
+    let (created_by, created_uid) = (by.name.as_str(), by.uid);
+    if gives_up {
+        tracing::info!(
+            target: "rules", code = "actions-dropped", account, created_by, created_uid, n,
+            "Actions given up by {by}: {n}"
+        );
+    } else {
+        tracing::info!(
+            target: "rules", code = "actions-retried", account, created_by, created_uid, n,
+            "Actions made due by {by}: {n}"
+        );
+    }
+    Ok(json!({ "actions": n }))
 }
 
 /// Pauses an account; durable on return.

@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use super::control::{Order, Wanted, after, unknown};
 use super::herald::situation;
 use super::state::{InForce, LiveFacts, Rejected, Scope};
-use super::{Daemon, accounts, apply_log, notify, warn_of, warn_of_config};
+use super::{Daemon, accounts, apply_log, notify, outbox, warn_of, warn_of_config};
 use crate::config::{self, Config, Problem, diff};
 use crate::control::{Call, Command, Person, Refusal};
+use crate::ledger::ActionFilter;
 use crate::model::AccountName;
 use crate::notice::RefusedConfig;
 use crate::poll::announce;
@@ -27,6 +28,10 @@ impl Daemon {
         let Call { command, person, replies } = call;
         let name = |account: &str| self.account(account);
         match command {
+            Command::Actions { drop, account, rule, id, failed } => {
+                let filter = ActionFilter { account, rule, id, failed, all: false };
+                self.desk.change_actions(filter, drop, person, replies);
+            }
             Command::Status => replies.end(Ok(self.facts())),
             Command::Reload => replies.end(self.reload(Some(&person)).await),
             Command::Poll { accounts, force } => {
@@ -74,6 +79,7 @@ impl Daemon {
                 let changes = diff(&self.in_force.origins, &new.origins);
                 apply_log(&new.config, &self.sink, &self.attempts);
                 announce(&new.config, &self.instance.tools.ledger, now).await;
+                self.book.send_replace(Arc::new(outbox::book(&new.config)));
                 self.scheduler.apply(&new.config);
                 warn_of_config(&new.warnings);
                 warn_of(&new.config);

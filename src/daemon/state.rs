@@ -1,6 +1,7 @@
 //! The config in force: where it came from, what was refused since, and what it means for the
 //! people who look at it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
@@ -9,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::live::RunningPoll;
 use crate::config::{
-    self, Config, DeleteAge, DeleteMode, DeleteRule, Inbound, Loaded, Origins, Schedule, Severity,
+    self, Config, Deed, DeleteAge, DeleteMode, DeleteRule, Inbound, Loaded, Origins, Schedule,
+    Severity,
 };
 use crate::ledger::DueBefore;
 use crate::schedule::CronSchedule;
@@ -68,9 +70,9 @@ pub struct LiveFacts {
     /// Polls under way.
     pub running: Vec<RunningPoll>,
     /// When each account is polled next.
-    pub next: std::collections::BTreeMap<String, Option<Timestamp>>,
+    pub next: BTreeMap<String, Option<Timestamp>>,
     /// Accounts that are logged whole for a time, and until when.
-    pub debugged: std::collections::BTreeMap<String, Timestamp>,
+    pub debugged: BTreeMap<String, Timestamp>,
     /// What is configured.
     pub scope: Scope,
 }
@@ -108,6 +110,9 @@ pub struct Brief {
     pub delete_from_received: bool,
     /// A mark is all that is wanted.
     pub delete_by_flag: bool,
+    /// Rules on received mail that do something.
+    #[serde(default)]
+    pub rules: Vec<String>,
 }
 
 /// When an account is polled.
@@ -157,6 +162,7 @@ impl Brief {
             Schedule::Cron(cron) => BriefSchedule::Cron(cron.as_str().to_owned()),
         };
         let days = if let DeleteRule::AfterDays(days) = account.delete { Some(days) } else { None };
+        let active = account.on_received.iter().filter(|rule| rule.deed != Deed::None);
         Self {
             name: account.name.to_string(),
             enabled: account.enabled,
@@ -165,7 +171,16 @@ impl Brief {
             delete_after_days: days,
             delete_from_received: account.delete_age_from == DeleteAge::Received,
             delete_by_flag: account.delete_mode == DeleteMode::Flag,
+            rules: active.map(|rule| rule.name.clone()).collect(),
         }
+    }
+
+    /// Rules with open actions (account, rule, number) that the config doesn't have any more: nobody
+    /// does them.
+    pub fn orphaned(&self, open: Vec<(String, String, u64)>) -> BTreeMap<String, u64> {
+        let own = open.into_iter().filter(|(account, _, _)| *account == self.name);
+        let gone = own.filter(|(_, rule, _)| !self.rules.contains(rule));
+        gone.map(|(_, rule, n)| (rule, n)).collect()
     }
 
     /// Which copies are due to be deleted; `None` without such a rule.
@@ -214,6 +229,7 @@ mod tests {
             delete_after_days: None,
             delete_from_received: false,
             delete_by_flag: false,
+            rules: Vec::new(),
         }
     }
 

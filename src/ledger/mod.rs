@@ -4,6 +4,7 @@
 //! closures over a bounded queue. All SQL of the program is in this module.
 
 mod accounts;
+mod actions;
 mod backup;
 mod canaries;
 mod catch_up;
@@ -33,6 +34,7 @@ use crate::model::{Delete, DeleteIntent};
 use sqlite::Durability;
 
 pub use accounts::{AccountRow, AccountState, ClockMark, LastError};
+pub use actions::{ActionCounts, ActionFilter, ActionRow, ActionState, Asked, NewAction, Verdict};
 pub use backup::{BACKUPS, Upkeep, last_backup};
 pub use canaries::CanaryRow;
 pub use catch_up::CatchUp;

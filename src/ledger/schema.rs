@@ -244,6 +244,34 @@ CREATE TABLE caught_up (
     at INTEGER NOT NULL,
     PRIMARY KEY (mailbox_id, unique_id)
 ) STRICT, WITHOUT ROWID;
+-- what is to be done with archived messages, and what became of it; rows come with the fact
+CREATE TABLE action (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    account_id INTEGER NOT NULL REFERENCES account (id),
+    message_id INTEGER NOT NULL,
+    -- as message.json has it
+    message TEXT NOT NULL,
+    path TEXT NOT NULL,
+    rule TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    -- the same whenever the same is to be done with the same message
+    key TEXT NOT NULL UNIQUE,
+    state TEXT NOT NULL CHECK (state IN ('pending', 'running', 'done', 'failed', 'dropped')),
+    -- asked for once more by a person
+    replay INTEGER NOT NULL DEFAULT 0,
+    -- tries begun since it was asked for
+    attempts INTEGER NOT NULL DEFAULT 0,
+    created_at INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    first_at INTEGER,
+    last_at INTEGER,
+    code TEXT NOT NULL DEFAULT '',
+    detail TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX action_due ON action (account_id, rule, due_at) WHERE state = 'pending';
+CREATE INDEX action_order ON action (account_id, rule, id) WHERE state IN ('pending', 'running');
+CREATE INDEX action_ill ON action (account_id) WHERE state = 'failed';
+CREATE INDEX action_message ON action (message_id);
 ",
 ];
 

@@ -12,6 +12,7 @@ mod incoming;
 mod ledger;
 mod oauth;
 mod outgoing;
+mod rules;
 
 use std::sync::LazyLock;
 
@@ -59,6 +60,7 @@ const PARTS: &[&[Code]] = &[
     ledger::CODES,
     oauth::CODES,
     outgoing::CODES,
+    rules::CODES,
 ];
 
 #[cfg(test)]

@@ -218,6 +218,8 @@ pub enum KeepReason {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeletesHeld {
+    /// What rules ask for isn't done with the message.
+    Actions,
     /// The wall clock disagrees with the boot clock.
     ClockDoubt,
     /// Its copy is empty: the server may never have shown the message.
@@ -246,7 +248,8 @@ impl DeletesHeld {
     pub fn stands(self) -> bool {
         match self {
             Self::Empty | Self::NetworkRoot | Self::Stopped => true,
-            Self::ClockDoubt
+            Self::Actions
+            | Self::ClockDoubt
             | Self::Identity
             | Self::IdentityChanged
             | Self::IncompleteListing
@@ -259,6 +262,7 @@ impl DeletesHeld {
     /// The words for a person.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Actions => "what rules ask for isn't done",
             Self::ClockDoubt => "the clock jumped",
             Self::Empty => "the copy is empty",
             Self::IdentityChanged => "the account's server, user or unique-ids changed",

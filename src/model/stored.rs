@@ -87,6 +87,8 @@ pub struct StoredCopy {
     pub delete_ok: bool,
     /// A test mail that this ledger itself had sent, by its token.
     pub canary: bool,
+    /// What rules ask for isn't done with it.
+    pub actions_open: bool,
 }
 
 /// A SHA-256 digest; printed as lower-case hex.

@@ -52,6 +52,9 @@ pub(super) fn retain(
     if let Some(cause) = held {
         return keep(KeepReason::DeletesHeld { cause });
     }
+    if rules.delete_after_actions && copy.actions_open {
+        return keep(KeepReason::DeletesHeld { cause: DeletesHeld::Actions });
+    }
     if copy.size == 0 {
         return keep(KeepReason::DeletesHeld { cause: DeletesHeld::Empty });
     }

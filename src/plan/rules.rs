@@ -30,6 +30,8 @@ pub struct Rules {
     pub delete_age_from: DeleteAge,
     /// How they leave it.
     pub delete_mode: DeleteMode,
+    /// A delete waits until what `on_received` asks for is done.
+    pub delete_after_actions: bool,
     /// Deletes in one poll; `None`: no limit.
     pub delete_max_per_poll: Option<u32>,
     /// Canaries leave the server once they are stored.
@@ -50,6 +52,7 @@ impl Rules {
             delete: inbound.delete,
             delete_age_from: inbound.delete_age_from,
             delete_mode: inbound.delete_mode.clone(),
+            delete_after_actions: inbound.delete_after_actions,
             delete_max_per_poll: inbound.delete_max_per_poll,
             canary: inbound.watch.canary.is_some(),
         }
@@ -71,9 +74,10 @@ impl Rules {
         let Self { process_after, ignore_older_than, min_age, max_message_size, delete, .. } = self;
         let (age_from, mode) = (self.delete_age_from, &self.delete_mode);
         let unseen = if self.only_unseen { " unseen" } else { "" };
+        let after = if self.delete_after_actions { " after actions" } else { "" };
         format!(
             "{process_after:?} {ignore_older_than:?} {min_age:?} {max_message_size:?} {delete:?} \
-             {age_from:?} {mode}{unseen}"
+             {age_from:?} {mode}{unseen}{after}"
         )
     }
 }
@@ -92,6 +96,7 @@ impl Default for Rules {
             delete: DeleteRule::Never,
             delete_age_from: DeleteAge::Stored,
             delete_mode: DeleteMode::Expunge,
+            delete_after_actions: false,
             delete_max_per_poll: None,
             canary: false,
         }

@@ -75,6 +75,7 @@ fn copy(row: i64, archived: i64) -> StoredCopy {
         deleting: false,
         flagged: false,
         delete_ok: true,
+        actions_open: false,
     }
 }
 
@@ -276,6 +277,21 @@ fn every_doubt_holds_deletes_and_says_which() {
     let empty = StoredCopy { size: 0, ..copy(1, -DAY) };
     let empty = Known::from([(key(1), KnownState::Stored(empty))]);
     assert_eq!(cause(&whole, &empty, None), DeletesHeld::Empty);
+}
+
+#[test]
+fn delete_waits_for_actions_where_the_rule_says_so_and_only_there() {
+    let copy = StoredCopy { actions_open: true, ..copy(1, -DAY) };
+    let known = Known::from([(key(1), KnownState::Stored(copy))]);
+    let listing = listing(vec![listed(1, None)]);
+    let delete = DeleteRule::AfterDays(0);
+    let mut rules = Rules { delete, ..Rules::default() };
+    assert_eq!(plan_all(&listing, &known, &rules).delete.len(), 1);
+    rules.delete_after_actions = true;
+    let cause = DeletesHeld::Actions;
+    let plan = plan_all(&listing, &known, &rules);
+    assert_eq!(plan.keep[0].why, KeepReason::DeletesHeld { cause });
+    assert_eq!(plan_all(&listing, &stored(1, -DAY), &rules).delete.len(), 1);
 }
 
 #[test]

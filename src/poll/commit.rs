@@ -9,15 +9,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::spawn_blocking;
 
 use super::clock::Clock;
 use super::error::PollError;
+use super::outbox::asked;
 use super::report::HeldEntry;
 use super::stager::{Ready, StagedMessage};
 use crate::archive::{Archive, ArchiveError, Batch, Placed, Staged};
-use crate::ledger::{Ledger, LedgerError, MailboxId, Placing, Tx};
+use crate::config::Inbound;
+use crate::ledger::{Asked, Ledger, LedgerError, MailboxId, Placing, Tx};
 use crate::log::Redactor;
 use crate::mailbox::MailboxError;
 use crate::model::MessageKey;
@@ -26,7 +28,9 @@ use crate::plan::retry_at;
 /// Takes ready batches through the durable sequence.
 #[derive(Debug)]
 pub(super) struct Committer {
-    pub(super) account: Arc<str>,
+    pub(super) account: Arc<Inbound>,
+    /// Rung when there are new actions.
+    pub(super) outbox: Arc<Notify>,
     pub(super) archive: Arc<Archive>,
     pub(super) ledger: Ledger,
     pub(super) clock: Clock,
@@ -119,8 +123,8 @@ impl Committer {
         for ((message, row), placed) in staged.into_iter().zip(rows).zip(placed) {
             match placed {
                 Placed::Moved => {
-                    archived.push(*row);
                     canaries.extend(message.marks.canary.as_ref().map(|_| *row));
+                    archived.push((*row, message.staged.path.clone()));
                     message.in_stage.placed();
                     let beside = message.fetch.is_beside();
                     moved.push((message.staged, message.fetch.key, beside));
@@ -128,16 +132,16 @@ impl Committer {
                 Placed::Occupied => occupied.push((message, *row)),
             }
         }
-        let record = move |tx: &Tx<'_>| -> Result<Vec<SignedDuration>, LedgerError> {
-            tx.archived(&archived)?;
+        self.archived(archived).await?;
+        let delays = move |tx: &Tx<'_>| -> Result<Vec<SignedDuration>, LedgerError> {
             canaries.iter().filter_map(|row| tx.canary_delay(*row).transpose()).collect()
         };
-        for delay in self.ledger.write("commit what was archived", record).await? {
+        for delay in self.ledger.read("look for canaries", delays).await? {
             let milliseconds = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
             tracing::info!(
                 target: "incoming",
                 code = "canary-arrived",
-                account = &*self.account,
+                account = &*self.account.name,
                 milliseconds,
                 "A canary came back after {milliseconds} ms"
             );
@@ -157,6 +161,21 @@ impl Committer {
         }
         for (message, row) in occupied {
             self.adopt(&message, row, done).await?;
+        }
+        Ok(())
+    }
+
+    /// Commits the fact, and with it what rules ask for: row and path of each message.
+    async fn archived(&self, messages: Vec<(i64, String)>) -> Result<(), PollError> {
+        let rows: Vec<i64> = messages.iter().map(|(row, _)| *row).collect();
+        let (name, now) = (Arc::clone(&self.account.name), self.clock.now());
+        let actions = asked(&self.archive, &self.account, now, messages).await?;
+        let fact = move |tx: &Tx<'_>| {
+            tx.archived(&rows)?;
+            tx.add_actions(&name, &actions, Asked::ByArrival, now)
+        };
+        if self.ledger.write("commit what was archived", fact).await? > 0 {
+            self.outbox.notify_one();
         }
         Ok(())
     }
@@ -182,12 +201,9 @@ impl Committer {
         blocking(move || archive.make_durable(&path)).await?;
         let copy = Placing { json_sha256: found.json_sha256, ..placing(message) };
         let mailbox = self.mailbox;
-        self.ledger
-            .write("adopt a copy", move |tx| {
-                let rows = tx.placing(mailbox, &[copy])?;
-                tx.archived(&rows)
-            })
-            .await?;
+        let adopt = move |tx: &Tx<'_>| tx.placing(mailbox, &[copy]);
+        let rows = self.ledger.write("adopt a copy", adopt).await?;
+        self.archived(rows.into_iter().map(|row| (row, found.path.clone())).collect()).await?;
         done.count(&found);
         if message.fetch.is_beside() {
             self.warn_of_reuse(&message.fetch.key, &found.path);
@@ -199,7 +215,7 @@ impl Committer {
         tracing::warn!(
             target: "incoming",
             code = "uid-reused",
-            account = &*self.account,
+            account = &*self.account.name,
             message_key = %key,
             path,
             "The server gave a UID or unique-id to another message: archived beside the older one"
@@ -289,7 +305,7 @@ impl Committer {
         tracing::warn!(
             target: "incoming",
             code = "message-held",
-            account = &*self.account,
+            account = &*self.account.name,
             message_key = %key,
             "Message is held: {reason}"
         );

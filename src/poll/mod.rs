@@ -16,6 +16,7 @@ mod identity;
 mod keyring;
 mod mailbox;
 mod marking;
+mod outbox;
 mod pipeline;
 mod presence;
 mod preview;
@@ -31,6 +32,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::archive::{Archive, FileSystem};
@@ -78,6 +80,8 @@ pub struct Tools {
     pub tokens: Vault,
     /// Deletes are allowed although the root is on a network file system.
     pub allow_network_root: bool,
+    /// Rung when there are new actions to be done.
+    pub outbox: Arc<Notify>,
 }
 
 impl Tools {

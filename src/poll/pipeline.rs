@@ -64,7 +64,8 @@ impl Pipeline {
             ready,
         };
         let committer = Committer {
-            account: Arc::clone(&account.config.name),
+            account: Arc::clone(&account.config),
+            outbox: Arc::clone(&tools.outbox),
             archive: Arc::clone(&tools.archive),
             ledger: tools.ledger.clone(),
             clock: tools.clock,

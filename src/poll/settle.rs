@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::Account;
 use super::commit::blocking;
 use super::error::PollError;
+use super::outbox::asked;
 use crate::archive::Settled;
-use crate::ledger::{PlacingRow, Tx};
+use crate::ledger::{Asked, PlacingRow, Tx};
 
 /// Finds out for each `placing` row what became of its folder, and records it: whole folders are
 /// archived without asking the server again, the others are fetched anew.
@@ -20,11 +21,11 @@ pub(super) async fn settle(account: &Account) -> Result<u32, PollError> {
         let path = copy.path.clone();
         let id = key.id(&account.config.name);
         match blocking(move || archive.settle(&id, &copy)).await? {
-            Settled::Whole => whole.push(row),
+            Settled::Whole => whole.push((row, path)),
             Settled::Adopted(json_sha256) => {
                 let adopt = move |tx: &Tx<'_>| tx.set_json(row, json_sha256);
                 ledger.write("adopt a copy", adopt).await?;
-                whole.push(row);
+                whole.push((row, path));
             }
             Settled::Absent => lost.push(row),
             Settled::Damaged(fault) => {
@@ -41,12 +42,19 @@ pub(super) async fn settle(account: &Account) -> Result<u32, PollError> {
     }
     let settled = u32::try_from(whole.len()).unwrap_or(u32::MAX);
     if !whole.is_empty() || !lost.is_empty() {
-        ledger
+        let rows: Vec<i64> = whole.iter().map(|(row, _)| *row).collect();
+        let (name, now) = (Arc::clone(&account.config.name), account.tools.clock.now());
+        let actions = asked(&account.tools.archive, &account.config, now, whole).await?;
+        let added = ledger
             .write("settle open placements", move |tx| {
-                tx.archived(&whole)?;
-                tx.unplace(&lost)
+                tx.archived(&rows)?;
+                tx.unplace(&lost)?;
+                tx.add_actions(&name, &actions, Asked::ByArrival, now)
             })
             .await?;
+        if added > 0 {
+            account.tools.outbox.notify_one();
+        }
     }
     Ok(settled)
 }

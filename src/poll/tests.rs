@@ -65,6 +65,7 @@ impl Site {
             secrets: Arc::default(),
             tokens: Vault::new(self.temp.path(), Arc::default(), |_| {}),
             allow_network_root: true,
+            outbox: Arc::default(),
         };
         let account = Account::new(Arc::new(self.config.clone()), tools, CancellationToken::new());
         let mut report = PollReport::new(&self.config.name, "run", Clock.now());
@@ -166,6 +167,8 @@ fn account() -> Inbound {
         protect: false,
         watch: crate::config::Watch::default(),
         debug: false,
+        on_received: Vec::new(),
+        delete_after_actions: false,
         properties: Properties {
             imap_fetch_chunk: ByteSize(1 << 20),
             imap_list_window: 5000,

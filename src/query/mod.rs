@@ -1,7 +1,8 @@
 //! Conditions on records: a small language, its parser, its evaluation and its SQL.
 //!
 //! `source = imap-auth and level >= warning and message ~ "time.?out"`. Which fields there are, and
-//! what values they take, is a [`Schema`] of the caller's: the main log's is [`LOG`]. Pure: `now`
+//! what values they take, is a [`Schema`] of the caller's: the main log's is [`LOG`], that of stored
+//! messages [`MESSAGE`]. Pure: `now`
 //! is an argument, no database is seen. A parsed [`Query`] is evaluated on one record in memory
 //! ([`Query::matches`]) or becomes a term of SQL whose values are bound ([`Query::sql`]); both give
 //! the same answer. A comparison with what a record doesn't have is false, and `not`, `!=` and `!~`
@@ -19,6 +20,7 @@
 mod cursor;
 mod lex;
 mod log;
+mod message;
 mod mistake;
 mod node;
 mod parse;
@@ -31,6 +33,7 @@ mod time;
 mod value;
 
 pub use log::{EMAIL_LOGGER, LOG, source_words};
+pub use message::MESSAGE;
 pub use mistake::Mistake;
 pub use node::{Atom, Facts, Query};
 pub use pattern::Pattern;

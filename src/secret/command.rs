@@ -44,7 +44,7 @@ async fn run_within(
         .map_err(std::io::Error::from)
         .flatten()
         .map_err(|error| failed(&format!("cannot start it: {error}")))?;
-    let mut group = Group::of(&child);
+    let mut group = ProcessGroup::of(&child);
     let limit = limit.saturating_sub(begun.elapsed());
     // On failure the group is killed before its leader is waited for: its id is still its own.
     let (output, status) = within(limit, read_and_wait(&mut child))
@@ -63,20 +63,23 @@ async fn run_within(
 }
 
 /// The process group of a child; killed when dropped before its release.
-struct Group(Option<Pid>);
+#[derive(Debug)]
+pub struct ProcessGroup(Option<Pid>);
 
-impl Group {
-    fn of(child: &Child) -> Self {
+impl ProcessGroup {
+    /// Of a child that was started with a group of its own.
+    pub fn of(child: &Child) -> Self {
         let id = child.id().and_then(|id| i32::try_from(id).ok());
         Self(id.and_then(Pid::from_raw))
     }
 
-    fn release(&mut self) {
+    /// Lets it live on, or be gone: its leader was waited for.
+    pub fn release(&mut self) {
         self.0 = None;
     }
 }
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         if let Some(pid) = self.0 {
             // It may be gone already, which is as good.

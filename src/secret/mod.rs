@@ -16,8 +16,9 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::config::{ClientProof, Config, DaemonConfig, SecretSpec};
+use crate::config::{ClientProof, Config, DaemonConfig, Deed, SecretSpec};
 
+pub use command::ProcessGroup;
 pub use file::one_line;
 pub use keystore::{Keystore, KeystoreFault};
 pub use mark::mark;
@@ -246,7 +247,13 @@ pub fn uses(config: &Config) -> Vec<Use<'_>> {
             (table, "password", oauth.password.as_ref()),
         ]
     });
-    let all = accounts.chain(oauth);
+    let rules = config.inbound.iter().flat_map(|(name, account)| {
+        account.on_received.iter().map(move |rule| {
+            let Deed::Webhook(webhook) = &rule.deed else { return (String::new(), "", None) };
+            (format!("inbound.{name}.on_received"), "secret", webhook.secret.as_ref())
+        })
+    });
+    let all = accounts.chain(oauth).chain(rules);
     all.filter_map(|(table, key, spec)| Some(Use { table, key, spec: spec? })).collect()
 }
 

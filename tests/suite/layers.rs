@@ -16,6 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("provider", &[]),
     ("plan", &["config", "model"]),
     ("notice", &["model"]),
+    ("rules", &["config", "model", "query"]),
     ("net", &["config", "model"]),
     ("sasl", &["config", "model"]),
     ("secret", &["config", "model"]),
@@ -24,6 +25,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("discover", &["config", "model", "net", "provider"]),
     ("steps", &[]),
     ("archive", &["config", "mail", "model", "steps"]),
+    ("action", &["archive", "config", "model", "net", "rules", "secret", "steps"]),
     ("ledger", &["config", "model", "notice", "query", "steps"]),
     ("log", &["config", "ledger", "model", "query"]),
     ("control", &["model", "net"]),
@@ -31,8 +33,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "poll",
         &[
-            "archive", "config", "ledger", "log", "mail", "mailbox", "model", "net", "oauth",
-            "plan", "sasl", "schedule", "secret", "steps",
+            "action", "archive", "config", "ledger", "log", "mail", "mailbox", "model", "net",
+            "oauth", "plan", "query", "rules", "sasl", "schedule", "secret", "steps",
         ],
     ),
     ("recovery", &["archive", "config", "ledger", "model"]),
@@ -46,17 +48,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "daemon",
         &[
-            "archive", "config", "control", "ledger", "log", "mail", "mailbox", "model", "net",
-            "notice", "oauth", "outbound", "plan", "poll", "query", "recovery", "sasl", "schedule",
-            "secret", "send",
+            "action", "archive", "config", "control", "ledger", "log", "mail", "mailbox", "model",
+            "net", "notice", "oauth", "outbound", "plan", "poll", "query", "recovery", "rules",
+            "sasl", "schedule", "secret", "send",
         ],
     ),
     (
         "cli",
         &[
-            "archive", "config", "control", "daemon", "discover", "ledger", "log", "mail",
-            "mailbox", "model", "net", "notice", "oauth", "outbound", "plan", "poll", "provider",
-            "query", "recovery", "sasl", "schedule", "secret", "send",
+            "action", "archive", "config", "control", "daemon", "discover", "ledger", "log",
+            "mail", "mailbox", "model", "net", "notice", "oauth", "outbound", "plan", "poll",
+            "provider", "query", "recovery", "rules", "sasl", "schedule", "secret", "send",
         ],
     ),
     ("main", &["cli"]),

@@ -20,6 +20,7 @@
               helper may wait for its test"
 )]
 
+mod actions;
 mod adding;
 mod arrival;
 mod canaries;

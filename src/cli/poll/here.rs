@@ -14,7 +14,7 @@ use crate::config::{Config, Inbound};
 use crate::daemon::attempt::Attempts;
 use crate::daemon::gate::Gate;
 use crate::daemon::instance::{Instance, InstanceError};
-use crate::daemon::{attempts, orders, warn_of};
+use crate::daemon::{attempts, orders, outbox, warn_of};
 use crate::log::Sink;
 use crate::poll::{Account, Clock, Progress, announce};
 
@@ -35,13 +35,15 @@ pub(super) async fn poll(
     let bars = MultiProgress::new();
     let mut tasks = JoinSet::new();
     let (by_name, force) = (!wanted.accounts.is_empty(), wanted.force);
+    let mut book = outbox::book(config);
+    book.retain(|name, _| chosen.iter().any(|account| account.name == *name));
     for config in chosen {
         let account = Account::new(config, instance.tools.clone(), cancel.clone());
         let bar = bar(&bars, &account.config.name);
         tasks.spawn(turn(account, attempts.clone(), (by_name, force), bar));
     }
     let mut stop = JoinSet::new();
-    stop.spawn(cancel_on_signal(cancel));
+    stop.spawn(cancel_on_signal(cancel.clone()));
     let mut turns = Vec::new();
     while let Some(ended) = tasks.join_next().await {
         match ended {
@@ -54,6 +56,7 @@ pub(super) async fn poll(
         }
     }
     turns.sort_by(|one, other| one.account().cmp(other.account()));
+    outbox::drain(instance.tools.clone(), book, cancel).await;
     instance.close().await;
     Ok(turns)
 }

@@ -6,6 +6,7 @@ use super::Look;
 use super::rows::Row;
 use crate::cli::render::{Out, Tone, ago, ahead, count, moment, plural, span};
 use crate::daemon::orders;
+use crate::ledger::ActionCounts;
 use crate::model::ByteSize;
 
 /// Longest name of an account in the table, in characters.
@@ -184,6 +185,7 @@ fn details(out: Out, row: &Row, now: Timestamp) {
         let messages = plural(u64::from(row.delete_pending), "message");
         out.line(&format!("{}: {messages} wait to be deleted on the server: {why}", row.name));
     }
+    actions(out, row);
     if !row.tls_verify {
         out.line(&format!("{}: certificate verification is off", row.name));
     }
@@ -203,5 +205,28 @@ fn held(out: Out, row: &Row, now: Timestamp) {
             None => "held until the rule changes".to_owned(),
         };
         out.line(&format!("  {}: {}; {next}", held.key, held.reason));
+    }
+}
+
+/// What rules still have to do, and what a person has to look at.
+fn actions(out: Out, row: &Row) {
+    let ActionCounts { pending, failed, most_attempts } = row.actions;
+    let name = &row.name;
+    if pending > 0 && most_attempts > 1 {
+        out.line("");
+        let pending = plural(pending, "action");
+        out.line(&format!("{name}: {pending} to be done, tried up to {most_attempts} times"));
+    }
+    if failed > 0 {
+        out.line("");
+        out.line(&format!("{name}: {} failed", plural(failed, "action")));
+        out.line(&format!("  hint: postrider actions list {name} --failed; then retry or drop"));
+    }
+    for (rule, n) in &row.orphaned {
+        out.line("");
+        let n = plural(*n, "action");
+        out.line(&format!("{name}: {n} of rule `{rule}`, which the config doesn't have"));
+        let drop = format!("postrider actions drop {name} --rule {rule}");
+        out.line(&format!("  hint: put the rule back, or: {drop}"));
     }
 }

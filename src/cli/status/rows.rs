@@ -1,5 +1,6 @@
 //! One account's line: what the ledger knows, and what the daemon adds.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -9,7 +10,8 @@ use serde::Serialize;
 use crate::daemon::live::RunningPoll;
 use crate::daemon::state::{Brief, LiveFacts, Scope};
 use crate::ledger::{
-    AccountRow, Counts, DeleteStop, HeldMessage, LastError, Ledger, LedgerError, Pause,
+    AccountRow, ActionCounts, Counts, DeleteStop, HeldMessage, LastError, Ledger, LedgerError,
+    Pause,
 };
 use crate::schedule::Backoff;
 
@@ -39,6 +41,9 @@ pub(super) struct Row {
     pub(super) delete_pending_why: Option<String>,
     pub(super) delete_stop: Option<DeleteStop>,
     pub(super) flagged: u64,
+    pub(super) actions: ActionCounts,
+    /// Rules that the config doesn't have, with their open actions.
+    pub(super) orphaned: BTreeMap<String, u64>,
     pub(super) last_error: Option<LastError>,
     pub(super) tls_verify: bool,
     pub(super) certificate_until: Option<Timestamp>,
@@ -57,14 +62,17 @@ pub(super) async fn read(
     let mut rows = Vec::new();
     for account in &scope.accounts {
         let (name, due) = (account.name.clone(), account.due_before(now));
-        let (found, counts, held) = ledger
+        let (found, counts, held, (actions, open)) = ledger
             .read("read an account", move |tx| {
                 let counts = tx.counts(&name, midnight, due)?;
-                Ok((tx.account(&name)?, counts, tx.held(&name, HELD_SHOWN)?))
+                let (held, actions) = (tx.held(&name, HELD_SHOWN)?, tx.action_counts(&name)?);
+                Ok((tx.account(&name)?, counts, held, (actions, tx.open_rules()?)))
             })
             .await?;
         let about = About { account, live, now, timezone: &scope.timezone };
-        rows.push(Row::of(&about, found.unwrap_or_default(), counts, held));
+        let row = Row::of(&about, found.unwrap_or_default(), counts, held);
+        let orphaned = account.orphaned(open);
+        rows.push(Row { actions, orphaned, ..row });
     }
     Ok(rows)
 }
@@ -113,6 +121,8 @@ impl Row {
             delete_pending_why: why,
             delete_stop: row.delete_stop,
             flagged: counts.flagged,
+            actions: ActionCounts::default(),
+            orphaned: BTreeMap::new(),
             last_error: row.last_error,
             tls_verify: account.tls_verify,
             certificate_until: row.certificate_until,
@@ -121,6 +131,9 @@ impl Row {
 
     /// Whether a person should look. Who is paused or disabled is meant not to work.
     pub(super) fn is_ill(&self) -> bool {
+        if self.actions.failed > 0 || !self.orphaned.is_empty() {
+            return true;
+        }
         if matches!(self.state, "paused" | "disabled") {
             return self.delete_stop.is_some();
         }

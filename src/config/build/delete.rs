@@ -8,8 +8,13 @@ use crate::config::types::Protocol;
 use crate::config::view::{Layer, View};
 
 /// Keys that say nothing without `delete_read`.
-pub(super) const DELETE_KEYS: [&str; 4] =
-    ["delete_after_days", "delete_age_from", "delete_mode", "delete_max_per_poll"];
+pub(super) const DELETE_KEYS: [&str; 5] = [
+    "delete_after_actions",
+    "delete_after_days",
+    "delete_age_from",
+    "delete_mode",
+    "delete_max_per_poll",
+];
 
 impl Builder<'_> {
     pub(super) fn delete(&mut self, view: &View<'_>) -> DeleteRule {

@@ -80,6 +80,7 @@ impl<'a> Builder<'a> {
             delete,
             delete_age_from: delete_age(&view),
             delete_mode,
+            delete_after_actions: view.flag("delete_after_actions"),
             delete_max_per_poll: view.number("delete_max_per_poll"),
             pop3_no_uidl_download: view.text("pop3_no_uidl").as_deref() == Some("download"),
             connect_timeout: view.duration("connect_timeout").unwrap_or_default(),
@@ -90,6 +91,7 @@ impl<'a> Builder<'a> {
             debug: view.flag("debug"),
             properties: self.properties(half),
             watch: self.watch(&view, half),
+            on_received: self.rules(&half.on_received, &self.raw.defaults_on_received),
         }
     }
 

@@ -8,6 +8,7 @@ mod notices;
 mod oauth;
 mod outbound;
 mod preset;
+mod received;
 mod sending;
 mod server;
 

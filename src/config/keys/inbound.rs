@@ -313,6 +313,13 @@ const DELETE: &[Key] = &[
         "How: removed, moved to the mailbox marked as trash or to a folder, or only marked as deleted.",
         "POP3 can only remove. A folder that mail is moved to must exist and not be polled.",
     ),
+    key(
+        "delete_after_actions",
+        Kind::Bool,
+        NO,
+        "Deletes wait until all that `on_received` asks for is done with the message.",
+        "An action that failed for good holds the delete, too, until it is retried or dropped.",
+    ),
     bare("delete_max_per_poll", Kind::Integer(1, 10_000_000), "1000", "A brake on deletes.", ""),
     key(
         "pop3_no_uidl",

@@ -6,6 +6,7 @@ mod global;
 mod inbound;
 mod oauth;
 mod outbound;
+mod received;
 
 use std::fmt;
 use std::time::Duration;
@@ -177,6 +178,17 @@ impl fmt::Display for Kind {
 }
 
 impl Table {
+    /// Its header in a file: `[inbound.NAME]`, `[[inbound.NAME.on_received]]`.
+    pub fn header(&self) -> String {
+        let path = self.path;
+        if self.is_list() { format!("[[{path}]]") } else { format!("[{path}]") }
+    }
+
+    /// Whether there may be several of them, in an order.
+    pub fn is_list(&self) -> bool {
+        self.path.ends_with(".on_received")
+    }
+
     /// All keys.
     pub fn keys(&self) -> impl Iterator<Item = &'static Key> {
         self.groups.iter().flat_map(|group| group.keys.iter())
@@ -199,6 +211,7 @@ pub const TABLES: &[&Table] = &[
     &INBOUND,
     &PROPERTIES,
     &CANARY,
+    &ON_RECEIVED,
     &OUTBOUND,
     &OAUTH,
     &ACCOUNT,
@@ -208,6 +221,7 @@ pub(super) use global::{ARCHIVE, DAEMON, FILTERS, LOG, NOTICES, TOP};
 pub(super) use inbound::{CANARY, INBOUND, PROPERTIES};
 pub(super) use oauth::OAUTH;
 pub(super) use outbound::{ACCOUNT, OUTBOUND};
+pub(super) use received::ON_RECEIVED;
 
 /// A key with a default.
 const fn key(

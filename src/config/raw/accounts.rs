@@ -51,6 +51,7 @@ impl Reader<'_> {
                 shared,
                 properties: self.properties(table, path),
                 canary: self.canary(table, path),
+                on_received: self.rules(table, path),
             }
         } else {
             let table = self.table(&keys::OUTBOUND, path, header, table);

@@ -147,17 +147,18 @@ impl<'a> Reader<'a> {
         for (name, item) in filters {
             let entry = self.entry(name, item, Kind::Text(4096), "log.filters");
             if let Some(Value::Text(text)) = entry.value {
-                self.condition(name, item, &text);
+                let of = Of { schema: &query::LOG, path: "log.filters", what: "filter" };
+                self.condition(name, item, &text, &of);
                 raw.filters.insert(name.get_ref().to_string(), text);
             }
         }
     }
 
     /// Checks a saved condition; the place is that of the mistake within it.
-    fn condition(&mut self, name: &Name<'_>, item: &Item<'_>, text: &str) {
+    fn condition(&mut self, name: &Name<'_>, item: &Item<'_>, text: &str, of: &Of<'_>) {
         // Whether a condition is one doesn't depend on the time; what its times mean, does.
         let moment = Moment { now: jiff::Timestamp::UNIX_EPOCH, zone: jiff::tz::TimeZone::UTC };
-        let Err(mistake) = Query::parse(text, &query::LOG, &moment) else { return };
+        let Err(mistake) = Query::parse(text, of.schema, &moment) else { return };
         let span = item.span();
         let inner = span.start.saturating_add(1);
         let written = self.source.slice(inner..span.end.saturating_sub(1));
@@ -166,8 +167,8 @@ impl<'a> Reader<'a> {
             if written == text { inner.saturating_add(mistake.at.start) } else { span.start };
         let [line, caret] = mistake.lines();
         let name = plain(name.get_ref());
-        let what = format!("{} in filter `{name}`\n  {line}\n  {caret}", mistake.what);
-        self.report(within..within, "log.filters", Problem::error(what).maybe_hint(mistake.hint));
+        let what = format!("{} in {} `{name}`\n  {line}\n  {caret}", mistake.what, of.what);
+        self.report(within..within, of.path, Problem::error(what).maybe_hint(mistake.hint));
     }
 
     fn defaults(&mut self, table: &DeTable<'_>, raw: &mut Raw) {
@@ -184,6 +185,7 @@ impl<'a> Reader<'a> {
                         let hint = "write `[inbound.NAME.canary]` for each account that has one";
                         self.report(name.span(), &path, problem.hint(hint));
                     }
+                    raw.defaults_on_received = self.rules(table, &path);
                 }
                 "outbound" => {
                     let Some(table) = self.as_table(name, item, &path) else { continue };
@@ -256,6 +258,34 @@ impl<'a> Reader<'a> {
         read
     }
 
+    /// `[[….on_received]]`, in their order.
+    pub(super) fn rules(&mut self, outer: &DeTable<'_>, path: &str) -> Vec<RawTable> {
+        let Some((name, item)) = outer.get_key_value("on_received") else { return Vec::new() };
+        let path = format!("{path}.on_received");
+        let mut rules = Vec::new();
+        let items = if let DeValue::Array(items) = item.get_ref() { Some(items) } else { None };
+        let mut whole = items.is_some_and(|items| !items.is_empty());
+        for item in items.into_iter().flatten() {
+            if let DeValue::Table(table) = item.get_ref() {
+                if let Some((name, item)) = table.get_key_value("when")
+                    && let DeValue::String(text) = item.get_ref()
+                {
+                    let of = Of { schema: &query::MESSAGE, path: &path, what: "key" };
+                    self.condition(name, item, text, &of);
+                }
+                rules.push(self.table_at(&keys::ON_RECEIVED, &path, item.span(), table));
+            } else {
+                whole = false;
+            }
+        }
+        if !whole {
+            let problem = Problem::error(format!("`{path}` is no list of rules"));
+            let hint = format!("each rule begins with `[[{path}]]`, in double brackets");
+            self.report(name.span(), &path, problem.hint(hint));
+        }
+        rules
+    }
+
     /// One table; its subtables are read elsewhere.
     pub(super) fn table(
         &mut self,
@@ -264,7 +294,17 @@ impl<'a> Reader<'a> {
         header: &Name<'_>,
         table: &DeTable<'_>,
     ) -> RawTable {
-        let place = Some(self.place(header.span()));
+        self.table_at(spec, path, header.span(), table)
+    }
+
+    fn table_at(
+        &mut self,
+        spec: &'static Table,
+        path: &str,
+        header: Range<usize>,
+        table: &DeTable<'_>,
+    ) -> RawTable {
+        let place = Some(self.place(header));
         let mut read = RawTable {
             path: path.to_owned(),
             place,
@@ -321,6 +361,13 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// What a condition is about, and what it is called where it is wrong.
+struct Of<'a> {
+    schema: &'static query::Schema,
+    path: &'a str,
+    what: &'static str,
+}
+
 /// Lines of table headers, with the headers' paths.
 ///
 /// A path ends where it is no bare name any more: behind a header whose bracket is missing may
@@ -340,7 +387,7 @@ fn headers(text: &str) -> Vec<(u32, String)> {
 fn subtables(spec: &Table) -> &'static [&'static str] {
     match spec.path {
         "account.NAME" => &["inbound", "outbound"],
-        "inbound.NAME" => &["canary", "properties"],
+        "inbound.NAME" => &["canary", "on_received", "properties"],
         "log" => &["filters"],
         _ => &[],
     }

@@ -121,6 +121,12 @@ impl Tx<'_> {
             }
         }
         self.add_caught_up(id, listed, &mut known)?;
+        let open = self.are_actions_open()?;
+        for state in known.values_mut().filter(|_| open) {
+            if let KnownState::Stored(copy) = state {
+                copy.actions_open = self.has_open_actions(copy.row)?;
+            }
+        }
         Ok(known)
     }
 

@@ -109,6 +109,7 @@ pub(super) fn copy(row: &Row<'_>, key: MessageKey) -> Result<StoredCopy, LedgerE
         flagged: number("flagged_at")?.is_some(),
         delete_ok: delete_ok && state != "placing",
         canary: number("own")? == Some(CANARY),
+        actions_open: false,
     })
 }
 

@@ -173,6 +173,7 @@ fn delete_of(key: MessageKey, row: i64) -> Delete {
         deleting: false,
         flagged: false,
         delete_ok: true,
+        actions_open: false,
     };
     Delete { key, number: 3, copy, why: DeleteReason::Begun }
 }

@@ -63,6 +63,8 @@ pub(super) fn account() -> Inbound {
         protect: false,
         watch: crate::config::Watch::default(),
         debug: true,
+        on_received: Vec::new(),
+        delete_after_actions: false,
         properties: Properties {
             imap_fetch_chunk: ByteSize(1000),
             imap_list_window: 100,

@@ -124,6 +124,8 @@ fn account() -> Inbound {
         protect: false,
         watch: crate::config::Watch::default(),
         debug: false,
+        on_received: Vec::new(),
+        delete_after_actions: false,
         properties: Properties {
             imap_fetch_chunk: ByteSize(1 << 20),
             imap_list_window: 5_000,

@@ -189,6 +189,7 @@ fn rules() -> impl Strategy<Value = Rules> {
     let all = (ages, limits, delete, option::of(1..6_u32), how);
     all.prop_map(|(ages, limits, delete, brake, (delete_age_from, delete_mode))| Rules {
         canary: false,
+        delete_after_actions: false,
         process_after: ages.0,
         ignore_older_than: ages.1,
         min_age: ages.2,

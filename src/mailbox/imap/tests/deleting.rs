@@ -25,6 +25,7 @@ fn delete(uid: u32, listed_size: Option<u64>, date: Option<&str>) -> Delete {
             deleting: false,
             flagged: false,
             delete_ok: true,
+            actions_open: false,
         },
         why: DeleteReason::Begun,
     }

@@ -36,6 +36,7 @@ fn delete(unique_id: &str, occurrence: u32, number: u32, listed_size: Option<u64
         deleting: false,
         flagged: false,
         delete_ok: true,
+        actions_open: false,
     };
     Delete { key: key(unique_id, occurrence), number, copy, why: DeleteReason::Begun }
 }

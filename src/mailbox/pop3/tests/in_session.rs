@@ -42,6 +42,7 @@ fn delete(unique_id: &str, number: u32) -> Delete {
         archived_at: Timestamp::UNIX_EPOCH,
         deleting: true,
         delete_ok: true,
+        actions_open: false,
         received: None,
         flagged: false,
     };

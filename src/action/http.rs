@@ -1,0 +1,195 @@
+//! One HTTP request with a body from memory and files, and the head of its answer (RFC 9112).
+//!
+//! No redirect is followed: the secret and the mail are for the host that the config names. No
+//! proxy is taken from the environment. Of the answer only status and `Retry-After` count.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::Instant;
+
+use crate::config::{Encryption, MinRate, TlsRules, WebUrl};
+use crate::net::{self, Endpoint, NetError, NetStream, Witness};
+
+/// Octets of an answer's head.
+const HEAD_MAX: usize = 16 << 10;
+/// Octets of a file that are in memory at a time.
+const BLOCK: usize = 64 << 10;
+
+/// A piece of a body.
+#[derive(Debug)]
+pub(super) enum Piece {
+    /// Octets in memory.
+    Text(Vec<u8>),
+    /// A file and its size.
+    File(File, u64),
+}
+
+impl Piece {
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Self::Text(octets) => octets.len() as u64,
+            Self::File(_, size) => *size,
+        }
+    }
+
+    /// Hands all octets on, block by block; an error is one of reading.
+    pub(super) fn each(&mut self, mut take: impl FnMut(&[u8])) -> std::io::Result<()> {
+        match self {
+            Self::Text(octets) => take(octets),
+            Self::File(file, size) => {
+                let mut block = vec![0_u8; BLOCK];
+                let mut left = *size;
+                std::io::Seek::rewind(file)?;
+                while left > 0 {
+                    let read = next_block(file, &mut block, left)?;
+                    take(block.get(..read).unwrap_or_default());
+                    left = left.saturating_sub(read as u64);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An answer.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) retry_after: Option<Duration>,
+}
+
+/// A request's address, the lines of its head, and how long it may take.
+#[derive(Debug)]
+pub(super) struct Request<'a> {
+    pub(super) url: &'a WebUrl,
+    pub(super) tls: &'a TlsRules,
+    /// Each with its line end.
+    pub(super) fields: String,
+    pub(super) timeout: Duration,
+}
+
+/// Sends it and reads the head of the answer; all of it within the timeout.
+pub(super) async fn post(request: Request<'_>, body: Vec<Piece>) -> Result<Answer, NetError> {
+    let Request { url, tls, fields, timeout } = request;
+    let begin = Instant::now();
+    let deadline = begin.checked_add(timeout).unwrap_or(begin);
+    let encryption = if url.encrypted { Encryption::Tls } else { Encryption::None };
+    let endpoint = Endpoint {
+        host: url.host.clone(),
+        port: url.port,
+        encryption,
+        bind_address: None,
+        connect_timeout: timeout,
+        read_timeout: timeout,
+        min_rate: MinRate { octets: 1, window: timeout },
+        tcp_keepalive: Duration::from_mins(1),
+        tls: tls.clone(),
+    };
+    let wire = net::connect(&endpoint, deadline, &mut Witness::blind()).await?;
+    let mut stream = if url.encrypted { wire.start_tls(&endpoint).await? } else { wire.plain() };
+    let length = body.iter().map(Piece::len).fold(0, u64::saturating_add);
+    let head = format!(
+        "POST {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: postrider/{}\r\nConnection: close\r\n\
+         Content-Length: {length}\r\n{fields}\r\n",
+        url.path,
+        url.authority(),
+        env!("CARGO_PKG_VERSION"),
+    );
+    let sent = send(&mut stream, head.as_bytes(), body).await;
+    // A receiver may answer and close before it has read all.
+    match (read(&mut stream).await, sent) {
+        (Ok(answer), _) => Ok(answer),
+        (Err(_), Err(error)) | (Err(error), Ok(())) => Err(NetError::from_io(error, "answer")),
+    }
+}
+
+async fn send(stream: &mut NetStream, head: &[u8], body: Vec<Piece>) -> std::io::Result<()> {
+    stream.write_all(head).await?;
+    for piece in body {
+        match piece {
+            Piece::Text(octets) => stream.write_all(&octets).await?,
+            Piece::File(file, size) => send_file(stream, file, size).await?,
+        }
+    }
+    stream.flush().await
+}
+
+async fn send_file(stream: &mut NetStream, file: File, size: u64) -> std::io::Result<()> {
+    let mut file = tokio::fs::File::from_std(file);
+    tokio::io::AsyncSeekExt::rewind(&mut file).await?;
+    let mut block = vec![0_u8; BLOCK];
+    let mut left = size;
+    while left > 0 {
+        let room = usize::try_from(left).unwrap_or(BLOCK).min(BLOCK);
+        let read = file.read(block.get_mut(..room).unwrap_or_default()).await?;
+        if read == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        stream.write_all(block.get(..read).unwrap_or_default()).await?;
+        left = left.saturating_sub(read as u64);
+    }
+    Ok(())
+}
+
+fn next_block(file: &mut File, block: &mut [u8], left: u64) -> std::io::Result<usize> {
+    let room = usize::try_from(left).unwrap_or(BLOCK).min(BLOCK);
+    match file.read(block.get_mut(..room).unwrap_or_default())? {
+        0 => Err(std::io::ErrorKind::UnexpectedEof.into()),
+        read => Ok(read),
+    }
+}
+
+/// The head of the final answer; interim ones are passed over.
+async fn read(stream: &mut NetStream) -> std::io::Result<Answer> {
+    let mut octets = Vec::new();
+    let mut block = [0_u8; 4096];
+    loop {
+        while let Some(end) = memchr::memmem::find(&octets, b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(octets.get(..end).unwrap_or_default()).into_owned();
+            let answer = parse(&head)
+                .ok_or_else(|| std::io::Error::other("the answer is not in HTTP/1.1"))?;
+            if answer.status >= 200 {
+                return Ok(answer);
+            }
+            octets.drain(..end.saturating_add(4));
+        }
+        if octets.len() > HEAD_MAX {
+            return Err(std::io::Error::other("the answer's head has no end within 16 KiB"));
+        }
+        let read = stream.read(&mut block).await?;
+        octets.extend_from_slice(block.get(..read).unwrap_or_default());
+    }
+}
+
+fn parse(head: &str) -> Option<Answer> {
+    let mut lines = head.split("\r\n");
+    let mut words = lines.next()?.split(' ');
+    words.next().filter(|version| version.starts_with("HTTP/1."))?;
+    let status = words.next()?.parse().ok().filter(|status| (100..600).contains(status))?;
+    let retry_after = lines.find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("retry-after").then(|| value.trim().parse().ok())?
+    });
+    Some(Answer { status, retry_after: retry_after.map(Duration::from_secs) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_of_answers_are_read_and_others_refused() {
+        let answer = |status, retry| Answer { status, retry_after: retry };
+        assert_eq!(parse("HTTP/1.1 204 No Content"), Some(answer(204, None)));
+        let busy = parse("HTTP/1.0 429 Busy\r\nX: y\r\nRETRY-after:  7 \r\n");
+        assert_eq!(busy, Some(answer(429, Some(Duration::from_secs(7)))));
+        let dated = parse("HTTP/1.1 503 x\r\nRetry-After: Wed, 21 Oct 2026 07:28:00 GMT");
+        assert_eq!(dated, Some(answer(503, None)));
+        for bad in ["", "HTTP/2 200", "HTTP/1.1 2x", "HTTP/1.1 999 x", "SSH-2.0-x", "HTTP/1.1"] {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! `postrider replay`: the rules once more, for messages that are stored.
+//!
+//! Offline: facts and octets are those of the archive. What is done has the key that it had, or
+//! would have had, when the message came.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::exit::Exit;
+use super::render::{self, Out, plural};
+use super::{Context, block_on, plan};
+use crate::action;
+use crate::archive::root::Root;
+use crate::config::{Config, Deed, Inbound};
+use crate::daemon::instance::{Instance, InstanceError};
+use crate::daemon::outbox;
+use crate::ledger::{ActionState, Asked, Ledger, LedgerError, NewAction};
+use crate::log::Sink;
+use crate::poll::Clock;
+use crate::query::{MESSAGE, Moment, Query, parse_time};
+use crate::rules::{self, Finding, MessageFacts, Rules};
+
+/// Below the options.
+pub(super) const AFTER_HELP: &str = "\
+Example: postrider replay invoices --since 2d --dry-run
+A rule that was done with a message is done once more, with the same key and a word that says so.
+With another --config, new rules can be tried on old mail before they are in force.";
+
+/// Messages that are read of the ledger at a time.
+const PAGE: u32 = 1000;
+
+/// Look at the rules again for messages that are stored.
+#[derive(Args, Debug)]
+pub(super) struct Replay {
+    /// The inbound account
+    account: String,
+    /// Only what was received since then: 2h, yesterday, 2026-11-21
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Only what was received before then
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Only messages for which this holds, as a rule's `when`
+    #[arg(long = "where", value_name = "CONDITION")]
+    condition: Option<String>,
+    /// Only the message with this id, or the beginning of it
+    #[arg(long)]
+    id: Option<String>,
+    /// Only this rule
+    #[arg(long)]
+    rule: Option<String>,
+    /// Show which rule would do what with which message, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// What is looked for.
+#[derive(Clone, Debug)]
+struct Sought {
+    account: Arc<Inbound>,
+    since: Timestamp,
+    until: Timestamp,
+    id: String,
+    rule: Option<String>,
+    condition: Option<Query>,
+    moment: Moment,
+}
+
+/// What a rule says of a message.
+#[derive(Debug, Serialize)]
+struct Line {
+    message: String,
+    path: String,
+    subject: Option<String>,
+    rule: String,
+    #[serde(rename = "do")]
+    deed: &'static str,
+    applies: bool,
+    reason: &'static str,
+    /// How the same action stands, where there was one.
+    before: Option<ActionState>,
+    key: String,
+    #[serde(skip)]
+    row: i64,
+}
+
+impl Replay {
+    pub(super) fn run(&self, context: &Context) -> Exit {
+        let config = match context.config() {
+            Ok(config) => config,
+            Err(exit) => return exit,
+        };
+        let sought = match self.sought(&config) {
+            Ok(sought) => sought,
+            Err(exit) => return exit,
+        };
+        if self.dry_run {
+            return dry(context.out, &config, &sought);
+        }
+        let sink = match context.log(&config, None) {
+            Ok(sink) => sink,
+            Err(exit) => return exit,
+        };
+        let done = block_on(replay(&config, &sink, sought));
+        sink.flush(Duration::from_secs(5));
+        match done {
+            Ok(Ok(done)) => done.report(context.out),
+            Ok(Err(error)) => {
+                render::error(&error.to_string(), error.hint().as_deref());
+                if error.is_busy() {
+                    Exit::Busy
+                } else if error.needs_person() {
+                    Exit::Person
+                } else {
+                    Exit::Failed
+                }
+            }
+            Err(exit) => exit,
+        }
+    }
+
+    fn sought(&self, config: &Config) -> Result<Sought, Exit> {
+        let Some(account) = config.inbound.get(self.account.as_str()) else {
+            return Err(plan::unknown(config, &self.account));
+        };
+        if let Some(rule) = &self.rule
+            && !account.on_received.iter().any(|known| known.name == *rule)
+        {
+            let names: Vec<&str> =
+                account.on_received.iter().map(|rule| rule.name.as_str()).collect();
+            let hint = match names.as_slice() {
+                [] => "it has no rules".to_owned(),
+                names => format!("its rules: {}", names.join(", ")),
+            };
+            render::error(&format!("`{}` has no rule `{rule}`", self.account), Some(&hint));
+            return Err(Exit::Usage);
+        }
+        let (now, zone) = (Clock.now(), &config.archive.timezone);
+        let moment = |text: &Option<String>, otherwise: Timestamp| match text {
+            None => Ok(otherwise),
+            Some(text) => parse_time(text, now, zone).map_err(|error| {
+                render::error(&error.to_string(), None);
+                Exit::Usage
+            }),
+        };
+        let moment_of = Moment { now, zone: zone.clone() };
+        let condition = self.condition.as_deref();
+        let condition = condition.map(|text| Query::parse(text, &MESSAGE, &moment_of)).transpose();
+        let condition = condition.map_err(|mistake| {
+            render::error(&mistake.to_string(), mistake.hint.as_deref());
+            Exit::Usage
+        })?;
+        Ok(Sought {
+            condition,
+            moment: moment_of,
+            account: Arc::new(account.clone()),
+            since: moment(&self.since, Timestamp::MIN)?,
+            until: moment(&self.until, Timestamp::MAX)?,
+            id: self.id.clone().unwrap_or_default(),
+            rule: self.rule.clone(),
+        })
+    }
+}
+
+impl Sought {
+    fn has(&self, facts: &MessageFacts) -> bool {
+        facts.received >= self.since
+            && facts.received < self.until
+            && facts.id.starts_with(&self.id)
+            && self.condition.as_ref().is_none_or(|condition| condition.matches(facts))
+    }
+
+    /// What each rule says of a message.
+    fn lines(&self, row: i64, path: &str, facts: &MessageFacts) -> Vec<Line> {
+        // Checked with the config.
+        let Ok(rules) = Rules::read(&self.account.on_received, &self.moment) else {
+            return Vec::new();
+        };
+        let judged = rules.judge(facts).into_iter();
+        let mine = judged.filter(|(rule, _)| self.rule.as_ref().is_none_or(|r| *r == rule.name));
+        let lines = mine.map(|(rule, finding)| Line {
+            message: facts.id.clone(),
+            path: path.to_owned(),
+            subject: facts.subject.clone(),
+            rule: rule.name.clone(),
+            deed: rule.deed.as_str(),
+            applies: finding == Finding::Applies && rule.deed != Deed::None,
+            reason: finding.as_str(),
+            before: None,
+            key: rules::key(&facts.id, &rule.name),
+            row,
+        });
+        lines.collect()
+    }
+}
+
+/// Hands each sought message's lines on, page by page of the ledger.
+async fn each(
+    ledger: &Ledger,
+    root: &Root,
+    sought: &Sought,
+    mut take: impl FnMut(Line),
+) -> Result<u64, LedgerError> {
+    let (mut from, mut unreadable) = (0, 0_u64);
+    loop {
+        let name = Arc::clone(&sought.account.name);
+        let page = move |tx: &crate::ledger::Tx<'_>| tx.stored_after(&name, from, PAGE);
+        let page = ledger.read("read stored messages", page).await?;
+        let Some((last, _)) = page.last() else { return Ok(unreadable) };
+        from = *last;
+        for (row, path) in page {
+            let facts = match action::facts(root, &path) {
+                Ok(facts) => facts,
+                Err(why) => {
+                    unreadable = unreadable.saturating_add(1);
+                    render::warning(&why, Some("postrider verify says more"));
+                    continue;
+                }
+            };
+            if !sought.has(&facts) {
+                continue;
+            }
+            let id = facts.id.clone();
+            let before = ledger.read("read actions", move |tx| tx.actions_of(&id)).await?;
+            for mut line in sought.lines(row, &path, &facts) {
+                line.before = before.iter().find(|row| row.key == line.key).map(|row| row.state);
+                take(line);
+            }
+        }
+    }
+}
+
+fn dry(out: Out, config: &Config, sought: &Sought) -> Exit {
+    let looked = block_on(async {
+        let root = Root::open(&config.archive.root).map_err(InstanceError::Archive)?;
+        let ledger = Ledger::open_read_only(&config.daemon.state_dir)?;
+        let mut lines = 0_u64;
+        let mut would = 0_u64;
+        let unreadable = each(&ledger, &root, sought, |line| {
+            lines = lines.saturating_add(1);
+            would = would.saturating_add(u64::from(line.applies));
+            if out.json {
+                out.value(&line);
+            } else {
+                out.line(&line.text());
+            }
+        })
+        .await?;
+        Ok::<_, InstanceError>((would, unreadable))
+    });
+    match looked {
+        Ok(Ok((would, unreadable))) => {
+            if !out.json {
+                out.line(&format!("{} would be done; nothing was", plural(would, "action")));
+            }
+            if unreadable > 0 { Exit::Degraded } else { Exit::Done }
+        }
+        Ok(Err(error)) => {
+            render::error(&error.to_string(), error.hint().as_deref());
+            if error.needs_person() { Exit::Person } else { Exit::Failed }
+        }
+        Err(exit) => exit,
+    }
+}
+
+impl Line {
+    fn text(&self) -> String {
+        let deed = if self.applies { self.deed } else { "nothing" };
+        let again = match self.before {
+            Some(ActionState::Done) => ", done before",
+            Some(ActionState::Failed) => ", failed before",
+            Some(ActionState::Pending | ActionState::Running) => ", due anyway",
+            Some(ActionState::Dropped) => ", given up before",
+            None => "",
+        };
+        let subject = self.subject.as_deref().unwrap_or("(no subject)");
+        format!("{}  {}: {deed} ({}{again})  {subject}", self.path, self.rule, self.reason)
+    }
+}
+
+/// What a replay came to.
+#[derive(Debug)]
+struct Done {
+    asked: u64,
+    unreadable: u64,
+    left: u64,
+}
+
+async fn replay(config: &Config, sink: &Sink, sought: Sought) -> Result<Done, InstanceError> {
+    let instance = Instance::open(config, sink.redactor().clone()).await?;
+    // A log that can't be stored is counted; the replay goes on.
+    drop(sink.store_in(&config.daemon.state_dir));
+    let tools = &instance.tools;
+    let mut wanted = Vec::new();
+    let root = tools.archive.root();
+    let unreadable = each(&tools.ledger, root, &sought, |line| {
+        if line.applies {
+            wanted.push(NewAction {
+                row: line.row,
+                message: line.message,
+                path: line.path,
+                rule: line.rule,
+                kind: line.deed,
+                key: line.key,
+            });
+        }
+    })
+    .await?;
+    let (name, now) = (Arc::clone(&sought.account.name), tools.clock.now());
+    let add =
+        move |tx: &crate::ledger::Tx<'_>| tx.add_actions(&name, &wanted, Asked::ByPerson, now);
+    let asked = tools.ledger.write("ask for actions", add).await?;
+    let mut book = outbox::book(config);
+    book.retain(|name, _| *name == sought.account.name);
+    outbox::drain(tools.clone(), book, CancellationToken::new()).await;
+    let name = Arc::clone(&sought.account.name);
+    let counts = tools.ledger.read("count actions", move |tx| tx.action_counts(&name)).await?;
+    let left = counts.pending.saturating_add(counts.failed);
+    instance.close().await;
+    Ok(Done { asked, unreadable, left })
+}
+
+impl Done {
+    fn report(&self, out: Out) -> Exit {
+        let Self { asked, unreadable, left } = self;
+        if out.json {
+            out.value(&json!({ "asked": asked, "unreadable": unreadable, "left": left }));
+        } else {
+            out.line(&format!("{} asked for", plural(*asked, "action")));
+            if *left > 0 {
+                out.line(&format!(
+                    "{} not done yet: postrider actions list",
+                    plural(*left, "action")
+                ));
+            }
+        }
+        if *left > 0 || *unreadable > 0 { Exit::Degraded } else { Exit::Done }
+    }
+}

@@ -1,0 +1,216 @@
+//! `[[inbound.NAME.on_received]]` and the rules between its keys.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use super::Builder;
+use crate::config::keys;
+use crate::config::problem::Problem;
+use crate::config::raw::RawTable;
+use crate::config::types::{Deed, Exec, Rule, Save, Stdin, TlsRules, WebUrl, Webhook};
+use crate::config::value::{Value, is_account_name};
+use crate::config::view::{Layer, View};
+
+/// Keys that only some deeds have.
+const OF_DEEDS: [(&str, &[&str]); 12] = [
+    ("command", &["exec"]),
+    ("stdin", &["exec"]),
+    ("url", &["webhook"]),
+    ("secret", &["webhook"]),
+    ("body", &["webhook"]),
+    ("allow_plaintext", &["webhook"]),
+    ("tls_ca_file", &["webhook"]),
+    ("tls_pin_sha256", &["webhook"]),
+    ("to", &["save", "maildir"]),
+    ("as", &["save"]),
+    ("only", &["save"]),
+    ("file_mode", &["save"]),
+];
+
+/// Whole arguments that stand for something of the message.
+const PLACEHOLDERS: [&str; 5] = ["{folder}", "{eml}", "{json}", "{id}", "{account}"];
+
+impl Builder<'_> {
+    /// An account's rules, in order: its own, else those of the defaults.
+    pub(super) fn rules(&mut self, own: &[RawTable], defaults: &[RawTable]) -> Vec<Rule> {
+        let (layer, tables) =
+            if own.is_empty() { (Layer::Defaults, defaults) } else { (Layer::Own, own) };
+        let mut rules = Vec::new();
+        let mut names = BTreeSet::new();
+        for (n, table) in (1_u32..).zip(tables) {
+            let view = View::new(&keys::ON_RECEIVED, vec![(layer, table)]);
+            let rule = self.rule(&view, n);
+            if !names.insert(rule.name.clone()) {
+                let what = format!("two rules are named `{}`", rule.name);
+                let hint = "give each rule a `name` of its own: it is part of what tells a \
+                            receiver that an action comes again";
+                self.report_at(&view, "name", Problem::error(what).hint(hint));
+            }
+            rules.push(rule);
+        }
+        rules
+    }
+
+    fn rule(&mut self, view: &View<'_>, n: u32) -> Rule {
+        self.require(view, "do", "add `do = \"exec\"`, `\"webhook\"`, `\"save\"` or `\"maildir\"`");
+        let word = view.text("do").unwrap_or_default();
+        for (key, deeds) in OF_DEEDS {
+            if view.has(key) && view.text("do").is_some() && !deeds.contains(&word.as_str()) {
+                let what = format!("`{key}` is for `do = \"{}\"`", deeds.join("\"` or `\""));
+                let hint = format!("remove `{key}`, or change `do`");
+                self.report_at(view, key, Problem::error(what).hint(hint));
+            }
+        }
+        let deed = match word.as_str() {
+            "exec" => self.exec(view),
+            "webhook" => self.webhook(view),
+            "save" => self.save(view),
+            "maildir" => Deed::Maildir(self.target(view)),
+            _ => Deed::None,
+        };
+        let in_order = view.text("order").as_deref() == Some("message");
+        let concurrency = view.number("concurrency").unwrap_or(1);
+        if in_order && concurrency > 1 {
+            let problem = Problem::error("`concurrency` above 1 keeps no order");
+            let hint = "remove it, or write `order = \"any\"`";
+            self.report_at(view, "concurrency", problem.hint(hint));
+        }
+        let name = view.text("name").filter(|name| is_account_name(name));
+        Rule {
+            name: name.unwrap_or_else(|| format!("{}-{n}", deed.as_str())),
+            when: view.text("when"),
+            deed,
+            stop: view.flag("stop"),
+            timeout: view.duration("timeout").unwrap_or_default(),
+            retries: view.duration("retries").unwrap_or_default(),
+            concurrency: usize::try_from(concurrency).unwrap_or(1),
+            in_order,
+        }
+    }
+
+    fn exec(&mut self, view: &View<'_>) -> Deed {
+        self.require(view, "command", "add `command = [\"/path/to/program\", \"{folder}\"]`");
+        let command = view.list("command");
+        let fault = match command.first() {
+            None => view.has("command").then(|| "is empty".to_owned()),
+            Some(program) if !program.starts_with('/') => {
+                Some("names a program without its whole path".to_owned())
+            }
+            Some(program) if program.contains(['{', '}']) => {
+                Some("has a placeholder in the program's path".to_owned())
+            }
+            Some(_) => misplaced(&command),
+        };
+        if let Some(fault) = fault {
+            let hint = format!(
+                "the program's absolute path, then its arguments; {} are whole arguments",
+                PLACEHOLDERS.join(", ")
+            );
+            self.report_at(
+                view,
+                "command",
+                Problem::error(format!("`command` {fault}")).hint(hint),
+            );
+        }
+        let stdin = match view.text("stdin").as_deref() {
+            Some("eml") => Stdin::Eml,
+            Some("none") => Stdin::Nothing,
+            _ => Stdin::Json,
+        };
+        Deed::Exec(Exec { command, stdin })
+    }
+
+    fn webhook(&mut self, view: &View<'_>) -> Deed {
+        self.require(view, "url", "add `url = \"https://…\"`");
+        let url = view.text("url").map(|text| WebUrl::parse(&text));
+        if let Some(None) = url {
+            let problem = Problem::error("`url` is no URL of a web service");
+            let hint = "`https://host/path`, without user, password and blanks";
+            self.report_at(view, "url", problem.hint(hint));
+        }
+        let nowhere =
+            WebUrl { encrypted: true, host: String::new(), port: 443, path: String::new() };
+        let url = url.flatten().unwrap_or(nowhere);
+        if !url.encrypted && !url.is_loopback() && !view.flag("allow_plaintext") {
+            let what = format!("`url`: mail would pass in the clear to {}", url.host);
+            let hint = "write `https://`, or add `allow_plaintext = true`";
+            self.report_at(view, "url", Problem::error(what).hint(hint));
+        }
+        if let Some(file) = view.path_of("tls_ca_file").filter(|file| !file.is_file()) {
+            let what = format!("`tls_ca_file`: cannot read `{}`", file.display());
+            self.report_at(view, "tls_ca_file", Problem::error(what).hint("it is a PEM file"));
+        }
+        let tls = TlsRules {
+            ca_file: view.path_of("tls_ca_file"),
+            pins: view.pins("tls_pin_sha256"),
+            ..TlsRules::default()
+        };
+        let multipart = view.text("body").as_deref() == Some("multipart");
+        Deed::Webhook(Webhook { url, secret: view.secret("secret"), multipart, tls })
+    }
+
+    fn save(&mut self, view: &View<'_>) -> Deed {
+        let to = self.target(view);
+        let name = view.text("as").unwrap_or_default();
+        if let Some(fault) = template_fault(&name) {
+            let hint = "`{date}`, `{account}`, `{id}`, `{n}` and `{name}`; no `/`";
+            self.report_at(view, "as", Problem::error(format!("`as` {fault}")).hint(hint));
+        }
+        let mode = if let Some(Value::Mode(mode)) = view.value("file_mode") { mode } else { 0o640 };
+        Deed::Save(Save { to, name, only: view.list("only"), mode })
+    }
+
+    /// A folder of another program: it must be there, so that a slip makes no new one.
+    fn target(&mut self, view: &View<'_>) -> PathBuf {
+        self.require(view, "to", "add `to = \"/path/of/folder\"`");
+        let Some(to) = view.path_of("to") else { return PathBuf::new() };
+        if !to.is_dir() {
+            let what = format!("`to`: cannot read the folder `{}`", to.display());
+            let hint = "make it, writable for postrider's user";
+            self.report_at(view, "to", Problem::warning(what).hint(hint));
+        }
+        if to.starts_with(self.root_of_archive()) {
+            let problem = Problem::error("`to` lies in the archive");
+            let hint = "the archive holds nothing but what postrider has stored";
+            self.report_at(view, "to", problem.hint(hint));
+        }
+        to
+    }
+
+    fn root_of_archive(&self) -> PathBuf {
+        let view = View::new(&keys::ARCHIVE, vec![(Layer::Own, &self.raw.archive)]);
+        view.path_of("root").unwrap_or_else(|| PathBuf::from("/nonexistent"))
+    }
+}
+
+/// A placeholder that isn't a whole argument, or none that is known.
+fn misplaced(command: &[String]) -> Option<String> {
+    let bad = command.iter().skip(1).find(|argument| {
+        !PLACEHOLDERS.contains(&argument.as_str())
+            && argument.contains('{')
+            && argument.contains('}')
+    })?;
+    Some(format!("has `{}`, which is no placeholder", super::super::problem::plain(bad)))
+}
+
+/// What is wrong with the template of a name.
+fn template_fault(template: &str) -> Option<&'static str> {
+    let mut rest = template;
+    while let Some((text, after)) = rest.split_once('{') {
+        if text.contains(['/', '}']) {
+            return Some("has a sign that no file name has");
+        }
+        let Some((word, next)) = after.split_once('}') else {
+            return Some("has a `{` without its `}`");
+        };
+        if !["date", "account", "id", "n", "name"].contains(&word) {
+            return Some("has an unknown placeholder");
+        }
+        rest = next;
+    }
+    if rest.contains(['/', '}', '\\']) {
+        return Some("has a sign that no file name has");
+    }
+    let unique = template.contains("{id}") || template.contains("{name}");
+    (!unique).then_some("needs `{id}` or `{name}`")
+}

@@ -1,0 +1,314 @@
+//! The worker of the outbox: it starts the tries that are due, and records what became of them.
+//!
+//! The queue is in the ledger; in memory are the tries under way, bounded. Fetching never waits
+//! for a receiver: what a poll does is to commit rows and to ring. Which try begins and when it is
+//! made again is decided by `rules`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::action::{Means, Task, perform};
+use crate::config::{Config, Deed, Rule};
+use crate::ledger::{ActionRow, LedgerError, Verdict};
+use crate::model::AccountName;
+use crate::poll::Tools;
+use crate::rules::{Next, Trouble, after, room};
+use crate::secret;
+
+/// Tries under way, all rules together.
+const MOST: usize = 64;
+/// Without anything to do it looks again after this: a wall clock may have been set.
+const LOOK_AGAIN: Duration = Duration::from_mins(1);
+/// After an error of the ledger.
+const REST: Duration = Duration::from_secs(10);
+/// How long tries may go on when the daemon stops.
+const FAREWELL: Duration = Duration::from_secs(8);
+/// How long `poll` goes on starting tries.
+const BY_HAND: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
+
+/// The rules of all accounts, enabled or not: what is stored is acted on.
+pub type Book = BTreeMap<AccountName, Vec<Rule>>;
+
+/// The rules of a config.
+pub fn book(config: &Config) -> Book {
+    let accounts = config.inbound.iter();
+    accounts.map(|(name, account)| (Arc::clone(name), account.on_received.clone())).collect()
+}
+
+/// A rule, as far as the ledger is asked for its actions.
+struct Wanted {
+    account: AccountName,
+    rule: Rule,
+    room: usize,
+}
+
+/// A try under way.
+struct UnderWay {
+    id: Id,
+    row: ActionRow,
+    rule: Rule,
+}
+
+struct Worker {
+    tools: Tools,
+    means: Means,
+    book: Arc<Book>,
+    tries: JoinSet<Result<(), Trouble>>,
+    under_way: Vec<UnderWay>,
+    /// Which rule is looked at first, so that none is always the last.
+    turn: usize,
+}
+
+/// Works until it is cancelled; then what is under way may end.
+pub(super) async fn work(
+    tools: Tools,
+    mut book: watch::Receiver<Arc<Book>>,
+    cancel: CancellationToken,
+) {
+    let first = Arc::clone(&book.borrow_and_update());
+    let mut worker = Worker::new(tools, first);
+    worker.resume().await;
+    loop {
+        let wait = match worker.fill().await {
+            Ok(wait) => wait,
+            Err(error) => {
+                tracing::error!(target: "rules", code = error.code(), "{error}");
+                REST
+            }
+        };
+        tokio::select! {
+            () = cancel.cancelled() => break,
+            changed = book.changed() => {
+                if changed.is_err() {
+                    break;
+                }
+                worker.book = Arc::clone(&book.borrow_and_update());
+            }
+            Some(ended) = worker.tries.join_next_with_id() => worker.end(ended).await,
+            () = worker.tools.outbox.notified() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+    worker.leave().await;
+}
+
+/// Tries each action that is due once, for a poll by hand.
+pub async fn drain(tools: Tools, book: Book, cancel: CancellationToken) {
+    let until = tools.clock.now().checked_add(BY_HAND).unwrap_or(Timestamp::MAX);
+    let mut worker = Worker::new(tools, Arc::new(book));
+    worker.resume().await;
+    loop {
+        if worker.tools.clock.now() < until
+            && let Err(error) = worker.fill().await
+        {
+            tracing::error!(target: "rules", code = error.code(), "{error}");
+            break;
+        }
+        tokio::select! {
+            () = cancel.cancelled() => break,
+            ended = worker.tries.join_next_with_id() => match ended {
+                Some(ended) => worker.end(ended).await,
+                None => return,
+            },
+        }
+    }
+    worker.leave().await;
+}
+
+impl Worker {
+    fn new(tools: Tools, book: Arc<Book>) -> Self {
+        let (archive, secrets) = (Arc::clone(&tools.archive), Arc::clone(&tools.secrets));
+        let means = Means { archive, secrets };
+        let (tries, under_way) = (JoinSet::new(), Vec::new());
+        Self { tools, means, book, tries, under_way, turn: 0 }
+    }
+
+    /// What a dead process had begun is due again.
+    async fn resume(&self) {
+        let ledger = &self.tools.ledger;
+        match ledger.write("resume actions", |tx| tx.resume_actions()).await {
+            Ok(0) => {}
+            Ok(n) => tracing::info!(
+                target: "rules",
+                code = "action-resumed",
+                "Actions whose end isn't known are done again, with the same keys: {n}"
+            ),
+            Err(error) => tracing::error!(target: "rules", code = error.code(), "{error}"),
+        }
+    }
+
+    /// Starts what is due and has room; how long there is nothing more to do.
+    async fn fill(&mut self) -> Result<Duration, LedgerError> {
+        let now = self.tools.clock.now();
+        let wanted = self.wanted();
+        let ledger = &self.tools.ledger;
+        let look = move |tx: &crate::ledger::Tx<'_>| {
+            let (mut due, mut wake) = (Vec::new(), None);
+            let open = tx.open_rules()?;
+            for Wanted { account, rule, room } in wanted {
+                let is_open =
+                    |(a, r, _): &(String, String, u64)| **a == *account && *r == rule.name;
+                if !open.iter().any(is_open) {
+                    continue;
+                }
+                let of = (&*account, rule.name.as_str());
+                for row in tx.due_actions(of, rule.in_order, room, now)? {
+                    due.push((row, rule.clone()));
+                }
+                let next = tx.next_action(of, rule.in_order)?.filter(|at| *at > now);
+                wake = [wake, next].into_iter().flatten().min();
+            }
+            Ok((due, wake))
+        };
+        let (mut due, wake) = ledger.read("look for due actions", look).await?;
+        due.truncate(MOST.saturating_sub(self.under_way.len()));
+        if !due.is_empty() {
+            let ids: Vec<i64> = due.iter().map(|(row, _)| row.id).collect();
+            let begin = move |tx: &crate::ledger::Tx<'_>| {
+                ids.iter().map(|id| tx.begin_action(*id, now)).collect::<Result<Vec<bool>, _>>()
+            };
+            let begun = ledger.write("begin actions", begin).await?;
+            for ((row, rule), begun) in due.into_iter().zip(begun) {
+                if begun {
+                    self.start(row, rule, now);
+                }
+            }
+        }
+        let wait = wake.and_then(|at| Duration::try_from(at.duration_since(now)).ok());
+        Ok(wait.unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN))
+    }
+
+    /// Rules that have room for another try, a different one first each time.
+    fn wanted(&mut self) -> Vec<Wanted> {
+        let mut wanted = Vec::new();
+        for (account, rules) in &*self.book {
+            for rule in rules.iter().filter(|rule| rule.deed != Deed::None) {
+                let own = self
+                    .under_way
+                    .iter()
+                    .filter(|try_| *try_.row.account == **account && try_.row.rule == rule.name);
+                let room = room(rule, own.count(), self.under_way.len(), MOST);
+                if room > 0 {
+                    let account = Arc::clone(account);
+                    wanted.push(Wanted { account, rule: rule.clone(), room });
+                }
+            }
+        }
+        self.turn = self.turn.wrapping_add(1);
+        let first = self.turn.checked_rem(wanted.len()).unwrap_or(0);
+        wanted.rotate_left(first);
+        wanted
+    }
+
+    fn start(&mut self, row: ActionRow, rule: Rule, now: Timestamp) {
+        let attempts = row.attempts.saturating_add(1);
+        let first_at = Some(row.first_at.unwrap_or(now));
+        let row = ActionRow { attempts, first_at, ..row };
+        let task = Task {
+            rule: rule.clone(),
+            key: row.key.clone(),
+            message: row.message.clone(),
+            path: row.path.clone(),
+            account: row.account.clone(),
+            attempt: attempts,
+            replay: row.replay,
+            secret: None,
+        };
+        let (means, redactor) = (self.means.clone(), self.tools.redactor.clone());
+        let one = async move {
+            let mut task = task;
+            if let Deed::Webhook(webhook) = &task.rule.deed
+                && let Some(spec) = &webhook.secret
+            {
+                let owner = format!("account `{}`, rule `{}`", task.account, task.rule.name);
+                let found = secret::resolve(spec, &owner, &means.secrets).await;
+                let found = found.map_err(|e| Trouble::passing("secret", e.to_string()))?;
+                redactor.register(found.expose());
+                task.secret = Some(found);
+            }
+            perform(&task, &means, now).await
+        };
+        let id = self.tries.spawn(one).id();
+        self.under_way.push(UnderWay { id, row, rule });
+    }
+
+    /// Records what became of a try.
+    async fn end(&mut self, ended: Result<(Id, Result<(), Trouble>), JoinError>) {
+        let (id, outcome) = match ended {
+            Ok(ended) => ended,
+            Err(error) => (error.id(), Err(Trouble::passing("died", error.to_string()))),
+        };
+        let Some(at) = self.under_way.iter().position(|try_| try_.id == id) else { return };
+        let UnderWay { row, rule, .. } = self.under_way.swap_remove(at);
+        let now = self.tools.clock.now();
+        let verdict = match outcome {
+            Ok(()) => Verdict::Done,
+            Err(trouble) => self.judge(&row, &rule, &trouble, now),
+        };
+        report(&row, &verdict);
+        let end = move |tx: &crate::ledger::Tx<'_>| tx.end_action(row.id, &verdict);
+        // Stays `running`, and is done again after the next start.
+        if let Err(error) = self.tools.ledger.write("end an action", end).await {
+            tracing::error!(target: "rules", code = error.code(), "{error}");
+        }
+    }
+
+    fn judge(&self, row: &ActionRow, rule: &Rule, trouble: &Trouble, now: Timestamp) -> Verdict {
+        let detail = crate::log::cap(&self.tools.redactor.redact(&trouble.detail), DETAIL);
+        let first_at = row.first_at.unwrap_or(now);
+        let random = uuid::Uuid::new_v4().as_u64_pair().0;
+        let code = trouble.code;
+        match after(rule, trouble, (row.attempts, first_at), now, random) {
+            Next::Again(at) => Verdict::Again { at, code, detail },
+            Next::GiveUp => Verdict::Failed { code, detail },
+        }
+    }
+
+    /// What is under way may end; what doesn't is done again after the next start.
+    async fn leave(mut self) {
+        let farewell = tokio::time::sleep(FAREWELL);
+        tokio::pin!(farewell);
+        loop {
+            tokio::select! {
+                () = &mut farewell => break,
+                ended = self.tries.join_next_with_id() => match ended {
+                    Some(ended) => self.end(ended).await,
+                    None => return,
+                },
+            }
+        }
+        self.tries.shutdown().await;
+        self.resume().await;
+    }
+}
+
+/// Octets of the reason that are kept.
+const DETAIL: usize = 4096;
+
+fn report(row: &ActionRow, verdict: &Verdict) {
+    let ActionRow { account, rule, message, attempts, path, .. } = row;
+    match verdict {
+        Verdict::Done => tracing::debug!(
+            target: "rules", code = "action-done", account, rule, message_id = message, path,
+            attempts, "Done: {rule}"
+        ),
+        Verdict::Again { at, code, detail } if *attempts == 1 => tracing::warn!(
+            target: "rules", code = "action-retry", account, rule, message_id = message, path,
+            attempts, why = code, "{rule} failed and is tried again at {at}: {detail}"
+        ),
+        Verdict::Again { at, code, detail } => tracing::info!(
+            target: "rules", code = "action-retry", account, rule, message_id = message, path,
+            attempts, why = code, "{rule} failed and is tried again at {at}: {detail}"
+        ),
+        Verdict::Failed { code, detail } => tracing::error!(
+            target: "rules", code = "action-failed", account, rule, message_id = message, path,
+            attempts, why = code, "{rule} has failed for good after {attempts} tries: {detail}"
+        ),
+    }
+}

@@ -1,0 +1,146 @@
+//! When a failed action is tried again, and when it is given up.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::config::Rule;
+
+/// Tries of an action whose receiver says that it will never take it.
+pub const HOPELESS_TRIES: u32 = 5;
+
+/// After the first failure; doubled with each further one.
+const FIRST_WAIT: Duration = Duration::from_secs(10);
+/// The longest wait, and the longest that a receiver can ask for.
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
+
+/// Why a try came to nothing.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Trouble {
+    /// A stable word: `exit`, `timeout`, `unreachable`, `refused`, `file`, `secret`, `died`.
+    pub code: &'static str,
+    /// In words, for people.
+    pub detail: String,
+    /// Trying again will hardly help.
+    pub hopeless: bool,
+    /// What the receiver asked for.
+    pub not_before: Option<Duration>,
+}
+
+impl Trouble {
+    /// One that may pass.
+    pub fn passing(code: &'static str, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), hopeless: false, not_before: None }
+    }
+}
+
+/// What follows a try that came to nothing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Next {
+    /// Another try then.
+    Again(Timestamp),
+    /// It is given up.
+    GiveUp,
+}
+
+/// What follows the `attempts`th try, begun first at `first_at`; `random` spreads the waits.
+///
+/// An action is given up when the next try would be later than `retries` after the first one; one
+/// that its receiver calls hopeless after [`HOPELESS_TRIES`], too, since a receiver that is being
+/// set up refuses for a while what it will take.
+pub fn after(
+    rule: &Rule,
+    trouble: &Trouble,
+    (attempts, first_at): (u32, Timestamp),
+    now: Timestamp,
+    random: u64,
+) -> Next {
+    if trouble.hopeless && attempts >= HOPELESS_TRIES {
+        return Next::GiveUp;
+    }
+    let doubled = 1_u32.checked_shl(attempts.saturating_sub(1).min(16)).unwrap_or(u32::MAX);
+    let wait = FIRST_WAIT.saturating_mul(doubled).min(LONGEST_WAIT);
+    // Up to a fifth less, so that what failed together doesn't come again together.
+    let less = wait.saturating_mul(u32::try_from(random % 200).unwrap_or(0)) / 1000;
+    let asked = trouble.not_before.unwrap_or_default().min(LONGEST_WAIT);
+    let wait = wait.saturating_sub(less).max(asked);
+    let Ok(at) = now.checked_add(wait) else { return Next::GiveUp };
+    match first_at.checked_add(rule.retries) {
+        Ok(end) if at > end => Next::GiveUp,
+        _ => Next::Again(at),
+    }
+}
+
+/// How many more tries of a rule may begin, with so many under way of it and of all rules.
+pub fn room(rule: &Rule, under_way: usize, of_all: usize, most: usize) -> usize {
+    rule.concurrency.saturating_sub(under_way).min(most.saturating_sub(of_all))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::rules::tests::rule;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH.checked_add(SignedDuration::from_secs(seconds)).unwrap()
+    }
+
+    fn waits(attempts: u32, random: u64) -> i64 {
+        let trouble = Trouble::passing("exit", "");
+        match after(&rule("a"), &trouble, (attempts, at(0)), at(0), random) {
+            Next::Again(then) => then.as_second(),
+            Next::GiveUp => -1,
+        }
+    }
+
+    #[test]
+    fn waits_double_from_ten_seconds_to_an_hour_and_are_spread() {
+        let all: Vec<i64> = (1..=11).map(|n| waits(n, 0)).collect();
+        assert_eq!(all, [10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600]);
+        assert_eq!(waits(10, 199), 2883);
+        assert_eq!(waits(u32::MAX, u64::MAX), 3600 - 3600 * (u64::MAX % 200) as i64 / 1000);
+    }
+
+    #[test]
+    fn an_action_is_given_up_when_its_time_is_over_and_not_before() {
+        let rule = Rule { retries: Duration::from_secs(30), ..rule("a") };
+        let trouble = Trouble::passing("exit", "");
+        let next = |now| after(&rule, &trouble, (2, at(0)), at(now), 0);
+        assert_eq!(next(10), Next::Again(at(30)));
+        assert_eq!(next(11), Next::GiveUp);
+        let once = Rule { retries: Duration::ZERO, ..rule.clone() };
+        assert_eq!(after(&once, &trouble, (1, at(0)), at(0), 0), Next::GiveUp);
+    }
+
+    #[test]
+    fn receiver_may_ask_for_more_time_but_not_for_more_than_an_hour() {
+        let asked = |seconds| {
+            let not_before = Some(Duration::from_secs(seconds));
+            let trouble = Trouble { not_before, ..Trouble::passing("busy", "") };
+            after(&rule("a"), &trouble, (1, at(0)), at(0), 0)
+        };
+        assert_eq!(asked(5), Next::Again(at(10)));
+        assert_eq!(asked(600), Next::Again(at(600)));
+        assert_eq!(asked(u64::MAX), Next::Again(at(3600)));
+    }
+
+    #[test]
+    fn refusal_is_tried_five_times() {
+        let trouble = Trouble { hopeless: true, ..Trouble::passing("refused", "") };
+        let next = |n| after(&rule("a"), &trouble, (n, at(0)), at(100), 0);
+        assert!(matches!(next(4), Next::Again(_)));
+        assert_eq!(next(5), Next::GiveUp);
+    }
+
+    #[test]
+    fn no_more_tries_than_the_rule_and_the_process_allow() {
+        let rule = Rule { concurrency: 4, ..rule("a") };
+        assert_eq!(room(&rule, 0, 0, 64), 4);
+        assert_eq!(room(&rule, 3, 10, 64), 1);
+        assert_eq!(room(&rule, 5, 10, 64), 0);
+        assert_eq!(room(&rule, 0, 63, 64), 1);
+        assert_eq!(room(&rule, 0, 64, 64), 0);
+    }
+}

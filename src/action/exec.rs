@@ -123,7 +123,7 @@ async fn watch(child: &mut Child) -> std::io::Result<(ExitStatus, Vec<u8>)> {
 /// Reads to the end, so that the program never waits for us, and keeps the beginning.
 async fn keep(stream: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
     let Some(mut stream) = stream else { return };
-    let mut block = [0_u8; 4096];
+    let mut block = vec![0_u8; 4096];
     while let Ok(read @ 1..) = stream.read(&mut block).await {
         let room = OUTPUT.saturating_sub(kept.len()).min(read);
         kept.extend_from_slice(block.get(..room).unwrap_or_default());

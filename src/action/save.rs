@@ -120,7 +120,7 @@ fn place(
                 return Err(error);
             }
         }
-        let same = to.read(&name).and_then(|file| digest_of(file)).is_ok_and(|d| d == digest);
+        let same = to.read(&name).and_then(digest_of).is_ok_and(|d| d == digest);
         if same {
             to.remove_all(&part)?;
             // Who put it there may have died before its own sync.

@@ -40,7 +40,7 @@ mod tests {
         let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
         let mut signer =
             Signer::new(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330).unwrap();
-        for piece in [&br#"{"test": "#[..], br#"2432232314}"#] {
+        for piece in [&b"{\"test\": "[..], b"2432232314}"] {
             signer.update(piece);
         }
         assert_eq!(signer.finish(), "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");

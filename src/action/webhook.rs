@@ -27,8 +27,8 @@ pub(super) async fn call(
         let (of, at, multipart) = (task.clone(), means.clone(), deed.multipart);
         let timestamp = now.as_second();
         let prepared = tokio::task::spawn_blocking(move || prepare(&of, &at, multipart, timestamp));
-        let died = |error: tokio::task::JoinError| Trouble::passing("died", error.to_string());
-        let (fields, body) = prepared.await.map_err(died)??;
+        let lost = |error: tokio::task::JoinError| Trouble::passing("died", error.to_string());
+        let (fields, body) = prepared.await.map_err(lost)??;
         let request = Request { url: &deed.url, tls: &deed.tls, fields, timeout: limit };
         post(request, body).await.map_err(|error| unreachable_because(&error))
     });

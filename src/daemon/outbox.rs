@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::action::{Means, Task, perform};
 use crate::config::{Config, Deed, Rule};
-use crate::ledger::{ActionRow, LedgerError, Verdict};
+use crate::ledger::{ActionRow, LedgerError, Tx, Verdict};
 use crate::model::AccountName;
 use crate::poll::Tools;
 use crate::rules::{Next, Trouble, after, room};
@@ -132,7 +132,7 @@ impl Worker {
     /// What a dead process had begun is due again.
     async fn resume(&self) {
         let ledger = &self.tools.ledger;
-        match ledger.write("resume actions", |tx| tx.resume_actions()).await {
+        match ledger.write("resume actions", |tx: &Tx<'_>| tx.resume_actions()).await {
             Ok(0) => {}
             Ok(n) => tracing::info!(
                 target: "rules",
@@ -148,7 +148,7 @@ impl Worker {
         let now = self.tools.clock.now();
         let wanted = self.wanted();
         let ledger = &self.tools.ledger;
-        let look = move |tx: &crate::ledger::Tx<'_>| {
+        let look = move |tx: &Tx<'_>| {
             let (mut due, mut wake) = (Vec::new(), None);
             let open = tx.open_rules()?;
             for Wanted { account, rule, room } in wanted {
@@ -170,10 +170,10 @@ impl Worker {
         due.truncate(MOST.saturating_sub(self.under_way.len()));
         if !due.is_empty() {
             let ids: Vec<i64> = due.iter().map(|(row, _)| row.id).collect();
-            let begin = move |tx: &crate::ledger::Tx<'_>| {
+            let note = move |tx: &Tx<'_>| {
                 ids.iter().map(|id| tx.begin_action(*id, now)).collect::<Result<Vec<bool>, _>>()
             };
-            let begun = ledger.write("begin actions", begin).await?;
+            let begun = ledger.write("begin actions", note).await?;
             for ((row, rule), begun) in due.into_iter().zip(begun) {
                 if begun {
                     self.start(row, rule, now);
@@ -252,7 +252,7 @@ impl Worker {
             Err(trouble) => self.judge(&row, &rule, &trouble, now),
         };
         report(&row, &verdict);
-        let end = move |tx: &crate::ledger::Tx<'_>| tx.end_action(row.id, &verdict);
+        let end = move |tx: &Tx<'_>| tx.end_action(row.id, &verdict);
         // Stays `running`, and is done again after the next start.
         if let Err(error) = self.tools.ledger.write("end an action", end).await {
             tracing::error!(target: "rules", code = error.code(), "{error}");
@@ -302,7 +302,7 @@ fn report(row: &ActionRow, verdict: &Verdict) {
             target: "rules", code = "action-retry", account, rule, message_id = message, path,
             attempts, why = code, "{rule} failed and is tried again at {at}: {detail}"
         ),
-        Verdict::Again { at, code, detail } => tracing::info!(
+        Verdict::Again { at, code, detail } => tracing::debug!(
             target: "rules", code = "action-retry", account, rule, message_id = message, path,
             attempts, why = code, "{rule} failed and is tried again at {at}: {detail}"
         ),

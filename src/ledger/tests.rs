@@ -1,6 +1,7 @@
 //! The ledger as a file: opened, shared, refused; and helpers for the tests of its tables.
 
 mod accounts;
+mod actions;
 mod damage;
 mod moves;
 mod notices;

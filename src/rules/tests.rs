@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::query::Facts as _;
 
 pub(crate) fn rule(name: &str) -> Rule {
     Rule {
@@ -10,7 +11,7 @@ pub(crate) fn rule(name: &str) -> Rule {
         when: None,
         deed: Deed::Maildir("/tmp".into()),
         stop: false,
-        timeout: Duration::from_secs(60),
+        timeout: Duration::from_mins(1),
         retries: Duration::from_hours(24),
         concurrency: 1,
         in_order: false,
@@ -102,6 +103,5 @@ fn conditions_look_at_every_field_and_a_rule_that_does_not_apply_stops_nothing()
     let other = Rule { when, stop: true, ..rule("a") };
     assert_eq!(of(&[other, rule("b")], &facts), ["b"]);
     let names: Vec<&str> = MESSAGE.fields.iter().map(|field| field.name).collect();
-    use crate::query::Facts as _;
     assert!(names.iter().all(|name| !facts.atoms(name, "").is_empty()), "each field has a value");
 }

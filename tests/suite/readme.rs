@@ -14,9 +14,10 @@ use postrider::model::MessageKey;
 use crate::support::{Output, Site};
 
 /// Pages whose commands, files and links must be there.
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 13] = [
     "README.md",
     "CONTRIBUTING.md",
+    "docs/actions.md",
     "docs/adding-accounts.md",
     "docs/architecture.md",
     "docs/configuration.md",

@@ -41,8 +41,6 @@ impl<'a> Builder<'a> {
         let port = self.port(&view, protocol.as_str(), encryption);
         let user = self.user(&view);
         let oauth = self.credentials(&view);
-        let process_after = self.process_after(&view);
-        let schedule = self.schedule(&view);
         let delete = self.delete(&view);
         self.ages(&view, delete);
         self.protocol_keys(&view, protocol);
@@ -67,11 +65,11 @@ impl<'a> Builder<'a> {
             safe_logon: view.safe_logon(),
             sasl: view.mechanisms(),
             folders: view.list("folders"),
-            schedule,
+            schedule: self.schedule(&view),
             batch_max: view.number("batch_max"),
             batch_max_bytes: view.size("batch_max_bytes"),
             drain: view.flag("drain"),
-            process_after,
+            process_after: self.process_after(&view),
             ignore_older_than: view.duration("ignore_older_than"),
             min_age: view.duration("min_age"),
             max_message_size: view.size("max_message_size"),

@@ -28,7 +28,7 @@ pub(super) const CODES: &[Code] = &[
         code: "action-retry",
         level: Level::Warning,
         cause: "What a rule asks for failed, and is tried again later. A warning at the first \
-                failure of an action, then a mere word.",
+                failure of an action, then debug.",
         remedy: "See the reason, and the receiver's own log.",
     },
     Code {

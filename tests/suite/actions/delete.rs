@@ -20,9 +20,9 @@ fn promise_p3_mail_stays_on_the_server_until_its_actions_are_done() {
         let ill = Arc::new(AtomicBool::new(true));
         let is_ill = Arc::clone(&ill);
         // One of them is taken at once.
-        let receiver = Receiver::start(move |_, key| match is_ill.load(Ordering::SeqCst) {
-            true if !key.starts_with(['0', '1', '2', '3']) => Reply::Status(500),
-            _ => Reply::Status(200),
+        let receiver = Receiver::start(move |_, key| {
+            let ill = is_ill.load(Ordering::SeqCst) && !key.starts_with(['0', '1', '2', '3']);
+            Reply::Status(if ill { 500 } else { 200 })
         });
         let rule = format!("do = \"webhook\"\nurl = \"{}\"", receiver.url());
         let lines = dovecot.account(protocol, "none", user) + DELETE;

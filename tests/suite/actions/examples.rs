@@ -1,5 +1,6 @@
 //! The examples of docs/actions.md, as they stand there, with this test's folders and service.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -24,10 +25,12 @@ fn deliver(dovecot: &Dovecot, names: &[(&str, &str)]) {
                     Content-Type: multipart/mixed; boundary=B\n\n"
         .to_owned();
     for (name, octets) in names {
-        text += &format!(
+        write!(
+            text,
             "--B\nContent-Type: application/octet-stream\n\
              Content-Disposition: attachment; filename=\"{name}\"\n\n{octets}\n"
-        );
+        )
+        .unwrap();
     }
     dovecot.deliver("u1", (text + "--B--\n").as_bytes());
 }

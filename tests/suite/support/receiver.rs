@@ -98,7 +98,7 @@ impl Shared {
     }
 
     fn serve(&self, mut stream: TcpStream) {
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         let Some((fields, body)) = read(&mut stream) else { return };
         let key = fields.get("webhook-id").cloned().unwrap_or_default();
         let reply = {
@@ -131,7 +131,7 @@ impl Shared {
 }
 
 fn read(stream: &mut TcpStream) -> Option<(BTreeMap<String, String>, Vec<u8>)> {
-    let (mut octets, mut block) = (Vec::new(), [0; 65536]);
+    let (mut octets, mut block) = (Vec::new(), vec![0; 65536]);
     loop {
         if let Some(end) = octets.windows(4).position(|window| window == b"\r\n\r\n") {
             let head = String::from_utf8(octets[..end].to_vec()).unwrap();

@@ -1,0 +1,127 @@
+//! The outbox: rows come with the fact, tries are counted, nothing is done or forgotten by itself.
+
+use super::*;
+
+fn new(rule: &str, message: i64) -> NewAction {
+    NewAction {
+        row: message,
+        message: format!("m{message}"),
+        path: format!("a/in/{message}"),
+        rule: rule.to_owned(),
+        kind: "exec",
+        key: format!("{rule}-{message}"),
+    }
+}
+
+fn book(rule: &str, count: i64) -> Book {
+    let mut book = Book::new();
+    let actions: Vec<NewAction> = (1..=count).map(|n| new(rule, n)).collect();
+    let added = book.write(|tx| tx.add_actions("box", &actions, Asked::ByArrival, at(0)));
+    assert_eq!(added.unwrap(), count.unsigned_abs());
+    book
+}
+
+fn due(book: &mut Book, in_order: bool, most: usize, second: i64) -> Vec<i64> {
+    let due = book.write(|tx| tx.due_actions(("box", "r"), in_order, most, at(second)));
+    due.unwrap().into_iter().map(|row| row.id).collect()
+}
+
+fn again(second: i64) -> Verdict {
+    Verdict::Again { at: at(second), code: "exit", detail: "exit code 1".to_owned() }
+}
+
+#[test]
+fn action_of_one_key_exists_once_and_a_person_can_have_it_done_again() {
+    let mut book = book("r", 1);
+    let add = |book: &mut Book, asked| {
+        book.write(|tx| tx.add_actions("box", &[new("r", 1)], asked, at(5))).unwrap()
+    };
+    assert_eq!(add(&mut book, Asked::ByArrival), 0);
+    assert_eq!(add(&mut book, Asked::ByPerson), 0, "it is due anyway");
+    assert!(book.write(|tx| tx.begin_action(1, at(1))).unwrap());
+    assert!(!book.write(|tx| tx.begin_action(1, at(1))).unwrap(), "no try beside a try");
+    assert_eq!(add(&mut book, Asked::ByPerson), 0, "it is under way");
+    book.write(|tx| tx.end_action(1, &Verdict::Done)).unwrap();
+    assert_eq!(add(&mut book, Asked::ByArrival), 0);
+    assert_eq!(add(&mut book, Asked::ByPerson), 1);
+    let row = book.write(|tx| tx.actions_of("m1")).unwrap().remove(0);
+    assert_eq!((row.state, row.replay, row.attempts), (ActionState::Pending, true, 0));
+    assert_eq!(row.key, "r-1");
+}
+
+#[test]
+fn any_order_gives_what_is_due_and_the_order_of_messages_only_the_first() {
+    let mut book = book("r", 4);
+    assert_eq!(due(&mut book, false, 3, 0), [1, 2, 3]);
+    assert_eq!(due(&mut book, true, 3, 0), [1]);
+    book.write(|tx| tx.begin_action(1, at(0))).unwrap();
+    assert_eq!(due(&mut book, false, 9, 0), [2, 3, 4]);
+    assert_eq!(due(&mut book, true, 9, 0), [0_i64; 0], "the first one is under way");
+    book.write(|tx| tx.end_action(1, &again(60))).unwrap();
+    assert_eq!(due(&mut book, true, 9, 59), [0_i64; 0], "the first one rests");
+    assert_eq!(due(&mut book, true, 9, 60), [1]);
+    let next = |book: &mut Book, in_order| {
+        book.write(|tx| tx.next_action(("box", "r"), in_order)).unwrap()
+    };
+    assert_eq!((next(&mut book, true), next(&mut book, false)), (Some(at(60)), Some(at(0))));
+    assert_eq!(due(&mut book, false, 9, 60), [2, 3, 4, 1], "who waits longest comes first");
+}
+
+#[test]
+fn try_whose_end_is_not_known_is_due_again_and_has_been_counted() {
+    let mut book = book("r", 2);
+    book.write(|tx| tx.begin_action(2, at(1))).unwrap();
+    assert_eq!(book.write(|tx: &Tx<'_>| tx.resume_actions()).unwrap(), 1);
+    let row = book.write(|tx| tx.actions_of("m2")).unwrap().remove(0);
+    assert_eq!((row.state, row.attempts), (ActionState::Pending, 1));
+    assert_eq!((row.first_at, row.due_at), (Some(at(1)), at(0)));
+}
+
+#[test]
+fn failed_actions_are_counted_retried_with_all_their_time_and_dropped() {
+    let mut book = book("r", 3);
+    let failed = Verdict::Failed { code: "refused", detail: "404".to_owned() };
+    for id in [1, 2] {
+        book.write(|tx| tx.begin_action(id, at(1))).unwrap();
+        book.write(|tx| tx.end_action(id, &failed)).unwrap();
+    }
+    let counts = |book: &mut Book| book.write(|tx| tx.action_counts("box")).unwrap();
+    assert_eq!(counts(&mut book), ActionCounts { pending: 1, failed: 2, most_attempts: 0 });
+    let one = ActionFilter { id: Some(1), ..ActionFilter::default() };
+    assert_eq!(book.write(|tx| tx.retry_actions(&one, at(9))).unwrap(), 1);
+    let row = book.write(|tx| tx.actions_of("m1")).unwrap().remove(0);
+    assert_eq!((row.attempts, row.first_at, row.due_at), (0, None, at(9)));
+    let ill = ActionFilter { failed: true, ..ActionFilter::default() };
+    assert_eq!(book.write(|tx| tx.actions(&ill, 9)).unwrap().len(), 1);
+    assert_eq!(book.write(|tx| tx.drop_actions(&ill)).unwrap(), 1);
+    assert_eq!(counts(&mut book), ActionCounts { pending: 2, failed: 0, most_attempts: 0 });
+    let other = ActionFilter { account: Some("other".to_owned()), ..ActionFilter::default() };
+    assert_eq!(book.write(|tx| tx.drop_actions(&other)).unwrap(), 0, "another account's stay");
+    let open = book.write(|tx: &Tx<'_>| tx.open_rules()).unwrap();
+    assert_eq!(open, [("box".to_owned(), "r".to_owned(), 2)]);
+}
+
+#[test]
+fn fact_and_actions_are_one_commit() {
+    let mut book = Book::new();
+    let inbox = book.inbox();
+    let row = book.write(|tx| put(tx, inbox, &imap(1, 1), "placing")).unwrap();
+    let cut: Result<(), LedgerError> = book.write(|tx| {
+        tx.archived(&[row])?;
+        tx.add_actions("box", &[new("r", row)], Asked::ByArrival, at(0))?;
+        Err(LedgerError::Gone)
+    });
+    assert!(cut.is_err());
+    assert_eq!(book.state(row), "placing");
+    assert!(book.write(|tx| tx.actions(&ActionFilter::default(), 9)).unwrap().is_empty());
+    book.write(|tx| {
+        tx.archived(&[row])?;
+        tx.add_actions("box", &[new("r", row)], Asked::ByArrival, at(0))
+    })
+    .unwrap();
+    let known = book.write(|tx| tx.known(inbox, &[imap(1, 1)])).unwrap();
+    let Some(crate::model::KnownState::Stored(copy)) = known.get(&imap(1, 1)) else { panic!() };
+    assert!(copy.actions_open);
+    assert_eq!(book.write(|tx| tx.stored_after("box", 0, 9)).unwrap().len(), 1);
+    assert!(book.write(|tx| tx.stored_after("box", row, 9)).unwrap().is_empty());
+}

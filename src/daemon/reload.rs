@@ -60,6 +60,12 @@ impl Daemon {
         found.map(|(name, _)| Arc::clone(name)).ok_or_else(|| unknown(name))
     }
 
+    /// Polls, and the rules of what they store, are those of this config from now on.
+    fn work_by(&mut self, config: &Config) {
+        self.book.send_replace(Arc::new(outbox::book(config)));
+        self.scheduler.apply(config);
+    }
+
     /// Reads the config anew and swaps it whole, or keeps the old one and says why.
     pub(super) async fn reload(&mut self, by: Option<&Person>) -> Result<Value, Refusal> {
         notify::reloading();
@@ -79,8 +85,7 @@ impl Daemon {
                 let changes = diff(&self.in_force.origins, &new.origins);
                 apply_log(&new.config, &self.sink, &self.attempts);
                 announce(&new.config, &self.instance.tools.ledger, now).await;
-                self.book.send_replace(Arc::new(outbox::book(&new.config)));
-                self.scheduler.apply(&new.config);
+                self.work_by(&new.config);
                 warn_of_config(&new.warnings);
                 warn_of(&new.config);
                 let warnings: Vec<String> = new.warnings.iter().map(line).collect();

@@ -7,11 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::task::spawn_blocking;
 
 use crate::config::{Config, Inbound, Oauth, Schedule};
-use crate::ledger::{AccountRow, CanaryRow, LastError, LedgerError, Tx, Watched};
+use crate::ledger::{AccountRow, ActionFilter, CanaryRow, LastError, LedgerError, Tx, Watched};
 use crate::net::expiry_of_file;
 use crate::notice::{
-    AccountFacts, CanaryFacts, ErrorFacts, Expiry, Facts, HeldFacts, OauthFacts, Policy,
-    RefusedConfig,
+    AccountFacts, ActionsFacts, CanaryFacts, ErrorFacts, Expiry, Facts, HeldFacts, OauthFacts,
+    Policy, RefusedConfig,
 };
 use crate::oauth::Vault;
 use crate::poll::Tools;
@@ -88,6 +88,7 @@ fn facts_of(
         (Schedule::Cron(cron), Some(last)) => cron.next_after(last, &config.archive.timezone),
         _ => None,
     };
+    let actions = failed_actions(tx, &account.name, now)?;
     let Watched { held, held_since, held_reason, last_mail_at, certificate } = watched;
     let stopped = Backoff { authentication: row.state.auth_failures, ..Backoff::default() };
     let AccountRow { last_poll_at, last_success_at, last_error, delete_stop, .. } = row;
@@ -104,9 +105,27 @@ fn facts_of(
         stopped: stopped.is_stopped(),
         delete_stop: delete_stop.map(|stop| (stop.why, stop.since)),
         held: held_since.map(|since| HeldFacts { n: held, since, reason: held_reason }),
+        actions,
         certificate: certificate.map(|(from, until)| Expiry { from, until }),
         canary,
     })
+}
+
+/// What rules asked for and has failed for good; the oldest of it stands for all.
+fn failed_actions(
+    tx: &Tx<'_>,
+    account: &str,
+    now: Timestamp,
+) -> Result<Option<ActionsFacts>, LedgerError> {
+    let n = tx.action_counts(account)?.failed;
+    let account = Some(account.to_owned());
+    let failed = ActionFilter { account, failed: true, ..ActionFilter::default() };
+    let oldest = tx.actions(&failed, 1)?.into_iter().next();
+    Ok(oldest.map(|row| {
+        // The first line: what a program has said may be long.
+        let reason = row.detail.lines().next().unwrap_or_default().chars().take(200).collect();
+        ActionsFacts { n, since: row.last_at.unwrap_or(now), rule: row.rule, reason }
+    }))
 }
 
 /// The newest canary that came back, or that is late. One from before a catch-up may lie among the

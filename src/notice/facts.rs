@@ -44,6 +44,8 @@ pub struct AccountFacts {
     pub delete_stop: Option<(String, Timestamp)>,
     /// Its held messages.
     pub held: Option<HeldFacts>,
+    /// What rules ask for and has failed for good.
+    pub actions: Option<ActionsFacts>,
     /// The certificate of its server.
     pub certificate: Option<Expiry>,
     /// Its canary.
@@ -73,6 +75,19 @@ pub struct HeldFacts {
     /// The oldest was first seen then.
     pub since: Timestamp,
     /// Why it is held.
+    pub reason: String,
+}
+
+/// Actions that failed for good.
+#[derive(Clone, Debug)]
+pub struct ActionsFacts {
+    /// How many.
+    pub n: u64,
+    /// When the oldest of them was last tried.
+    pub since: Timestamp,
+    /// Its rule.
+    pub rule: String,
+    /// Why it failed.
     pub reason: String,
 }
 

@@ -19,7 +19,8 @@ use serde::Serialize;
 
 pub use digest::{Due, Policy, due, fold_after, retry_after};
 pub use facts::{
-    AccountFacts, CanaryFacts, ErrorFacts, Expiry, Facts, HeldFacts, OauthFacts, RefusedConfig,
+    AccountFacts, ActionsFacts, CanaryFacts, ErrorFacts, Expiry, Facts, HeldFacts, OauthFacts,
+    RefusedConfig,
 };
 pub use standing::{News, Standing, State, Told, Word, news, observe, tell};
 pub use text::{Digest, LogLine, host_subject, write};
@@ -31,6 +32,8 @@ pub use watch::{Look, watch};
 pub enum Kind {
     /// An account is not polled as it should be.
     Account,
+    /// What rules ask for has failed for good.
+    Actions,
     /// The archive takes nothing, or its disk is nearly full.
     Archive,
     /// A canary did not arrive in time.
@@ -55,8 +58,9 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Account,
+        Self::Actions,
         Self::Archive,
         Self::Canary,
         Self::Certificate,
@@ -73,6 +77,7 @@ impl Kind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Account => "account",
+            Self::Actions => "actions",
             Self::Archive => "archive",
             Self::Canary => "canary",
             Self::Certificate => "certificate",

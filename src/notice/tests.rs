@@ -452,3 +452,16 @@ fn account_that_fails_has_not_got_mail_again() {
     }
     assert_eq!(post.subjects(), ["[postrider host] invoices: no mail for 24 h"]);
 }
+
+#[test]
+fn action_that_failed_for_good_is_told_at_once_for_as_long_as_one_is_left() {
+    let (rule, reason) = ("ticket".to_owned(), "h answered with status 503".to_owned());
+    let failed = ActionsFacts { n: 2, since: at(5), rule, reason };
+    let ill = facts(AccountFacts { actions: Some(failed), ..account(0) });
+    let found = watch(&ill, at(6)).conditions;
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].kind, found[0].subject.as_str()), (Kind::Actions, "invoices"));
+    assert_eq!((found[0].title.as_str(), found[0].since), ("2 actions have failed", at(5)));
+    assert!(found[0].text.contains("of rule `ticket`: h answered with status 503."));
+    assert!(watch(&facts(account(0)), at(6)).conditions.is_empty());
+}

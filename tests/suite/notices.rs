@@ -292,3 +292,37 @@ fn account_stopped_by_refused_credentials_is_told_at_once() {
     assert!(text(&told).contains("postrider account resume a"), "{}", text(&told));
     assert_eq!(daemon.stop(SOON).code, 0);
 }
+
+#[test]
+fn action_that_failed_for_good_is_told_and_that_it_was_done_after_a_retry_by_the_daemon() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let (dovecot, relay) = (Dovecot::start(), Server::start(Protocol::Smtp));
+    dovecot.deliver("u1", &sample("one", 100));
+    let ill = Arc::new(AtomicBool::new(true));
+    let is_ill = Arc::clone(&ill);
+    let receiver = crate::support::Receiver::start(move |_, _| {
+        let status = if is_ill.load(Ordering::SeqCst) { 503 } else { 200 };
+        crate::support::Reply::Status(status)
+    });
+    let mut site = site(&dovecot.account("imap", "none", "u1"), relay.port());
+    let rule = format!(
+        "\n[[inbound.a.on_received]]\nname = \"ticket\"\ndo = \"webhook\"\nurl = \"{}\"\n\
+         retries = \"0s\"",
+        receiver.url()
+    );
+    site.add("inbound.a", &rule);
+    let daemon = site.spawn(&["run"]);
+    let mails = wait_for_mails(&relay, 1);
+    assert!(field(&mails[0], "Subject").contains("1 action has failed"), "{}", text(&mails[0]));
+    assert!(text(&mails[0]).contains("status 503"), "{}", text(&mails[0]));
+    ill.store(false, Ordering::SeqCst);
+    let retry = site.cli(&["actions", "retry", "a"]);
+    assert_eq!((retry.code, retry.stdout.as_str()), (0, "1 action due now\n"), "{retry:?}");
+    let mails = wait_for_mails(&relay, 2);
+    assert!(!text(&mails[1]).contains("status 503"), "{}", text(&mails[1]));
+    assert_eq!(receiver.requests().len(), 2);
+    assert_eq!(receiver.requests()[0].key(), receiver.requests()[1].key());
+    assert_eq!(daemon.stop(SOON).code, 0);
+    assert_eq!(site.cli(&["status"]).code, 0);
+}

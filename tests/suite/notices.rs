@@ -305,7 +305,7 @@ fn action_that_failed_for_good_is_told_and_that_it_was_done_after_a_retry_by_the
         let status = if is_ill.load(Ordering::SeqCst) { 503 } else { 200 };
         crate::support::Reply::Status(status)
     });
-    let mut site = site(&dovecot.account("imap", "none", "u1"), relay.port());
+    let mut site = site(&dovecot.account("imap", "none", "u1"), relay.port);
     let rule = format!(
         "\n[[inbound.a.on_received]]\nname = \"ticket\"\ndo = \"webhook\"\nurl = \"{}\"\n\
          retries = \"0s\"",

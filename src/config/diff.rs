@@ -48,8 +48,8 @@ impl fmt::Display for Change {
     }
 }
 
-/// What differs, by table and key. Where a value comes from is no difference, and a secret that is
-/// another one in the same kind of place shows none.
+/// What differs, by table and key. Where a value comes from is no difference; a secret that is another
+/// one of the same kind is told, and shown as little as before.
 pub fn diff(old: &Origins, new: &Origins) -> Vec<Change> {
     let mut changes = Vec::new();
     for (table, before) in old {
@@ -86,16 +86,21 @@ fn of_table(
     let mut keys: Vec<&str> = before.keys().chain(now.keys()).copied().collect();
     keys.sort_unstable();
     keys.dedup();
-    let value = |values: &BTreeMap<&'static str, Origin>, key: &str| {
-        values.get(key).map(|origin| origin.value.clone())
+    let changed = |key: &str| {
+        let (old, new) = (before.get(key), now.get(key));
+        let value = |origin: Option<&Origin>| origin.map(|origin| origin.value.clone());
+        let secret = |origin: Option<&Origin>| origin.and_then(|origin| origin.secret.clone());
+        let (mut shown, other) = (value(new), secret(old) != secret(new));
+        if value(old) == shown {
+            if !other {
+                return None;
+            }
+            shown = shown.map(|kind| format!("another {kind}"));
+        }
+        let (table, key) = (table.to_owned(), key.to_owned());
+        Some(Change::Changed { table, key, old: value(old), new: shown })
     };
-    keys.into_iter()
-        .filter_map(|key| {
-            let (old, new) = (value(before, key), value(now, key));
-            let (table, key) = (table.to_owned(), key.to_owned());
-            (old != new).then_some(Change::Changed { table, key, old, new })
-        })
-        .collect()
+    keys.into_iter().filter_map(changed).collect()
 }
 
 #[cfg(test)]
@@ -116,18 +121,41 @@ mod tests {
         diff(&origins(old), &origins(new)).iter().map(ToString::to_string).collect()
     }
 
+    const A: &str = "[inbound.a]\nhost = \"h\"\nuser = \"u\"\npassword = \"hunter2\"\n";
+
     #[test]
     fn differences_are_told_by_key_and_secrets_by_kind() {
-        const A: &str = "[inbound.a]\nhost = \"h\"\nuser = \"u\"\npassword = \"hunter2\"\n";
         const B: &str = "[inbound.b]\nhost = \"h\"\nuser = \"v\"\npassword = \"x\"\n";
         assert_eq!(told(A, A), [""; 0]);
         assert_eq!(told(A, &format!("# moved by a line\n{A}")), [""; 0]);
         assert_eq!(told(A, &format!("{A}{B}")), ["inbound.b: new"]);
         assert_eq!(told(&format!("{A}{B}"), B), ["inbound.a: removed"]);
-        let changed = told(A, &A.replace("\"h\"", "\"other\"").replace("hunter2", "hunter3"));
+        let changed = told(A, &A.replace("\"h\"", "\"other\""));
         assert_eq!(changed, ["inbound.a: host \"h\" -> \"other\""]);
         let file = A.replace("\"hunter2\"", "{ file = \"/run/x\" }");
-        let changed = told(A, &file);
-        assert!(changed.len() == 1 && !changed[0].contains("hunter2"), "{changed:?}");
+        assert_eq!(told(A, &file), ["inbound.a: password (text) -> { file }"]);
+    }
+
+    #[test]
+    fn another_secret_of_the_same_kind_is_told_and_not_shown() {
+        const OAUTH: &str = "[oauth.o]\nprovider = \"google\"\nclient_id = \"c\"\n\
+                             client_secret = \"hunter2\"\n";
+        const DEFAULTS: &str = "[defaults.inbound]\npassword = \"hunter2\"\n\
+                                [inbound.a]\nhost = \"h\"\nuser = \"u\"\n";
+        let other = |text: &str| told(text, &text.replace("hunter2", "hunter3"));
+        assert_eq!(other(A), ["inbound.a: password (text) -> another (text)"]);
+        assert_eq!(other(OAUTH), ["oauth.o: client_secret (text) -> another (text)"]);
+        assert_eq!(other(DEFAULTS), ["inbound.a: password (text) -> another (text)"]);
+        for kind in ["file = \"/hunter2\"", "key = \"hunter2\"", "command = [\"/x\", \"hunter2\"]"]
+        {
+            let before = A.replace("\"hunter2\"", &format!("{{ {kind} }}"));
+            let shown = format!("{{ {} }}", kind.split(' ').next().unwrap());
+            let wanted = format!("inbound.a: password {shown} -> another {shown}");
+            assert_eq!(other(&before), [wanted]);
+            assert_eq!(told(&before, &before), [""; 0]);
+        }
+        let all = (origins(A), origins(OAUTH));
+        let shown = format!("{all:?} {} {}", serde_json::json!(all.0), serde_json::json!(all.1));
+        assert!(!shown.contains("hunter2"), "{shown}");
     }
 }

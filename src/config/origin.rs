@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::types::SecretSpec;
+
 /// Origins by table (`inbound.invoices`) and key.
 pub type Origins = BTreeMap<String, BTreeMap<&'static str, Origin>>;
 
@@ -12,6 +14,9 @@ pub type Origins = BTreeMap<String, BTreeMap<&'static str, Origin>>;
 pub struct Origin {
     /// As the config writes it; a secret by its kind only, such as `{ file }`.
     pub value: String,
+    /// The secret itself, to compare it; shown nowhere.
+    #[serde(skip)]
+    pub(super) secret: Option<SecretSpec>,
     /// Where it comes from.
     #[serde(flatten)]
     pub from: OriginKind,
@@ -29,6 +34,13 @@ pub enum OriginKind {
     Defaults(String),
     /// The account's own tables, `file:line`.
     File(String),
+}
+
+impl Origin {
+    /// A value that is no secret.
+    pub(super) fn plain(value: String, from: OriginKind) -> Self {
+        Self { value, secret: None, from }
+    }
 }
 
 impl std::fmt::Display for Origin {

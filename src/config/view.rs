@@ -183,17 +183,18 @@ impl<'a> View<'a> {
         let mut origins = BTreeMap::new();
         for key in self.spec.keys() {
             let origin = match (self.entry(key.name), key.default) {
-                (Some((Layer::Defaults, entry)), _) => Origin {
-                    value: entry.shown.clone(),
-                    from: OriginKind::Defaults(entry.place.to_string()),
-                },
-                (Some((_, entry)), _) => Origin {
-                    value: entry.shown.clone(),
-                    from: OriginKind::File(entry.place.to_string()),
-                },
-                (None, Some(default)) => {
-                    Origin { value: default.to_owned(), from: OriginKind::BuiltIn }
+                (Some((layer, entry)), _) => {
+                    let place = entry.place.to_string();
+                    Origin {
+                        value: entry.shown.clone(),
+                        secret: self.secret(key.name),
+                        from: match layer {
+                            Layer::Defaults => OriginKind::Defaults(place),
+                            Layer::Own | Layer::Shared => OriginKind::File(place),
+                        },
+                    }
                 }
+                (None, Some(default)) => Origin::plain(default.to_owned(), OriginKind::BuiltIn),
                 (None, None) => continue,
             };
             origins.insert(key.name, origin);

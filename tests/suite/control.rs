@@ -258,6 +258,8 @@ fn g08_reload_says_what_changed_or_is_refused_and_all_else_goes_on() {
     let dovecot = Dovecot::start();
     let account = |user: &str| seldom(dovecot.account("imap", "tls", user));
     let mut site = Site::new(&[("a", account("u1"))]);
+    let oauth = "provider = \"google\"\nclient_id = \"c\"\nclient_secret = \"one\"\n";
+    site.set("oauth.rec", oauth);
     let output = site.cli(&["reload"]);
     assert!(output.code == 1 && output.stderr.contains("no daemon runs"), "{output:?}");
     let daemon = daemon(&site);
@@ -266,6 +268,11 @@ fn g08_reload_says_what_changed_or_is_refused_and_all_else_goes_on() {
         (output.code, output.stdout.trim()),
         (0, "ok: nothing has changed; polling 1 account")
     );
+    site.set("oauth.rec", &oauth.replace("one", "two"));
+    let output = site.cli(&["reload"]);
+    let told =
+        "  oauth.rec: client_secret (text) -> another (text)\nok: 1 change; polling 1 account";
+    assert_eq!((output.code, output.stdout.trim_end()), (0, told), "{output:?}");
     site.account("b", &account("u2"));
     site.account("a", &account("u1").replace("\"1d\"", "\"2d\""));
     let output = site.cli(&["reload"]);

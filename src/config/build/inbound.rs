@@ -107,7 +107,7 @@ impl<'a> Builder<'a> {
             return String::new();
         };
         let from = OriginKind::Computed("address".to_owned());
-        let origin = Origin { value: format!("\"{address}\""), from };
+        let origin = Origin::plain(format!("\"{address}\""), from);
         self.origins.entry(view.path().to_owned()).or_default().insert("user", origin);
         address
     }

@@ -108,7 +108,7 @@ impl<'a> Builder<'a> {
         let entry = half.shared.as_ref()?.entries.get("address")?;
         let Some(Value::Text(address)) = &entry.value else { return None };
         let from = OriginKind::Computed("address".to_owned());
-        let origin = Origin { value: entry.shown.clone(), from };
+        let origin = Origin::plain(entry.shown.clone(), from);
         self.origins.entry(view.path().to_owned()).or_default().insert(key, origin);
         Some(address.clone())
     }

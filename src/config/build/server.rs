@@ -73,7 +73,7 @@ impl Builder<'_> {
         let usual = usual_port(protocol, encryption);
         let Some(port) = view.number("port").and_then(|port| u16::try_from(port).ok()) else {
             let why = format!("{protocol} + {}", encryption.as_str());
-            let origin = Origin { value: usual.to_string(), from: OriginKind::Computed(why) };
+            let origin = Origin::plain(usual.to_string(), OriginKind::Computed(why));
             self.origins.entry(view.path().to_owned()).or_default().insert("port", origin);
             return usual;
         };

@@ -26,7 +26,7 @@ use super::keeping::{
     candidates, config_digest, empty, known_refusal, mark, merged, no_token, seed,
 };
 use super::store::{Access, Folder, Lock, Refused, Stored};
-use super::unsaved::Unsaved;
+use super::unsaved::{Unsaved, Version};
 use super::{
     Freshness, Moment, OauthError, Refusal, diagnose, discovery, freshness, keep_alive_due,
 };
@@ -144,8 +144,9 @@ impl Vault {
         }
         let job = Job { vault: self.clone(), oauth: Arc::clone(oauth), now: now.clone() };
         let mut stored = job.refresh(before).await?;
+        let over = Some(Version::of(&stored));
         stored.granted_at = now.wall;
-        let stored = self.save(&oauth.name, stored).await?;
+        let stored = self.save(&oauth.name, stored, over).await?;
         drop(lock);
         Ok(stored)
     }
@@ -220,7 +221,8 @@ impl Vault {
         let lock = self.lock(&oauth.name).await?;
         let seed = seed(oauth, None, &self.secrets).await.ok().flatten();
         let stored = merged(oauth, None, tokens, (None, seed.as_ref()), now);
-        let stored = self.save(&oauth.name, stored).await?;
+        let over = self.read(&oauth.name).ok().flatten().as_ref().map(Version::of);
+        let stored = self.save(&oauth.name, stored, over).await?;
         drop(lock);
         Ok(stored)
     }
@@ -274,13 +276,18 @@ impl Vault {
         task.await.unwrap_or_else(|error| Err(OauthError::unavailable(error.to_string())))
     }
 
-    /// Writes off the runtime's threads; once begun, it is done even if nobody waits for it. What
-    /// can't be written is kept in memory.
-    async fn save(&self, name: &str, stored: Stored) -> Result<Stored, OauthError> {
+    /// Writes over what was read before, off the runtime's threads; once begun, it is done even if
+    /// nobody waits for it. What can't be written is kept in memory.
+    async fn save(
+        &self,
+        name: &str,
+        stored: Stored,
+        over: Option<Version>,
+    ) -> Result<Stored, OauthError> {
         let (vault, name) = (self.clone(), name.to_owned());
         let write = move || match vault.folder.write(&name, &stored) {
             Ok(()) => Ok(stored),
-            Err(error) => Err(vault.unsaved.keep(&vault.folder, &name, stored, error)),
+            Err(error) => Err(vault.unsaved.keep(&name, stored, over, error)),
         };
         let written = tokio::task::spawn_blocking(write).await;
         written.unwrap_or_else(|error| Err(OauthError::unavailable(error.to_string())))
@@ -356,7 +363,8 @@ impl Job {
         };
         let seeds = (used, seed.as_ref());
         let stored = merged(oauth, before.as_ref(), tokens, seeds, &self.now);
-        let stored = self.vault.save(&oauth.name, stored).await?;
+        let over = before.as_ref().map(Version::of);
+        let stored = self.vault.save(&oauth.name, stored, over).await?;
         tracing::debug!(
             target: "oauth",
             code = "oauth-refreshed",
@@ -412,6 +420,7 @@ impl Job {
             at: now,
             mark: mark(&self.oauth, &self.vault.secrets, true).await.to_string(),
         };
+        let over = before.as_ref().map(Version::of);
         let mut stored = before.unwrap_or_else(|| empty(&self.oauth, now));
         stored.access = None;
         if refusal.error == "invalid_grant" {
@@ -419,7 +428,7 @@ impl Job {
             stored.previous = None;
         }
         stored.refused = Some(refused);
-        self.vault.save(&self.oauth.name, stored).await?;
+        self.vault.save(&self.oauth.name, stored, over).await?;
         Ok(OauthError::of(found))
     }
 }

@@ -17,6 +17,7 @@ mod provider;
 mod reasons;
 mod reload;
 mod render;
+mod renewing;
 mod replay;
 mod report;
 mod run;

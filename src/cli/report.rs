@@ -9,7 +9,8 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::exit::Exit;
-use super::{Context, block_on, render};
+use super::renewing::block_on_renewing;
+use super::{Context, render};
 use crate::config::{self, Config, Origins};
 use crate::daemon::post;
 use crate::log::{LOG_FILE, LogDb, LogQuery, Record, codes, parse_time};
@@ -226,13 +227,9 @@ fn mail(context: &Context, config: &Config, draft: Draft, to: &str) -> Exit {
         Err(exit) => return exit,
     };
     let keyring = context.keyring(config, &sink);
-    let sent = block_on(post::send(
-        config,
-        outbound,
-        (&keyring, &Opened::default()),
-        &letter,
-        Clock.now(),
-    ));
+    let opened = Opened::default();
+    let work = post::send(config, outbound, (&keyring, &opened), &letter, Clock.now());
+    let sent = block_on_renewing(&keyring.tokens, work);
     sink.flush(Duration::from_secs(5));
     match sent {
         Ok(Ok(receipt)) => {

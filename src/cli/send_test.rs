@@ -10,9 +10,10 @@ use clap::Args;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use super::Context;
 use super::exit::Exit;
 use super::render::{self, Out, Tone, count};
-use super::{Context, block_on};
+use super::renewing::block_on_renewing;
 use crate::config::{Config, Inbound, Outbound};
 use crate::daemon::instance::check_state_dir;
 use crate::log::{Redactor, Sink};
@@ -116,7 +117,7 @@ impl SendTest {
             }
             outcome
         };
-        let outcome = match block_on(work) {
+        let outcome = match block_on_renewing(&plan.sender.keyring.tokens, work) {
             Ok(outcome) => outcome,
             Err(exit) => return exit,
         };

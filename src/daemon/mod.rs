@@ -210,11 +210,23 @@ fn warn_of_secrets(config: &Config) {
 
 impl Daemon {
     async fn live(mut self) -> Result<(), DaemonError> {
+        let ended = self.serve().await;
+        if ended.is_err() {
+            self.finish_tokens().await;
+            return ended;
+        }
+        self.stop().await;
+        self.instance.close().await;
+        Ok(())
+    }
+
+    /// Until a signal to stop.
+    async fn serve(&mut self) -> Result<(), DaemonError> {
         let ledger = self.instance.tools.ledger.clone();
         loop {
             tokio::select! {
-                _ = self.signals.terminate.recv() => break,
-                _ = self.signals.interrupt.recv() => break,
+                _ = self.signals.terminate.recv() => return Ok(()),
+                _ = self.signals.interrupt.recv() => return Ok(()),
                 _ = self.signals.hangup.recv() => drop(self.reload(None).await),
                 call = self.desk.next() => self.answer(call).await,
                 () = until(self.attempts.live.debugging_ends()) => self.end_debugging(),
@@ -227,9 +239,6 @@ impl Daemon {
                 },
             }
         }
-        self.stop().await;
-        self.instance.close().await;
-        Ok(())
     }
 
     /// The outbox's worker has died: another one takes its place, and what it had begun.
@@ -272,8 +281,20 @@ impl Daemon {
             _ = self.signals.interrupt.recv() => false,
             () = sleep_until(limit) => false,
         };
+        self.finish_tokens().await;
         let how = if ended { "Stopped" } else { "Stopped before all polls had ended" };
         tracing::info!(target: "daemon", code = "daemon-stopped", "{how}");
+    }
+}
+
+impl Daemon {
+    /// A renewal that is cut off may cost a login; one more signal cuts it all the same.
+    async fn finish_tokens(&mut self) {
+        tokio::select! {
+            () = self.instance.tools.tokens.finish() => {}
+            _ = self.signals.terminate.recv() => {}
+            _ = self.signals.interrupt.recv() => {}
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod claims;
 mod device;
 mod discovery;
 mod doctor;
+mod ending;
 mod endpoints;
 mod error;
 mod fresh;

@@ -38,6 +38,10 @@ impl Unsaved {
         self.all().contains_key(name)
     }
 
+    pub(super) fn names(&self) -> Vec<String> {
+        self.all().keys().cloned().collect()
+    }
+
     /// Keeps tokens that were to replace the file's `over`; the error that says so.
     pub(super) fn keep(
         &self,
@@ -50,8 +54,8 @@ impl Unsaved {
         match error {
             OauthError::Store { path, why } => {
                 let why = format!(
-                    "{why}; the new tokens are in this process's memory alone, which tries again to \
-                     write them"
+                    "{why}; the new tokens are in this process's memory alone until they can be \
+                     written"
                 );
                 OauthError::Store { path, why }
             }

@@ -8,7 +8,7 @@
 //! 4. write what came, durably, the refresh token before it included;
 //! 5. only then hand the access token out.
 //!
-//! Steps 2 to 5 go on when their asker is gone. What can't be written in step 4 stays in memory, and
+//! Steps 2 to 5 go on when their asker is gone, and the process ends after them. What can't be written in step 4 stays in memory, and
 //! is written before anything else is done with the record. A refusal that only a person can mend is
 //! kept in the file: until config, secret or file change, nobody is asked again.
 
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::Instrument as _;
+use tokio_util::task::TaskTracker;
 
 use super::answer::{Said, Tokens};
 use super::discovery::Need;
@@ -45,7 +45,9 @@ pub struct Vault {
     folder: Folder,
     pub(super) hide: Hide,
     pub(super) secrets: Arc<Surroundings>,
-    unsaved: Unsaved,
+    pub(super) unsaved: Unsaved,
+    /// What must not be cut off by the end of the process.
+    pub(super) tasks: TaskTracker,
 }
 
 /// An access token for use.
@@ -86,7 +88,8 @@ impl Vault {
         hide: impl Fn(&str) + Send + Sync + 'static,
     ) -> Self {
         let folder = Folder::below(state_dir);
-        Self { folder, hide: Arc::new(hide), secrets, unsaved: Unsaved::default() }
+        let (unsaved, tasks) = (Unsaved::default(), TaskTracker::new());
+        Self { folder, hide: Arc::new(hide), secrets, unsaved, tasks }
     }
 
     /// What is kept of a record; its tokens are hidden from the log from here on.
@@ -137,18 +140,22 @@ impl Vault {
 
     /// Gets the first token of a grant that needs no person, or says why there is none.
     pub async fn begin(&self, oauth: &Arc<Oauth>, now: &Moment) -> Result<Stored, OauthError> {
-        let lock = self.lock(&oauth.name).await?;
-        let mut before = self.read(&oauth.name)?;
-        if let Some(before) = &mut before {
-            before.refused = None;
-        }
         let job = Job { vault: self.clone(), oauth: Arc::clone(oauth), now: now.clone() };
-        let mut stored = job.refresh(before).await?;
-        let over = Some(Version::of(&stored));
-        stored.granted_at = now.wall;
-        let stored = self.save(&oauth.name, stored, over).await?;
-        drop(lock);
-        Ok(stored)
+        let work = async move {
+            let (vault, name) = (&job.vault, &job.oauth.name);
+            let lock = vault.lock(name).await?;
+            let mut before = vault.read(name)?;
+            if let Some(before) = &mut before {
+                before.refused = None;
+            }
+            let mut stored = job.refresh(before).await?;
+            let over = Some(Version::of(&stored));
+            stored.granted_at = job.now.wall;
+            let stored = vault.save(name, stored, over).await?;
+            drop(lock);
+            Ok(stored)
+        };
+        self.to_its_end(work).await
     }
 
     /// Makes sure that a login's tokens can be kept; a file that can't be read is set aside, and
@@ -268,12 +275,7 @@ impl Vault {
             let access = stored.access.ok_or_else(none)?;
             Ok(Token { access, is_new: true })
         };
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a rotated token is saved though its asker has gone"
-        )]
-        let task = tokio::spawn(work.in_current_span());
-        task.await.unwrap_or_else(|error| Err(OauthError::unavailable(error.to_string())))
+        self.to_its_end(work).await
     }
 
     /// Writes over what was read before, off the runtime's threads; once begun, it is done even if
@@ -301,7 +303,7 @@ impl Vault {
     }
 
     /// Writes what couldn't be written before.
-    async fn settle(&self, name: &str) -> Result<(), OauthError> {
+    pub(super) async fn settle(&self, name: &str) -> Result<(), OauthError> {
         if !self.unsaved.has(name) {
             return Ok(());
         }
@@ -341,6 +343,9 @@ struct Job {
 impl Job {
     /// Asks for tokens and keeps them; a refusal is kept, too.
     async fn refresh(&self, before: Option<Stored>) -> Result<Stored, OauthError> {
+        if self.vault.tasks.is_closed() {
+            return Err(OauthError::unavailable("this process ends: it renews no tokens any more"));
+        }
         let oauth = &*self.oauth;
         let seed = seed(oauth, before.as_ref(), &self.vault.secrets).await?;
         let candidates = candidates(oauth, before.as_ref(), seed.as_ref());

@@ -50,6 +50,7 @@ mod oauth;
 mod oauth_faults;
 mod oauth_keeping;
 mod oauth_logins;
+mod oauth_stop;
 mod order;
 mod pages;
 mod plan_diff;

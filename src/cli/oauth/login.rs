@@ -8,7 +8,8 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{Desk, Exit};
-use crate::cli::{block_on, render};
+use crate::cli::render;
+use crate::cli::renewing::block_on_renewing;
 use crate::config::{self, Grant, OauthProvider};
 use crate::oauth::login::{CodeLogin, DeviceLogin};
 use crate::oauth::{OauthError, Stored};
@@ -59,7 +60,7 @@ impl Login {
         if let Err(exit) = desk.prepare() {
             return exit;
         }
-        match block_on(log_in(desk, &oauth, way)) {
+        match block_on_renewing(&desk.vault, log_in(desk, &oauth, way)) {
             Ok(Ok(stored)) => done(desk, &oauth, &stored),
             Ok(Err(error)) => desk.failed(&error),
             Err(exit) => exit,

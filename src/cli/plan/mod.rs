@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use super::check::foretell;
 use super::exit::Exit;
 use super::render::{self, Tone, count, moment, span};
-use super::{Context, block_on, default_config, reasons};
+use super::renewing::block_on_renewing;
+use super::{Context, default_config, reasons};
 use crate::archive::FileSystem;
 use crate::archive::root::Root;
 use crate::config::{Config, Inbound};
@@ -84,8 +85,10 @@ impl Plan {
             Ok(sink) => sink,
             Err(exit) => return exit,
         };
-        let work = plan(&config, (&account, other), context.keyring(&config, &sink));
-        match block_on(work) {
+        let keyring = context.keyring(&config, &sink);
+        let tokens = keyring.tokens.clone();
+        let work = plan(&config, (&account, other), keyring);
+        match block_on_renewing(&tokens, work) {
             Ok(Ok(planned)) => {
                 self.show(context, &planned);
                 Exit::Done

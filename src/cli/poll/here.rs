@@ -57,6 +57,7 @@ pub(super) async fn poll(
     }
     turns.sort_by(|one, other| one.account().cmp(other.account()));
     outbox::drain(instance.tools.clone(), book, cancel).await;
+    instance.tools.tokens.finish().await;
     instance.close().await;
     Ok(turns)
 }

@@ -14,7 +14,8 @@ use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use super::exit::Exit;
-use super::{Context, block_on, eprint, plan, render};
+use super::renewing::block_on_renewing;
+use super::{Context, eprint, plan, render};
 use crate::config::{self, Candidate, Config, Encryption, Inbound, Severity};
 use crate::log::{Level, Redactor, Sink};
 use crate::net::{Facts, Stage, Step, Witness};
@@ -140,7 +141,7 @@ impl Test {
                 tokio::time::sleep(PAUSE).await;
             }
         };
-        let outcome = match block_on(work) {
+        let outcome = match block_on_renewing(&prober.keyring.tokens, work) {
             Ok(outcome) => outcome,
             Err(exit) => return exit,
         };

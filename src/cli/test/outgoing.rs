@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::{Context, Exit, Failed, Outcome, STEPS, Test, render, show};
-use crate::cli::block_on;
+use crate::cli::renewing::block_on_renewing;
 use crate::config::{Config, Outbound};
 use crate::log::{Level, Redactor};
 use crate::net::Witness;
@@ -40,7 +40,10 @@ impl Test {
             Ok(envelope) => envelope,
             Err(exit) => return exit,
         };
-        let outcome = match block_on(once(context, &sender, &envelope, &redactor)) {
+        let outcome = match block_on_renewing(
+            &sender.keyring.tokens,
+            once(context, &sender, &envelope, &redactor),
+        ) {
             Ok(outcome) => outcome,
             Err(exit) => return exit,
         };

@@ -55,6 +55,8 @@ pub struct State {
     pub faults: VecDeque<Fault>,
     /// Answers to a device before its tokens.
     pub device: VecDeque<&'static str>,
+    /// How long the token endpoint keeps its answers back.
+    pub delay: Duration,
     /// Forms that were sent to the token endpoint.
     pub requests: Vec<BTreeMap<String, String>>,
     /// Tokens that were revoked.
@@ -344,7 +346,13 @@ fn serve(stream: impl Read + Write, port: u16, state: &Mutex<State>) -> std::io:
         sent.insert("client_id".to_owned(), id.to_owned());
         sent.insert("client_secret".to_owned(), secret.to_owned());
     }
-    let answer = answer(path, &form(query), &sent, port, &mut state.lock().unwrap());
+    let (answer, delay) = {
+        let mut state = state.lock().unwrap();
+        (answer(path, &form(query), &sent, port, &mut state), state.delay)
+    };
+    if path == "/token" {
+        thread::sleep(delay);
+    }
     let head = format!(
         "HTTP/1.1 {} X\r\n{}Content-Length: {}\r\nConnection: close\r\n\r\n",
         answer.status,

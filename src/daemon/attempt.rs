@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 
-use super::gate::backoff;
+use super::gate::{Asked, Kept, backoff};
 use super::live::Live;
 use super::looks::Looks;
 use crate::config::{Inbound, Schedule};
@@ -61,41 +61,38 @@ impl Attempts {
             .collect()
     }
 
-    /// Polls once, and records the outcome; how long to rest is in the ledger afterwards. A pause
-    /// ends it at once, unless it is `forced`.
-    pub async fn attempt(&self, account: &Account, forced: bool) -> PollReport {
+    /// Polls once unless something keeps it, and records the outcome; how long to rest is in the
+    /// ledger afterwards.
+    pub async fn attempt(&self, account: &Account, asked: Asked) -> Result<PollReport, Kept> {
         let account = &self.own(account);
         let run = uuid::Uuid::new_v4().simple().to_string();
         let run = run.get(..8).unwrap_or(&run).to_owned();
         let name = Arc::clone(&account.config.name);
         let span = tracing::info_span!(target: "daemon", "poll", account = &*name, run);
-        // On the list before the pause is looked for: a pause that comes later ends it there.
+        // On the list before the gate looks for a pause: a pause that comes later ends it there.
         let entry = self.live.begin(&run, account);
         async {
-            if !forced && self.pause(account).await.is_ok_and(|pause| pause.is_some()) {
-                account.cancel.cancel();
-            }
-            let turns = self.turns(&account.config);
-            let mut mine = Vec::with_capacity(turns.len());
-            for turn in turns {
+            let (mut mine, mut waited) = (Vec::new(), false);
+            for turn in self.turns(&account.config) {
+                waited |= turn.try_lock().is_err();
                 mine.push(turn.lock_owned().await);
             }
+            self.gate(account, asked, waited).await?;
             let permit = tokio::select! {
                 biased;
                 () = account.cancel.cancelled() => None,
                 permit = self.permits.acquire() => permit.ok(),
             };
-            if let Err(error) = self.settle(account).await {
-                tracing::error!(target: "daemon", code = error.code(), "{error}");
-            }
             let mut report = poll(account, &run).await;
-            drop((permit, mine, entry));
+            drop((permit, entry));
             let stands = self.stands(account, &report).await;
             if let Err(error) = self.record(account, &report).await {
                 report.error.get_or_insert(ReportedError::of(&error.into(), Source::Daemon));
             }
+            // The next one must find what came of this one.
+            drop(mine);
             note(&report, stands);
-            report
+            Ok(report)
         }
         .instrument(span)
         .await

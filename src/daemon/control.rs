@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::Attempts;
-use super::gate::Gate;
+use super::gate::Asked;
 use super::live::Wake;
 use super::orders::{self, Told};
 use crate::config::{Config, Inbound};
@@ -119,13 +119,12 @@ impl Desk {
             wanted.person,
             if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
         );
-        let by_name = !wanted.accounts.is_empty();
+        let asked = Asked::of(!wanted.accounts.is_empty(), wanted.force);
         let mut polls = JoinSet::new();
         for inbound in chosen {
             let account = Account::new(inbound, self.tools.clone(), self.cancel.child_token());
             let (attempts, replies) = (self.attempts.clone(), replies.clone());
-            let force = wanted.force;
-            polls.spawn(async move { one(account, attempts, by_name, force, replies).await });
+            polls.spawn(async move { one(account, attempts, asked, replies).await });
         }
         self.work.spawn(async move {
             while polls.join_next().await.is_some() {}
@@ -220,19 +219,8 @@ pub(super) fn unknown(name: &str) -> Refusal {
 }
 
 /// One account's poll, told as it goes on; a client that goes away ends nothing.
-async fn one(account: Account, attempts: Attempts, by_name: bool, force: bool, replies: Replies) {
+async fn one(account: Account, attempts: Attempts, asked: Asked, replies: Replies) {
     let name = account.config.name.to_string();
-    let waits = match attempts.gate(&account).await {
-        Ok(Gate::Paused(pause)) if !(by_name && force) => Some((orders::paused(&pause), !by_name)),
-        Ok(Gate::Stopped) if !by_name => Some((orders::STOPPED.to_owned(), false)),
-        Ok(Gate::Rests(until)) if !by_name => Some((orders::rests(until), false)),
-        Ok(_) => None,
-        Err(error) => Some((error.to_string(), false)),
-    };
-    if let Some((why, meant)) = waits {
-        replies.tell(Reply::Waits { account: name, why, meant }).await;
-        return;
-    }
     let progress = Arc::clone(&account.progress);
     let mut telling = JoinSet::new();
     let told = (name.clone(), replies.clone());
@@ -247,11 +235,19 @@ async fn one(account: Account, attempts: Attempts, by_name: bool, force: bool, r
             });
         }
     });
-    let report = attempts.attempt(&account, by_name && force).await;
+    let done = attempts.attempt(&account, asked).await;
     telling.shutdown().await;
     attempts.live.wake(&name, Wake::Look);
-    let report = serde_json::to_value(report).unwrap_or_default();
-    replies.tell(Reply::Polled { report }).await;
+    replies
+        .tell(match done {
+            Ok(report) => {
+                Reply::Polled { report: serde_json::to_value(report).unwrap_or_default() }
+            }
+            Err(kept) => {
+                Reply::Waits { account: name, why: kept.why(), meant: kept.is_meant(asked) }
+            }
+        })
+        .await;
 }
 
 /// When `seconds` from now are over.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::attempt::Attempts;
+use super::orders;
 use crate::ledger::{AccountRow, AccountState, LastError, LedgerError, Pause, Tx};
 use crate::model::AccountName;
 use crate::poll::Account;
@@ -12,45 +13,91 @@ use crate::schedule::{Backoff, Decision};
 
 const LONGEST_REST: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 
-/// Whether an account may be polled now.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Gate {
-    /// It may.
-    Open,
-    /// It has stopped after too many refused logins.
-    Stopped,
+/// What keeps an account from being polled now.
+#[derive(Debug)]
+pub enum Kept {
     /// A person has paused it.
     Paused(Pause),
     /// It rests until then after a refused login.
     Rests(Timestamp),
+    /// It has stopped after too many refused logins.
+    Stopped,
+    /// The ledger doesn't tell.
+    Untold(LedgerError),
+}
+
+impl Kept {
+    /// The words.
+    pub fn why(&self) -> String {
+        match self {
+            Self::Paused(pause) => orders::paused(pause),
+            Self::Rests(until) => orders::rests(*until),
+            Self::Stopped => orders::STOPPED.to_owned(),
+            Self::Untold(error) => error.to_string(),
+        }
+    }
+
+    /// Whether it is meant to be so, where nobody named the account.
+    pub fn is_meant(&self, asked: Asked) -> bool {
+        asked == Asked::ForAll && matches!(self, Self::Paused(_))
+    }
+}
+
+/// How a poll was asked for, which says what may keep it.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Asked {
+    /// With all others, or by the schedule: everything keeps it.
+    ForAll,
+    /// By the account's name: it is tried once, whatever its back-off.
+    ByName,
+    /// By name and by force: although it is paused.
+    ByForce,
+}
+
+impl Asked {
+    /// As the command line has it.
+    pub fn of(by_name: bool, force: bool) -> Self {
+        match (by_name, force) {
+            (true, true) => Self::ByForce,
+            (true, false) => Self::ByName,
+            (false, _) => Self::ForAll,
+        }
+    }
 }
 
 impl Attempts {
-    /// Whether a pause or the back-off after refused logins keep an account from being polled.
-    pub async fn gate(&self, account: &Account) -> Result<Gate, LedgerError> {
-        if let Some(pause) = self.pause(account).await? {
-            return Ok(Gate::Paused(pause));
+    /// What keeps a poll, once it has its turn. `waited`: another poll ended while it stood behind
+    /// it, so who asked for this one by name didn't know of that one's end.
+    pub(super) async fn gate(
+        &self,
+        account: &Account,
+        asked: Asked,
+        waited: bool,
+    ) -> Result<(), Kept> {
+        if asked != Asked::ByForce
+            && let Some(pause) = self.pause(account).await.map_err(Kept::Untold)?
+        {
+            return Err(Kept::Paused(pause));
         }
-        let turns = self.turns(&account.config);
-        // Where a turn is taken, a login may be under way.
-        let mine: Result<Vec<_>, _> =
-            turns.into_iter().map(tokio::sync::Mutex::try_lock_owned).collect();
-        if mine.is_ok() {
-            self.settle(account).await?;
+        if account.cancel.is_cancelled() {
+            return Ok(());
         }
-        drop(mine);
-        let state = self.state(account).await?;
+        self.settle(account).await.map_err(Kept::Untold)?;
+        if asked != Asked::ForAll && !waited {
+            return Ok(());
+        }
+        let state = self.state(account).await.map_err(Kept::Untold)?;
         if state.auth_failures == 0 {
-            return Ok(Gate::Open);
+            return Ok(());
         }
         if backoff(&state).is_stopped() {
-            return Ok(Gate::Stopped);
+            return Err(Kept::Stopped);
         }
         let now = account.tools.clock.now();
         // Further away than any rest: the clock ran ahead when it was set.
         let day = now.checked_add(LONGEST_REST).unwrap_or(now);
         let rests = state.retry_at.filter(|at| now < *at && *at <= day);
-        Ok(rests.map_or(Gate::Open, Gate::Rests))
+        rests.map_or(Ok(()), |until| Err(Kept::Rests(until)))
     }
 
     /// The account's pause, under the name that it had before a rename, too.
@@ -85,8 +132,8 @@ impl Attempts {
         Ok(if changed { AccountState::default() } else { state })
     }
 
-    /// Counts a login that the program was ended in: only its beginning is known.
-    pub(super) async fn settle(&self, account: &Account) -> Result<(), LedgerError> {
+    /// Counts a login of which only the beginning is known; to be asked by who has the turn.
+    async fn settle(&self, account: &Account) -> Result<(), LedgerError> {
         let (name, ledger) = (Arc::clone(&account.config.name), &account.tools.ledger);
         let row = ledger.read("read an account", move |tx| tx.account(&name)).await?;
         let Some(begun) = row.and_then(|row| row.login_open_at) else { return Ok(()) };
@@ -107,11 +154,11 @@ impl Attempts {
             code = "login-unknown",
             account = &*account.config.name,
             counted = state.auth_failures,
-            "A login was cut by the end of the program; it counts as a refused one"
+            "A login was begun and its answer never came; it counts as a refused one"
         );
         let cut = LastError {
             code: "login-unknown".to_owned(),
-            message: "a login was cut by the end of the program; it counts as a refused one"
+            message: "a login was begun and its answer never came; it counts as a refused one"
                 .to_owned(),
             hint: None,
             since: begun,

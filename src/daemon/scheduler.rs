@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::Attempts;
-use super::gate::Gate;
+use super::gate::{Asked, Kept};
 use super::live::Wake;
 use crate::config::{Config, Inbound, Schedule};
 use crate::model::AccountName;
@@ -196,36 +196,31 @@ impl Task {
 
     /// Polls unless a pause or refused logins forbid it; how long to wait then.
     async fn once(&self) -> Rest {
-        if let Some(rest) = self.kept().await {
-            return rest;
-        }
+        self.end_pause(self.account.tools.clock.now()).await;
         // Its own counters, as each poll is told of by itself.
         let account = Account { progress: Arc::default(), ..self.account.clone() };
-        self.attempts.attempt(&account, false).await;
-        self.resting(self.rest().await)
+        match self.attempts.attempt(&account, Asked::ForAll).await {
+            Ok(_) => self.resting(self.rest().await),
+            Err(kept) => self.kept(&kept),
+        }
     }
 
     /// How long to wait, as things are.
     async fn look(&self) -> Rest {
-        let paused = self.attempts.pause(&self.account).await.is_ok_and(|pause| pause.is_some());
-        match if paused { self.kept().await } else { None } {
-            Some(rest) => rest,
-            None => self.resting(self.rest().await),
+        match self.attempts.pause(&self.account).await {
+            Ok(Some(pause)) => self.kept(&Kept::Paused(pause)),
+            _ => self.resting(self.rest().await),
         }
     }
 
-    /// What keeps the account from being polled now, if anything does.
-    async fn kept(&self) -> Option<Rest> {
+    /// How long an account is left alone that can't be polled now.
+    fn kept(&self, kept: &Kept) -> Rest {
         let now = self.account.tools.clock.now();
-        let until = match self.attempts.gate(&self.account).await {
-            Ok(Gate::Open) => {
-                self.end_pause(now).await;
-                return None;
-            }
-            Ok(Gate::Stopped) => None,
-            Ok(Gate::Paused(pause)) => pause.until,
-            Ok(Gate::Rests(until)) => Some(until),
-            Err(error) => {
+        let until = match kept {
+            Kept::Stopped => None,
+            Kept::Paused(pause) => pause.until,
+            Kept::Rests(until) => Some(*until),
+            Kept::Untold(error) => {
                 tracing::error!(
                     target: "daemon",
                     code = error.code(),
@@ -239,7 +234,7 @@ impl Task {
             let left = Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO);
             left.clamp(Duration::from_secs(1), LOOK_AGAIN)
         });
-        Some(Rest { wait: left, next: until })
+        Rest { wait: left, next: until }
     }
 
     /// Takes a pause off whose time has passed, and says so once.

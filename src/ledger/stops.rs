@@ -47,7 +47,8 @@ impl Tx<'_> {
     /// refused logins, stopped deletes, and a pause. Says what there was.
     pub fn resume(&self, account: &str) -> Result<Resumed, LedgerError> {
         let Some(before) = self.account(account)? else { return Ok(Resumed::default()) };
-        let sql = "UPDATE account SET auth_failures = 0, auth_mark = '', retry_at = NULL,
+        let sql = "UPDATE account SET failures = max(failures - auth_failures, 0),
+            auth_failures = 0, auth_mark = '', retry_at = NULL,
             login_open_at = NULL, delete_stop = '', delete_stop_at = NULL, paused_at = NULL,
             paused_until = NULL,
             paused_by = '', paused_reason = '' WHERE name = ?1";

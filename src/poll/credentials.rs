@@ -35,6 +35,8 @@ pub(crate) struct Keys<'a> {
     wary: AtomicBool,
     /// From when until when the server's certificate is good.
     certificate: Mutex<Option<(Timestamp, Timestamp)>>,
+    /// The session that is being opened has begun to log in.
+    login_is_out: Arc<AtomicBool>,
 }
 
 impl<'a> Keys<'a> {
@@ -50,6 +52,7 @@ impl<'a> Keys<'a> {
             ledger: None,
             wary: AtomicBool::new(false),
             certificate: Mutex::default(),
+            login_is_out: Arc::default(),
         }
     }
 
@@ -63,7 +66,10 @@ impl<'a> Keys<'a> {
         let witness = Witness::telling(told);
         let Some(ledger) = self.ledger.clone() else { return witness };
         let (name, clock) = (Arc::clone(&account.name), self.clock);
+        let is_out = Arc::clone(&self.login_is_out);
+        is_out.store(false, Ordering::Relaxed);
         witness.asking(Box::new(move || {
+            is_out.store(true, Ordering::Relaxed);
             let (ledger, name, now) = (ledger.clone(), Arc::clone(&name), clock.now());
             Box::pin(async move {
                 let counted =
@@ -71,6 +77,11 @@ impl<'a> Keys<'a> {
                 counted.map_err(|error| error.to_string())
             })
         }))
+    }
+
+    /// Whether the session that is being opened has begun to log in.
+    pub(super) fn login_is_out(&self) -> bool {
+        self.login_is_out.load(Ordering::Relaxed)
     }
 
     /// The login has been taken.

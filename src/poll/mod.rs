@@ -31,6 +31,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -41,7 +42,7 @@ use crate::ledger::Ledger;
 use crate::log::Redactor;
 use crate::mailbox::{DeleteMail, MailboxError, MarkMail};
 use crate::model::{AccountName, DeletesHeld, Source};
-use crate::net::NetError;
+use crate::net::{NetError, within};
 use crate::oauth::Vault;
 use crate::plan::{Budget, Rules};
 use crate::secret::Surroundings;
@@ -133,6 +134,25 @@ impl Account {
         }
     }
 
+    /// Opens a session, unless the process is asked to stop: then too a login that is under way is
+    /// awaited for a moment, as one without an answer counts as refused.
+    async fn opened<T>(
+        &self,
+        keys: &Keys<'_>,
+        opening: impl Future<Output = Result<T, PollError>>,
+    ) -> Result<T, PollError> {
+        let mut opening = std::pin::pin!(opening);
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => {}
+            done = &mut opening => return done,
+        }
+        if !keys.login_is_out() {
+            return Err(PollError::Cancelled);
+        }
+        within(LOGIN_GRACE, opening).await.unwrap_or(Err(PollError::Cancelled))
+    }
+
     /// The source of its authentication's log records.
     pub fn auth_source(&self) -> Source {
         match self.config.protocol {
@@ -141,6 +161,9 @@ impl Account {
         }
     }
 }
+
+/// For so long a stop waits for the answer to a login.
+const LOGIN_GRACE: Duration = Duration::from_secs(10);
 
 /// Sessions of one poll that may end with their token.
 const EXPIRIES_MAX: u32 = 3;
@@ -190,11 +213,11 @@ async fn whole(
     prepare(account).await?;
     match account.config.protocol {
         Protocol::Imap => {
-            let connected = account.unless_stopped(connect_imap(&account.config, keys)).await?;
+            let connected = account.opened(keys, connect_imap(&account.config, keys)).await?;
             session(account, connected, report).await
         }
         Protocol::Pop3 => {
-            let connected = account.unless_stopped(connect_pop3(&account.config, keys)).await?;
+            let connected = account.opened(keys, connect_pop3(&account.config, keys)).await?;
             session(account, connected, report).await
         }
     }

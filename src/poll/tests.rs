@@ -124,7 +124,7 @@ fn archive_config(temp: &Path) -> ArchiveConfig {
 }
 
 fn account() -> Inbound {
-    let minute = std::time::Duration::from_mins(1);
+    let minute = Duration::from_mins(1);
     Inbound {
         name: "box".into(),
         renamed_from: None,

@@ -75,10 +75,14 @@ impl Backoff {
     /// after it.
     ///
     /// The first one asks for no rest: most are a stop of this program that had nothing to do with
-    /// the login.
+    /// the login. None stops the account: nobody has said that the credentials are wrong.
     pub fn after_unknown(&mut self) -> Decision {
-        let first = self.authentication == 0;
-        let decision = self.after_failure(Failure::Authentication, Duration::ZERO);
+        let (first, before) = (self.authentication == 0, *self);
+        let mut decision = self.after_failure(Failure::Authentication, Duration::ZERO);
+        if decision == Decision::Stop {
+            *self = Self { not_before: None, ..before };
+            decision = self.decision(Duration::ZERO);
+        }
         if first { Decision::Wait(Duration::ZERO) } else { decision }
     }
 
@@ -163,10 +167,10 @@ mod tests {
     #[test]
     fn a08_logins_cut_by_a_crash_count_and_rest_like_refusals_but_for_the_first() {
         let mut backoff = Backoff::default();
-        let waits: Vec<Decision> = (0..6).map(|_| backoff.after_unknown()).collect();
-        let minutes = [0, 15, 60, 60].map(|n| Decision::Wait(n * MINUTE));
-        assert_eq!(waits[..4], minutes);
-        assert_eq!(waits[4..], [Decision::Stop, Decision::Stop]);
+        let waits: Vec<Decision> = (0..7).map(|_| backoff.after_unknown()).collect();
+        assert_eq!(waits, [0, 15, 60, 60, 60, 60, 60].map(|n| Decision::Wait(n * MINUTE)));
+        assert_eq!(backoff.after_failure(Failure::Authentication, MINUTE), Decision::Stop);
+        assert_eq!(backoff.after_unknown(), Decision::Stop);
     }
 
     #[test]

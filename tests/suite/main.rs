@@ -71,5 +71,6 @@ mod sending_faults;
 mod support;
 mod torture;
 mod trying;
+mod turns;
 mod verify;
 mod why;

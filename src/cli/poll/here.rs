@@ -12,9 +12,9 @@ use super::Poll;
 use super::show::{Turn, bar, set};
 use crate::config::{Config, Inbound};
 use crate::daemon::attempt::Attempts;
-use crate::daemon::gate::Gate;
+use crate::daemon::gate::Asked;
 use crate::daemon::instance::{Instance, InstanceError};
-use crate::daemon::{attempts, orders, outbox, warn_of};
+use crate::daemon::{attempts, outbox, warn_of};
 use crate::log::Sink;
 use crate::poll::{Account, Clock, Progress, announce};
 
@@ -34,13 +34,13 @@ pub(super) async fn poll(
     let attempts = attempts(config);
     let bars = MultiProgress::new();
     let mut tasks = JoinSet::new();
-    let (by_name, force) = (!wanted.accounts.is_empty(), wanted.force);
+    let asked = Asked::of(!wanted.accounts.is_empty(), wanted.force);
     let mut book = outbox::book(config);
     book.retain(|name, _| chosen.iter().any(|account| account.name == *name));
     for config in chosen {
         let account = Account::new(config, instance.tools.clone(), cancel.clone());
         let bar = bar(&bars, &account.config.name);
-        tasks.spawn(turn(account, attempts.clone(), (by_name, force), bar));
+        tasks.spawn(turn(account, attempts.clone(), asked, bar));
     }
     let mut stop = JoinSet::new();
     stop.spawn(cancel_on_signal(cancel.clone()));
@@ -76,35 +76,29 @@ async fn cancel_on_signal(cancel: CancellationToken) {
     cancel.cancel();
 }
 
-/// By name an account is tried once, whatever its back-off; without names back-off is obeyed. A
-/// pause is obeyed unless by name and by force.
 async fn turn(
     account: Account,
     attempts: Attempts,
-    (by_name, force): (bool, bool),
+    asked: Asked,
     bar: Option<ProgressBar>,
 ) -> Turn {
-    let name = account.config.name.to_string();
-    let waits = match attempts.gate(&account).await {
-        Ok(Gate::Paused(pause)) if !(by_name && force) => Some((orders::paused(&pause), !by_name)),
-        Ok(Gate::Stopped) if !by_name => Some((orders::STOPPED.to_owned(), false)),
-        Ok(Gate::Rests(until)) if !by_name => Some((orders::rests(until), false)),
-        Err(error) if !by_name => Some((error.to_string(), false)),
-        Ok(_) | Err(_) => None,
-    };
-    if let Some((why, meant)) = waits {
-        return Turn::Waits { account: name, why, meant };
-    }
     let mut watch = JoinSet::new();
     if let Some(bar) = &bar {
         watch.spawn(watch_it(bar.clone(), Arc::clone(&account.progress)));
     }
-    let report = attempts.attempt(&account, by_name && force).await;
+    let done = attempts.attempt(&account, asked).await;
     watch.shutdown().await;
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }
-    Turn::polled(serde_json::to_value(report).unwrap_or_default())
+    match done {
+        Ok(report) => Turn::polled(serde_json::to_value(report).unwrap_or_default()),
+        Err(kept) => Turn::Waits {
+            account: account.config.name.to_string(),
+            why: kept.why(),
+            meant: kept.is_meant(asked),
+        },
+    }
 }
 
 async fn watch_it(bar: ProgressBar, progress: Arc<Progress>) {

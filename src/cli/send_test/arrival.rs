@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Inbound};
 use crate::daemon::attempts;
+use crate::daemon::gate::Asked;
 use crate::daemon::instance::{Instance, InstanceError};
 use crate::ledger::{Ledger, LedgerError, Shelf, Tx};
 use crate::log::Redactor;
@@ -98,7 +99,7 @@ impl Wait<'_> {
         let account =
             Account::new(Arc::clone(&self.inbound), instance.tools.clone(), cancel.clone());
         let attempts = attempts(self.config);
-        let poll = attempts.attempt(&account, false);
+        let poll = attempts.attempt(&account, Asked::ByName);
         tokio::pin!(poll);
         let report = tokio::select! {
             report = &mut poll => report,
@@ -107,8 +108,11 @@ impl Wait<'_> {
                 poll.await
             }
         };
-        let error = report.error?;
-        Some(format!("it was sent; polling `{}` failed: {}", self.inbound.name, error.message))
+        let why = match report {
+            Ok(report) => report.error?.message,
+            Err(kept) => kept.why(),
+        };
+        Some(format!("it was sent; polling `{}` failed: {why}", self.inbound.name))
     }
 
     async fn look(

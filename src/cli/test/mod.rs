@@ -222,7 +222,7 @@ pub(super) fn try_once(
     let redactor = sink.redactor().clone();
     let keyring = context.keyring(config, sink);
     let prober = Prober { config: Arc::clone(account), keyring, list_all: false };
-    let outcome = block_on(once(context, &prober, &redactor))?;
+    let outcome = block_on_renewing(&prober.keyring.tokens, once(context, &prober, &redactor))?;
     if !context.out.json {
         let warnings = warnings(account, &outcome.steps, Clock.now());
         show::end(context.out, &show::Subject::from(&**account), &outcome, &warnings, &redactor);

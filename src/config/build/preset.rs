@@ -43,7 +43,7 @@ impl Builder<'_> {
                 _ => continue,
             };
             let from = OriginKind::Computed(format!("provider {name}"));
-            let origin = Origin { value, from };
+            let origin = Origin { value, secret: None, from };
             self.origins.entry(view.path().to_owned()).or_default().insert(key, origin);
         }
         view

@@ -56,9 +56,10 @@ pub(super) const CODES: &[Code] = &[
     Code {
         code: "login-unknown",
         level: Level::Warning,
-        cause: "The program was ended (a crash, `kill -9`, a power cut, a stop) after a login was \
-                sent and before its answer was known. It counts as a refused one, so that \
-                restarts lock no account.",
+        cause: "A login was begun and its answer never came: the program was ended meanwhile (a \
+                crash, `kill -9`, a power cut), or the answer took longer than an orderly stop \
+                waits. It counts as a refused one, so that restarts lock no account, but it alone \
+                stops none.",
         remedy: "Nothing, if it was once. If it comes again, see what ends the program, or why \
                  the server answers so late.",
     },

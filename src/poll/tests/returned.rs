@@ -186,7 +186,7 @@ async fn i07_message_that_left_and_is_listed_again_is_the_stored_one() {
 #[tokio::test]
 async fn received_dates_of_messages_that_left_are_forgotten() {
     let mut site = maildrop();
-    site.config.ignore_older_than = Some(std::time::Duration::from_hours(1));
+    site.config.ignore_older_than = Some(Duration::from_hours(1));
     site.deliver(8);
     ok(&site.poll().await);
     let seen = || async {

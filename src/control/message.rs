@@ -133,6 +133,12 @@ impl Refusal {
         let (code, hint) = (code.to_owned(), hint.map(str::to_owned));
         Self { code, message: message.into(), hint, problems: Vec::new() }
     }
+
+    /// Too much is asked at the same time.
+    pub fn busy() -> Self {
+        let what = "the daemon serves too many commands already";
+        Self::new("control-busy", what, Some("try again in a moment"))
+    }
 }
 
 impl Reply {

@@ -19,6 +19,10 @@ use crate::net::within;
 const CONNECTIONS: usize = 32;
 /// Of these for members of the group: root always finds one.
 const FOR_MEMBERS: usize = 24;
+/// Clients that wait for polls, which may take hours, apart from those.
+const POLLS: usize = 96;
+/// Of these for members of the group.
+const POLLS_FOR_MEMBERS: usize = 72;
 /// A request must have come by then.
 const REQUEST_LIMIT: Duration = Duration::from_secs(5);
 /// A client must have taken each line by then.
@@ -77,9 +81,9 @@ pub async fn serve(
     state_dir: PathBuf,
     calls: mpsc::Sender<Call>,
 ) {
-    let all = Arc::new(Semaphore::new(CONNECTIONS));
-    let members = Arc::new(Semaphore::new(FOR_MEMBERS));
-    let state_dir: Arc<std::path::Path> = state_dir.into();
+    let places = Places::new(CONNECTIONS, FOR_MEMBERS);
+    let polls = Arc::new(Places::new(POLLS, POLLS_FOR_MEMBERS));
+    let inside = Inside { state_dir: state_dir.into(), calls, polls };
     let mut tasks = JoinSet::new();
     let mut told = Told::default();
     loop {
@@ -98,31 +102,52 @@ pub async fn serve(
             turn_away(&stream, &not_allowed());
             continue;
         }
-        let member = if policy.goes_first(peer) {
-            None
-        } else if let Ok(permit) = Arc::clone(&members).try_acquire_owned() {
-            Some(permit)
-        } else {
-            turn_away(&stream, &busy());
+        let caller = Caller { peer, goes_first: policy.goes_first(peer) };
+        let Some(place) = places.take(caller) else {
+            turn_away(&stream, &Refusal::busy());
             continue;
         };
-        let Ok(permit) = Arc::clone(&all).try_acquire_owned() else {
-            turn_away(&stream, &busy());
-            continue;
-        };
-        let (calls, state_dir) = (calls.clone(), Arc::clone(&state_dir));
-        let held = Held { _all: permit, _member: member };
-        tasks.spawn(async move {
-            connection(stream, peer, &state_dir, calls).await;
-            drop(held);
-        });
+        tasks.spawn(connection(stream, caller, place, inside.clone()));
     }
 }
 
-/// The places that a connection takes.
-struct Held {
+/// Who calls.
+#[derive(Clone, Copy)]
+struct Caller {
+    peer: Peer,
+    goes_first: bool,
+}
+
+/// What a connection leads to.
+#[derive(Clone)]
+struct Inside {
+    state_dir: Arc<std::path::Path>,
+    calls: mpsc::Sender<Call>,
+    polls: Arc<Places>,
+}
+
+/// Places for clients, of which members of the group may take fewer.
+struct Places {
+    all: Arc<Semaphore>,
+    members: Arc<Semaphore>,
+}
+
+/// A place that is taken.
+struct Place {
     _all: OwnedSemaphorePermit,
     _member: Option<OwnedSemaphorePermit>,
+}
+
+impl Places {
+    fn new(all: usize, members: usize) -> Self {
+        Self { all: Arc::new(Semaphore::new(all)), members: Arc::new(Semaphore::new(members)) }
+    }
+
+    fn take(&self, caller: Caller) -> Option<Place> {
+        let take = |places: &Arc<Semaphore>| Arc::clone(places).try_acquire_owned().ok();
+        let member = if caller.goes_first { None } else { Some(take(&self.members)?) };
+        Some(Place { _all: take(&self.all)?, _member: member })
+    }
 }
 
 /// When a refusal was last told in the log.
@@ -152,10 +177,6 @@ fn not_allowed() -> Refusal {
     Refusal::new("control-refused", "you may not direct the daemon", Some(hint))
 }
 
-fn busy() -> Refusal {
-    Refusal::new("control-busy", "the daemon serves too many commands already", Some("try again"))
-}
-
 /// One line, if it goes out at once.
 fn turn_away(stream: &UnixStream, refusal: &Refusal) {
     drop(stream.try_write(&line(&Reply::Refused(refusal.clone()))));
@@ -167,17 +188,18 @@ fn line(reply: &Reply) -> Vec<u8> {
     line
 }
 
-async fn connection(
-    mut stream: UnixStream,
-    peer: Peer,
-    state_dir: &std::path::Path,
-    calls: mpsc::Sender<Call>,
-) {
+async fn connection(mut stream: UnixStream, caller: Caller, mut place: Place, inside: Inside) {
     let request = match within(REQUEST_LIMIT, read_request(&mut stream)).await {
         // It said nothing whole, and is gone or keeps silent.
         None | Some(None) => return,
-        Some(Some(line)) => understand(&line, state_dir),
+        Some(Some(line)) => understand(&line, &inside.state_dir),
     };
+    let request = request.and_then(|request| {
+        if matches!(request.command, Command::Poll { .. }) {
+            place = inside.polls.take(caller).ok_or_else(Refusal::busy)?;
+        }
+        Ok(request)
+    });
     let request = match request {
         Ok(request) => request,
         Err(refusal) => {
@@ -187,15 +209,16 @@ async fn connection(
         }
     };
     let (replies, queue) = mpsc::channel(QUEUE);
-    let person = Person::of(peer.uid, request.claim.as_deref());
+    let person = Person::of(caller.peer.uid, request.claim.as_deref());
     let call = Call { command: request.command, person, replies: Replies(replies) };
-    if calls.try_send(call).is_err() {
-        let line = line(&Reply::Refused(busy()));
+    if inside.calls.try_send(call).is_err() {
+        let line = line(&Reply::Refused(Refusal::busy()));
         within(REPLY_LIMIT, stream.write_all(&line)).await;
         return;
     }
-    drop(calls);
+    drop(inside);
     answer(stream, queue).await;
+    drop(place);
 }
 
 /// Reads up to the first line's end; `None` when that doesn't come. A line that is too long comes
@@ -247,12 +270,19 @@ pub(super) fn understand(line: &[u8], state_dir: &std::path::Path) -> Result<Req
 /// Sends what comes, until the last line, or until the client is gone or doesn't read.
 async fn answer(stream: UnixStream, mut queue: mpsc::Receiver<Reply>) {
     let (mut from, mut to) = stream.into_split();
-    let mut more = [0_u8; 1];
+    let (mut more, mut may_speak) = ([0_u8; 1], true);
     loop {
         let reply = tokio::select! {
             reply = queue.recv() => reply,
-            // The end, or a second request: there is none on one connection.
-            _ = from.read(&mut more) => return,
+            read = from.read(&mut more), if may_speak => match read {
+                // It has said all, and may still listen; whether it does, the next line shows.
+                Ok(0) => {
+                    may_speak = false;
+                    continue;
+                }
+                // A second request: there is none on one connection.
+                _ => return,
+            },
         };
         let Some(reply) = reply else { return };
         let line = line(&reply);

@@ -77,6 +77,7 @@ impl Attempts {
                 waited |= turn.try_lock().is_err();
                 mine.push(turn.lock_owned().await);
             }
+            account.progress.take_turn();
             self.gate(account, asked, waited).await?;
             let permit = tokio::select! {
                 biased;

@@ -15,8 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::attempt::Attempts;
 use super::gate::Asked;
-use super::live::Wake;
+use super::live::{Live, Wake};
 use super::orders::{self, Told};
+use super::queue::{self, Queue};
 use crate::config::{Config, Inbound};
 use crate::control::{Call, Person, Policy, Refusal, Replies, Reply, Socket, serve, users};
 use crate::ledger::ActionFilter;
@@ -25,8 +26,8 @@ use crate::poll::{Account, Tools};
 
 /// Calls that wait for the daemon's loop.
 const QUEUE: usize = 32;
-/// How often a client is told how far a poll is.
-const TELL_EVERY: Duration = Duration::from_millis(200);
+/// Calls that are being answered.
+const WORK_MAX: usize = 256;
 
 /// Takes calls, and has what they started.
 #[derive(Debug)]
@@ -34,8 +35,9 @@ pub(super) struct Desk {
     calls: mpsc::Receiver<Call>,
     server: JoinSet<()>,
     work: JoinSet<()>,
+    queue: Queue,
     tools: Tools,
-    attempts: Attempts,
+    live: Live,
     cancel: CancellationToken,
     socket: Option<Socket>,
 }
@@ -74,7 +76,8 @@ impl Desk {
                 None
             }
         };
-        Self { calls, server, work: JoinSet::new(), tools, attempts, cancel, socket }
+        let (live, queue) = (attempts.live.clone(), Queue::new(attempts));
+        Self { calls, server, work: JoinSet::new(), queue, tools, live, cancel, socket }
     }
 
     /// The next call; never returns while there is none. Safe to drop.
@@ -99,12 +102,22 @@ impl Desk {
 
     /// Waits for what was begun, then lets the clients go.
     pub(super) async fn finish(&mut self) {
+        self.queue.finish().await;
         while self.work.join_next().await.is_some() {}
         self.server.abort_all();
     }
 
+    /// Whether one more call can be answered.
+    fn has_room(&mut self) -> bool {
+        while self.work.try_join_next().is_some() {}
+        self.work.len() < WORK_MAX
+    }
+
     /// Begins the polls that somebody wants now.
     pub(super) fn poll(&mut self, config: &Config, wanted: &Wanted, replies: Replies) {
+        if !self.has_room() {
+            return replies.end(Err(Refusal::busy()));
+        }
         let chosen = match wanted.choose(config) {
             Ok(chosen) => chosen,
             Err(refusal) => return replies.end(Err(refusal)),
@@ -120,14 +133,19 @@ impl Desk {
             if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
         );
         let asked = Asked::of(!wanted.accounts.is_empty(), wanted.force);
-        let mut polls = JoinSet::new();
-        for inbound in chosen {
-            let account = Account::new(inbound, self.tools.clone(), self.cancel.child_token());
-            let (attempts, replies) = (self.attempts.clone(), replies.clone());
-            polls.spawn(async move { one(account, attempts, asked, replies).await });
-        }
+        let polls: Vec<queue::Wanted> = chosen
+            .into_iter()
+            .map(|inbound| {
+                let account = Account::new(inbound, self.tools.clone(), self.cancel.child_token());
+                self.queue.poll(account, asked)
+            })
+            .collect();
         self.work.spawn(async move {
-            while polls.join_next().await.is_some() {}
+            let mut telling = JoinSet::new();
+            for poll in polls {
+                telling.spawn(poll.tell(replies.clone()));
+            }
+            while telling.join_next().await.is_some() {}
             replies.tell(Reply::Done { result: json!({}) }).await;
         });
     }
@@ -152,7 +170,11 @@ impl Desk {
 
     /// Pauses an account or ends what keeps it from being polled.
     pub(super) fn order(&mut self, account: AccountName, order: Order, by: Person, to: Replies) {
-        let (tools, live) = (self.tools.clone(), self.attempts.live.clone());
+        if !self.has_room() {
+            return to.end(Err(Refusal::busy()));
+        }
+        self.queue.forget(&account);
+        let (tools, live) = (self.tools.clone(), self.live.clone());
         self.work.spawn(async move {
             let told = Told { by: &by, account: &account };
             let done = match order {
@@ -216,38 +238,6 @@ pub(super) fn unknown(name: &str) -> Refusal {
         format!("the daemon has no inbound account `{name}`"),
         Some(hint),
     )
-}
-
-/// One account's poll, told as it goes on; a client that goes away ends nothing.
-async fn one(account: Account, attempts: Attempts, asked: Asked, replies: Replies) {
-    let name = account.config.name.to_string();
-    let progress = Arc::clone(&account.progress);
-    let mut telling = JoinSet::new();
-    let told = (name.clone(), replies.clone());
-    telling.spawn(async move {
-        loop {
-            tokio::time::sleep(TELL_EVERY).await;
-            told.1.hint(Reply::Progress {
-                account: told.0.clone(),
-                wanted: progress.wanted(),
-                messages: progress.messages(),
-                octets: progress.octets(),
-            });
-        }
-    });
-    let done = attempts.attempt(&account, asked).await;
-    telling.shutdown().await;
-    attempts.live.wake(&name, Wake::Look);
-    replies
-        .tell(match done {
-            Ok(report) => {
-                Reply::Polled { report: serde_json::to_value(report).unwrap_or_default() }
-            }
-            Err(kept) => {
-                Reply::Waits { account: name, why: kept.why(), meant: kept.is_meant(asked) }
-            }
-        })
-        .await;
 }
 
 /// When `seconds` from now are over.

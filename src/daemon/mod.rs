@@ -13,6 +13,7 @@ pub mod notify;
 pub mod orders;
 pub mod outbox;
 pub mod post;
+mod queue;
 mod reload;
 mod scheduler;
 mod situation;

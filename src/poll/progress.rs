@@ -1,10 +1,11 @@
 //! How far a poll is, for whoever shows it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Counters of one poll, written by it and read by a progress bar.
 #[derive(Debug, Default)]
 pub struct Progress {
+    has_its_turn: AtomicBool,
     wanted: AtomicU64,
     messages: AtomicU64,
     octets: AtomicU64,
@@ -24,6 +25,16 @@ impl Progress {
     /// Octets received.
     pub fn octets(&self) -> u64 {
         self.octets.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is its account's turn, or was.
+    pub fn has_its_turn(&self) -> bool {
+        self.has_its_turn.load(Ordering::Relaxed)
+    }
+
+    /// It is its account's turn.
+    pub fn take_turn(&self) {
+        self.has_its_turn.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn add_wanted(&self, n: u64) {

@@ -48,11 +48,12 @@ pub(super) async fn poll(
     while let Some(ended) = tasks.join_next().await {
         match ended {
             Ok(turn) => turns.push(turn),
-            Err(error) => turns.push(Turn::Waits {
-                account: "-".to_owned(),
-                why: format!("its task died: {error}"),
-                meant: false,
-            }),
+            // Whose it was shows by the turn that is missing.
+            Err(error) => tracing::error!(
+                target: "daemon",
+                code = "account-task-died",
+                "A poll died ({error})"
+            ),
         }
     }
     turns.sort_by(|one, other| one.account().cmp(other.account()));

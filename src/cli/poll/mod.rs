@@ -35,8 +35,11 @@ impl Poll {
             Ok(chosen) => chosen,
             Err(exit) => return exit,
         };
+        let names: Vec<String> = chosen.iter().map(|account| account.name.to_string()).collect();
         match there::poll(&config, &self) {
-            Ok(Some(turns)) => return show::report(context.out, &config, &turns),
+            Ok(Some(turns)) => {
+                return show::report(context.out, &config, &show::complete(&names, turns));
+            }
             Ok(None) => {}
             Err(error) => return control::failed(&error),
         }
@@ -47,7 +50,7 @@ impl Poll {
         let done = block_on(here::poll(&config, &sink, chosen, &self));
         sink.flush(Duration::from_secs(5));
         match done {
-            Ok(Ok(turns)) => show::report(context.out, &config, &turns),
+            Ok(Ok(turns)) => show::report(context.out, &config, &show::complete(&names, turns)),
             Ok(Err(error)) => {
                 render::error(&error.to_string(), error.hint().as_deref());
                 if error.is_busy() {

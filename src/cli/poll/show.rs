@@ -78,6 +78,21 @@ impl Turn {
     }
 }
 
+/// The turns, with a failed one for each account of which nothing was told.
+pub(super) fn complete(chosen: &[String], mut turns: Vec<Turn>) -> Vec<Turn> {
+    for name in chosen {
+        if !turns.iter().any(|turn| turn.account() == name) {
+            let (account, why) = (name.clone(), UNTOLD.to_owned());
+            turns.push(Turn::Waits { account, why, meant: false });
+        }
+    }
+    turns.sort_by(|one, other| one.account().cmp(other.account()));
+    turns
+}
+
+/// Of an account that was to be polled, and nobody knows of.
+const UNTOLD: &str = "nothing was told of its poll";
+
 pub(super) fn report(out: Out, config: &Config, turns: &[Turn]) -> Exit {
     let failed = turns.iter().filter(|turn| turn.failed()).count();
     if out.json {
@@ -104,6 +119,8 @@ pub(super) fn report(out: Out, config: &Config, turns: &[Turn]) -> Exit {
                     format!(
                         "postrider account resume {account}; or once: postrider poll {account} --force"
                     )
+                } else if why == UNTOLD {
+                    format!("postrider log {account}; where it is new: postrider reload")
                 } else {
                     format!("postrider poll {account} tries once all the same")
                 };
@@ -176,4 +193,17 @@ pub(super) fn set(bar: &ProgressBar, wanted: u64, messages: u64, octets: u64) {
     bar.set_length(wanted);
     bar.set_position(messages);
     bar.set_message(ByteSize(octets).to_string());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn account_of_which_nothing_is_told_has_failed() {
+        let meant = Turn::Waits { account: "b".to_owned(), why: "paused".to_owned(), meant: true };
+        let turns = complete(&["a".to_owned(), "b".to_owned()], vec![meant]);
+        let seen: Vec<(&str, bool)> = turns.iter().map(|t| (t.account(), t.failed())).collect();
+        assert_eq!(seen, [("a", true), ("b", false)]);
+    }
 }

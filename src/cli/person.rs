@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::control::users::person_name;
 use crate::log::Actor;
 
 /// The person, also behind sudo, runuser and su.
@@ -10,37 +11,19 @@ pub(super) fn actor() -> Actor {
     let login = fs::read_to_string("/proc/self/loginuid").unwrap_or_default();
     let login = login.trim().parse().ok().filter(|uid| *uid != NOBODY_LOGGED_IN);
     let uid = login.unwrap_or_else(|| rustix::process::getuid().as_raw());
-    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    Actor { name: name_of(uid, &users), uid }
+    Actor { name: person_name(uid), uid }
 }
 
 /// `/proc/self/loginuid` of what no login began.
 const NOBODY_LOGGED_IN: u32 = u32::MAX;
 
-/// A user's name by the lines of `/etc/passwd`; users of a directory by their number.
-fn name_of(uid: u32, users: &str) -> String {
-    let name = users.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(uid)).then_some(name)
-    });
-    // Nobody passes for the daemon.
-    let name = name.filter(|name| !name.is_empty() && *name != Actor::SYSTEM);
-    name.map_or_else(|| format!("uid {uid}"), str::to_owned)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::users::SYSTEM;
 
     #[test]
-    fn people_have_names_and_nobody_is_the_system() {
-        let users = "root:x:0:0:root:/root:/bin/sh\nbroken\nsystem:x:7:7::/:/bin/sh\n\
-                     alice:x:1000:1000::/:/bin/sh\nsecond:x:1000:1000::/:/bin/sh\n";
-        assert_eq!(name_of(0, users), "root");
-        assert_eq!(name_of(1000, users), "alice");
-        assert_eq!(name_of(1001, users), "uid 1001");
-        assert_eq!(name_of(7, users), "uid 7");
-        assert_eq!(name_of(0, ""), "uid 0");
+    fn name_that_no_person_has_is_that_of_the_log() {
+        assert_eq!(SYSTEM, Actor::SYSTEM);
     }
 }

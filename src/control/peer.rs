@@ -19,7 +19,7 @@ pub struct Peer {
 /// Who has asked for something.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Person {
-    /// The user's name, or the number where it has none.
+    /// The user's name, or `uid` and the number where it has none.
     pub name: String,
     /// The user's number: certain.
     pub uid: u32,
@@ -63,7 +63,7 @@ impl Person {
     /// The user of this number, and whom it says to act for.
     pub fn of(uid: u32, claim: Option<&str>) -> Self {
         let claim = claim.map(|claim| claim.chars().take(CLAIM_MAX).collect::<String>());
-        let name = users::user_name(uid);
+        let name = users::person_name(uid);
         let claim = claim.filter(|claim| !claim.is_empty() && *claim != name);
         Self { name, uid, claim }
     }
@@ -72,7 +72,11 @@ impl Person {
 impl fmt::Display for Person {
     /// `alice (uid 1000)`; `root (uid 0), who says to act for alice`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (uid {})", self.name, self.uid)?;
+        let number = format!("uid {}", self.uid);
+        f.write_str(&self.name)?;
+        if self.name != number {
+            write!(f, " ({number})")?;
+        }
         match &self.claim {
             Some(claim) => write!(f, ", who says to act for {}", claim.escape_debug()),
             None => Ok(()),

@@ -81,7 +81,7 @@ fn claim_is_told_as_a_claim_and_never_as_the_person() {
     assert_eq!(person.to_string(), "root (uid 0), who says to act for alice\\u{1b}[2J");
     assert_eq!(Person::of(0, Some(&"x".repeat(9_999))).claim.unwrap().len(), 64);
     assert_eq!(Person::of(0, Some("root")).claim, None);
-    assert_eq!(Person::of(4_000_000_001, Some("")).to_string(), "4000000001 (uid 4000000001)");
+    assert_eq!(Person::of(4_000_000_001, Some("")).to_string(), "uid 4000000001");
 }
 
 #[test]

@@ -28,9 +28,18 @@ pub fn user(uid: u32) -> Option<User> {
     find_user(&read("/etc/passwd"), uid)
 }
 
-/// The name of this user, else its number.
-pub fn user_name(uid: u32) -> String {
-    user(uid).map_or_else(|| uid.to_string(), |user| user.name)
+/// How the log calls this user: by the name, or `uid 1000` where there is none. Nobody is called
+/// [`SYSTEM`].
+pub fn person_name(uid: u32) -> String {
+    person_in(&read("/etc/passwd"), uid)
+}
+
+/// How the log calls the daemon.
+pub const SYSTEM: &str = "system";
+
+fn person_in(users: &str, uid: u32) -> String {
+    let name = find_user(users, uid).map(|user| user.name).filter(|name| name != SYSTEM);
+    name.unwrap_or_else(|| format!("uid {uid}"))
 }
 
 /// The group of this name.
@@ -64,6 +73,17 @@ fn find_group(text: &str, wanted: &str) -> Option<Group> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn people_have_names_and_nobody_is_the_system() {
+        let users = "root:x:0:0:root:/root:/bin/sh\nbroken\nsystem:x:7:7::/:/bin/sh\n\
+                     alice:x:1000:1000::/:/bin/sh\nsecond:x:1000:1000::/:/bin/sh\n";
+        assert_eq!(person_in(users, 0), "root");
+        assert_eq!(person_in(users, 1000), "alice");
+        assert_eq!(person_in(users, 1001), "uid 1001");
+        assert_eq!(person_in(users, 7), "uid 7");
+        assert_eq!(person_in("", 0), "uid 0");
+    }
 
     #[test]
     fn users_and_groups_are_found_and_damaged_lines_passed_over() {

@@ -13,6 +13,7 @@ use tracing::Instrument;
 use super::gate::{Asked, Kept, backoff};
 use super::live::Live;
 use super::looks::Looks;
+use super::orders;
 use crate::config::{Inbound, Schedule};
 use crate::ledger::{AccountState, LastError, LedgerError};
 use crate::model::{AccountName, Source};
@@ -86,6 +87,12 @@ impl Attempts {
             };
             let mut report = poll(account, &run).await;
             drop((permit, entry));
+            let stopped = report.error.as_mut().filter(|error| error.code == "poll-stopped");
+            if let Some(error) = stopped
+                && let Ok(Some(pause)) = self.pause(account).await
+            {
+                error.message = format!("stopped: the account is {}", orders::paused(&pause));
+            }
             let stands = self.stands(account, &report).await;
             if let Err(error) = self.record(account, &report).await {
                 report.error.get_or_insert(ReportedError::of(&error.into(), Source::Daemon));

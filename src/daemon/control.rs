@@ -59,6 +59,11 @@ impl Desk {
         if let (Some(name), None) = (group, &found) {
             warn(&format!("there is no group `{name}` for `control_group`"), "see /etc/group");
         }
+        if found.is_some() && runtime_dir.is_none() {
+            let what = "the group of `control_group` can't be let in: only the state folder has room \
+                        for the control socket";
+            warn(what, "let systemd start the daemon: `RuntimeDirectory=postrider`");
+        }
         let state_dir = &config.daemon.state_dir;
         let gid = found.as_ref().map(|group| group.gid);
         let socket = match Socket::bind(state_dir, runtime_dir, gid) {
@@ -186,8 +191,8 @@ impl Desk {
                     live.wake(&account, Wake::Look);
                     done
                 }
-                Order::Resume => {
-                    let done = orders::resume(&tools, &told).await;
+                Order::Resume { former } => {
+                    let done = orders::resume(&tools, &told, former).await;
                     live.wake(&account, Wake::Poll);
                     done
                 }
@@ -202,8 +207,14 @@ impl Desk {
 /// What changes an account in the ledger.
 #[derive(Debug)]
 pub(super) enum Order {
-    Pause { seconds: Option<u64>, reason: String },
-    Resume,
+    Pause {
+        seconds: Option<u64>,
+        reason: String,
+    },
+    /// The account may have stopped under the name that it had before.
+    Resume {
+        former: Option<AccountName>,
+    },
 }
 
 /// Polls that somebody wants now.

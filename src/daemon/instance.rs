@@ -62,9 +62,11 @@ impl InstanceError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Archive(error) => error.hint(),
-            Self::Busy { .. } => {
-                Some("the daemon polls by itself; to poll by hand, stop it first".to_owned())
-            }
+            Self::Busy { .. } => Some(
+                "where it is the daemon, commands ask it by its control socket: see `postrider \
+                     log --code control-unavailable`; else wait for its end"
+                    .to_owned(),
+            ),
             Self::Ledger(error) => error.hint().map(str::to_owned),
             Self::State { hint, .. } => Some(hint.clone()),
         }

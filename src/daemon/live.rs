@@ -2,11 +2,12 @@
 //! and how an account's task is woken.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +24,7 @@ struct State {
     running: BTreeMap<String, Running>,
     next: BTreeMap<AccountName, Option<Timestamp>>,
     debugged: BTreeMap<AccountName, Debugged>,
-    wakers: BTreeMap<AccountName, mpsc::Sender<Wake>>,
+    wakers: BTreeMap<AccountName, Arc<Waker>>,
 }
 
 /// A poll under way, or waiting for its turn.
@@ -49,6 +50,26 @@ pub(super) enum Wake {
     Poll,
     /// It looks anew how long it has to wait.
     Look,
+}
+
+/// Wakes an account's task. No wake is lost, and of several a poll goes before a look.
+#[derive(Debug, Default)]
+pub(super) struct Waker {
+    to_poll: AtomicBool,
+    told: Notify,
+}
+
+impl Waker {
+    fn wake(&self, wake: Wake) {
+        self.to_poll.fetch_or(wake == Wake::Poll, Ordering::AcqRel);
+        self.told.notify_one();
+    }
+
+    /// The next wake, or the one that came meanwhile. Safe to drop.
+    pub(super) async fn woken(&self) -> Wake {
+        self.told.notified().await;
+        if self.to_poll.swap(false, Ordering::AcqRel) { Wake::Poll } else { Wake::Look }
+    }
 }
 
 /// A poll under way, as it is told.
@@ -128,7 +149,7 @@ impl Live {
     }
 
     /// The way to wake an account's task.
-    pub(super) fn set_waker(&self, account: &AccountName, waker: mpsc::Sender<Wake>) {
+    pub(super) fn set_waker(&self, account: &AccountName, waker: Arc<Waker>) {
         self.state().wakers.insert(Arc::clone(account), waker);
     }
 
@@ -139,10 +160,10 @@ impl Live {
         state.next.remove(account);
     }
 
-    /// Wakes an account's task; one that is being woken already is left alone.
+    /// Wakes an account's task.
     pub(super) fn wake(&self, account: &str, wake: Wake) {
         if let Some(waker) = self.state().wakers.get(account) {
-            waker.try_send(wake).ok();
+            waker.wake(wake);
         }
     }
 
@@ -184,5 +205,24 @@ impl Live {
             state.debugged.remove(name);
         }
         over
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn poll_that_is_wanted_behind_a_look_is_not_forgotten() {
+        for wakes in [[Wake::Look, Wake::Poll], [Wake::Poll, Wake::Look]] {
+            let waker = Waker::default();
+            for wake in wakes {
+                waker.wake(wake);
+            }
+            assert_eq!(waker.woken().await, Wake::Poll);
+        }
+        let waker = Waker::default();
+        waker.wake(Wake::Look);
+        assert_eq!(waker.woken().await, Wake::Look);
     }
 }

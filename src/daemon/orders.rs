@@ -5,8 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::control::Person;
-use crate::ledger::{ActionFilter, LedgerError, Pause};
+use crate::ledger::{ActionFilter, LedgerError, Pause, Tx};
 use crate::log::{cap, escape};
+use crate::model::AccountName;
 use crate::poll::Tools;
 
 /// Longest reason, in octets.
@@ -102,10 +103,20 @@ pub async fn pause(
     Ok(json!({ "account": told.account, "pause": pause }))
 }
 
-/// Ends a pause, refused logins and stopped deletes; durable on return.
-pub async fn resume(tools: &Tools, told: &Told<'_>) -> Result<Value, LedgerError> {
+/// Ends a pause, refused logins and stopped deletes, also under the name that the account had
+/// before; durable on return.
+pub async fn resume(
+    tools: &Tools,
+    told: &Told<'_>,
+    former: Option<AccountName>,
+) -> Result<Value, LedgerError> {
     let name = told.account.to_owned();
-    let resumed = tools.ledger.write("resume an account", move |tx| tx.resume(&name)).await?;
+    let resume = move |tx: &Tx<'_>| {
+        let now = tx.resume(&name)?;
+        let before = former.map(|former| tx.resume(&former)).transpose()?;
+        Ok(now.with(before.unwrap_or_default()))
+    };
+    let resumed = tools.ledger.write("resume an account", resume).await?;
     tracing::info!(
         target: "daemon",
         code = "account-resumed",

@@ -49,7 +49,11 @@ impl Daemon {
                 Err(refusal) => replies.end(Err(refusal)),
             },
             Command::Resume { account } => match name(&account) {
-                Ok(account) => self.desk.order(account, Order::Resume, person, replies),
+                Ok(account) => {
+                    let inbound = self.in_force.config.inbound.get(&account);
+                    let former = inbound.and_then(|inbound| inbound.renamed_from.clone());
+                    self.desk.order(account, Order::Resume { former }, person, replies);
+                }
                 Err(refusal) => replies.end(Err(refusal)),
             },
         }

@@ -9,13 +9,13 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::Attempts;
 use super::gate::{Asked, Kept};
-use super::live::Wake;
+use super::live::{Wake, Waker};
 use crate::config::{Config, Inbound, Schedule};
 use crate::model::AccountName;
 use crate::poll::{Account, Tools};
@@ -54,7 +54,7 @@ struct Task {
     before: Option<oneshot::Receiver<()>>,
     first_wait: Duration,
     /// Says to poll or to look before the wait is over.
-    woken: mpsc::Receiver<Wake>,
+    waker: Arc<Waker>,
     /// Dropped when the task ends, however it ends.
     _ended: oneshot::Sender<()>,
 }
@@ -161,9 +161,9 @@ impl Scheduler {
         let account = Account::new(Arc::clone(&config), self.tools.clone(), cancel.clone());
         let name = Arc::clone(&config.name);
         let attempts = self.attempts.clone();
-        let (waker, woken) = mpsc::channel(1);
-        self.attempts.live.set_waker(&name, waker);
-        let task = Task { account, attempts, before, first_wait, woken, _ended: sender };
+        let waker = Arc::new(Waker::default());
+        self.attempts.live.set_waker(&name, Arc::clone(&waker));
+        let task = Task { account, attempts, before, first_wait, waker, _ended: sender };
         let id = self.tasks.spawn(task.run()).id();
         self.running.insert(name, Running { config, cancel, ended, id });
     }
@@ -181,7 +181,7 @@ impl Task {
             self.announce(rest.next).await;
             let woken = tokio::select! {
                 () = self.account.cancel.cancelled() => return name,
-                Some(woken) = self.woken.recv() => woken,
+                woken = self.waker.woken() => woken,
                 () = tokio::time::sleep(rest.wait) => Wake::Poll,
             };
             rest = match woken {

@@ -98,6 +98,9 @@ pub struct Scope {
 pub struct Brief {
     /// Its name.
     pub name: String,
+    /// The name that it had before.
+    #[serde(default)]
+    pub renamed_from: Option<String>,
     /// Whether the config has it polled.
     pub enabled: bool,
     /// Whether the server's certificate is verified.
@@ -165,6 +168,7 @@ impl Brief {
         let active = account.on_received.iter().filter(|rule| rule.deed != Deed::None);
         Self {
             name: account.name.to_string(),
+            renamed_from: account.renamed_from.as_ref().map(ToString::to_string),
             enabled: account.enabled,
             tls_verify: !account.tls.take_anyone(),
             schedule,
@@ -223,6 +227,7 @@ mod tests {
     fn brief(schedule: BriefSchedule) -> Brief {
         Brief {
             name: "a".into(),
+            renamed_from: None,
             enabled: true,
             tls_verify: true,
             schedule,

@@ -28,6 +28,18 @@ pub struct Resumed {
     pub pause: Option<Pause>,
 }
 
+impl Resumed {
+    /// What was ended under two names of an account.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            refused_logins: self.refused_logins.saturating_add(other.refused_logins),
+            delete_stop: self.delete_stop.or(other.delete_stop),
+            pause: self.pause.or(other.pause),
+        }
+    }
+}
+
 impl Tx<'_> {
     /// Stops an account's deletes until [`resume`](Self::resume).
     pub fn stop_deletes(

@@ -158,3 +158,28 @@ fn promise_p14_a08_wrong_password_stops_for_good_and_a_person_resumes_it() {
     site.cli(&["poll"]);
     assert_eq!(logins(), 7);
 }
+
+#[test]
+fn pause_of_an_account_that_is_renamed_is_seen_and_ended_under_the_new_name() {
+    let server = Server::start(Protocol::Imap);
+    let lines = loopback_account("imap", "none", server.port, "u1") + "poll_interval = \"1d\"\n";
+    let mut site = Site::new(&[("a", lines.clone())]);
+    for with_daemon in [false, true] {
+        let (old, new) = if with_daemon { ("b", "c") } else { ("a", "b") };
+        site.poll();
+        assert_eq!(site.cli(&["account", "pause", old, "--reason", "a move"]).code, 0);
+        site.remove(&format!("inbound.{old}"));
+        site.account(new, &format!("{lines}renamed_from = \"{old}\"\n"));
+        let daemon = with_daemon.then(|| crate::control::daemon(&site));
+        assert_eq!(site.status()["accounts"][0]["state"], "paused");
+        let polled = site.cli(&["poll", new]);
+        assert!(polled.code == 1 && polled.stdout.contains("paused by root"), "{polled:?}");
+        let resumed = site.cli(&["account", "resume", new]);
+        assert!(resumed.stdout.contains("it was paused by root"), "{resumed:?}");
+        site.poll();
+        assert_eq!(site.status()["accounts"][0]["state"], "ok");
+        if let Some(daemon) = daemon {
+            assert_eq!(daemon.stop(Duration::from_secs(20)).code, 0);
+        }
+    }
+}

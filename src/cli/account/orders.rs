@@ -166,11 +166,11 @@ async fn under_lock(
     drop(sink.store_in(&config.daemon.state_dir));
     let by = who();
     let told = Told { by: &by, account };
-    let done = match command {
-        Command::Pause { seconds, reason, .. } => {
-            orders::pause(&instance.tools, &told, seconds, reason).await
-        }
-        _ => orders::resume(&instance.tools, &told).await,
+    let done = if let Command::Pause { seconds, reason, .. } = command {
+        orders::pause(&instance.tools, &told, seconds, reason).await
+    } else {
+        let former = config.inbound.get(account).and_then(|found| found.renamed_from.clone());
+        orders::resume(&instance.tools, &told, former).await
     };
     instance.close().await;
     Ok(done?)

@@ -62,11 +62,14 @@ pub(super) async fn read(
     let mut rows = Vec::new();
     for account in &scope.accounts {
         let (name, due) = (account.name.clone(), account.due_before(now));
+        let former = account.renamed_from.clone();
         let (found, counts, held, (actions, open)) = ledger
             .read("read an account", move |tx| {
                 let counts = tx.counts(&name, midnight, due)?;
                 let (held, actions) = (tx.held(&name, HELD_SHOWN)?, tx.action_counts(&name)?);
-                Ok((tx.account(&name)?, counts, held, (actions, tx.open_rules()?)))
+                let before = former.map(|former| tx.account(&former)).transpose()?.flatten();
+                let found = under_both_names(tx.account(&name)?, before);
+                Ok((found, counts, held, (actions, tx.open_rules()?)))
             })
             .await?;
         let about = About { account, live, now, timezone: &scope.timezone };
@@ -75,6 +78,13 @@ pub(super) async fn read(
         rows.push(Row { actions, orphaned, ..row });
     }
     Ok(rows)
+}
+
+/// An account that hasn't been polled since it was renamed has its pause under the name before.
+fn under_both_names(found: Option<AccountRow>, before: Option<AccountRow>) -> Option<AccountRow> {
+    let Some(mut found) = found else { return before };
+    found.pause = found.pause.or(before.and_then(|before| before.pause));
+    Some(found)
 }
 
 /// What a line is made by, beside the ledger.

@@ -49,7 +49,7 @@ pub async fn change_actions(
     gives_up: bool,
 ) -> Result<Value, LedgerError> {
     let (account, now) = (filter.account.clone().unwrap_or_default(), tools.clock.now());
-    let change = move |tx: &crate::ledger::Tx<'_>| {
+    let change = move |tx: &Tx<'_>| {
         if gives_up { tx.drop_actions(&filter) } else { tx.retry_actions(&filter, now) }
     };
     let n = tools.ledger.write("change actions", change).await?;

@@ -1,8 +1,8 @@
 //! What a person must learn by mail, and when: conditions, their ends, reminders, one digest.
 //!
-//! Pure: facts, what was told before and `now` are arguments. [`watch`] turns facts into
+//! Pure: facts, what was told before and `now` are arguments. [`watch()`] turns facts into
 //! conditions, [`Standing`]s remember them, [`news`] says what is to be told of them, [`due`] when a
-//! mail may go, [`write`] what stands in it. The tables are `ledger::notices`', the clock and the
+//! mail may go, [`write()`] what stands in it. The tables are `ledger::notices`', the clock and the
 //! network are `daemon::herald`'s.
 
 mod digest;

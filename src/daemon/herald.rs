@@ -193,6 +193,11 @@ impl Herald {
         letter.text = mail.body.clone();
         letter.message_id = mail.message_id.clone();
         "notice".clone_into(&mut letter.report);
+        let tried = mail.attempts.saturating_add(1);
+        let began = self.tools.clock.now();
+        let next = began.checked_add(retry_after(tried, false)).unwrap_or(began);
+        let begin = move |tx: &Tx<'_>| tx.mail_begins(mail.id, next);
+        self.tools.ledger.write("begin a mail", begin).await?;
         let sent =
             post::send(config, outbound, (&keyring, &self.opened), &letter, mail.made_at).await;
         let now = self.tools.clock.now();
@@ -221,7 +226,7 @@ impl Herald {
             );
             return ledger.write("take a mail back", move |tx| tx.fold_mail(mail.id)).await;
         }
-        let rest = retry_after(mail.attempts.saturating_add(1), error.is_permanent());
+        let rest = retry_after(tried, error.is_permanent());
         let retry_at = now.checked_add(rest).unwrap_or(now);
         ledger
             .write("record a failed mail", move |tx| tx.mail_failed(mail.id, &kept, retry_at))

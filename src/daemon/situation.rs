@@ -118,6 +118,9 @@ fn failed_actions(
     now: Timestamp,
 ) -> Result<Option<ActionsFacts>, LedgerError> {
     let n = tx.action_counts(account)?.failed;
+    if n == 0 {
+        return Ok(None);
+    }
     let account = Some(account.to_owned());
     let failed = ActionFilter { account, failed: true, ..ActionFilter::default() };
     let oldest = tx.actions(&failed, 1)?.into_iter().next();

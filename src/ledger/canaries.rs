@@ -38,8 +38,10 @@ impl Tx<'_> {
         now: Timestamp,
         keep_since: Timestamp,
     ) -> Result<(), LedgerError> {
-        let sql = "DELETE FROM canary WHERE account = ?1 AND made_at < ?2";
-        self.db.execute(sql, params![account, millis(keep_since)]).map_err(sqlite("prune"))?;
+        // One from a clock that ran ahead would be the newest for ever.
+        let sql = "DELETE FROM canary WHERE account = ?1 AND (made_at < ?2 OR made_at > ?3)";
+        let row = params![account, millis(keep_since), millis(now)];
+        self.db.execute(sql, row).map_err(sqlite("prune"))?;
         let sql = "INSERT INTO canary (token, account, via, made_at) VALUES (?1, ?2, ?3, ?4)";
         let row = params![token, account, via, millis(now)];
         self.db.execute(sql, row).map_err(sqlite("note a canary"))?;

@@ -188,15 +188,24 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Records a failed attempt to send a mail.
+    /// Counts an attempt to send a mail before it is made, and when the next one may be: a mail
+    /// whose outcome can't be written must not go again at each look.
+    pub fn mail_begins(&self, id: i64, retry_at: Timestamp) -> Result<(), LedgerError> {
+        let sql = "UPDATE notice_mail SET attempts = attempts + 1, retry_at = ?2 WHERE id = ?1";
+        self.db.execute(sql, params![id, millis(retry_at)]).map_err(sqlite("begin a mail"))?;
+        Ok(())
+    }
+
+    /// Records why the attempt to send a mail failed.
     pub fn mail_failed(
         &self,
         id: i64,
         error: &SendError,
         retry_at: Timestamp,
     ) -> Result<(), LedgerError> {
-        let sql = "UPDATE notice_mail SET attempts = attempts + 1, retry_at = ?2, error_code = ?3,
-            error = ?4, error_hint = ?5 WHERE id = ?1";
+        let sql =
+            "UPDATE notice_mail SET retry_at = ?2, error_code = ?3, error = ?4, error_hint = ?5
+            WHERE id = ?1";
         let hint = error.hint.as_deref().unwrap_or_default();
         let row = params![id, millis(retry_at), error.code, error.message, hint];
         self.db.execute(sql, row).map_err(sqlite("record a failed mail"))?;

@@ -271,6 +271,7 @@ CREATE TABLE action (
 CREATE INDEX action_due ON action (account_id, rule, due_at) WHERE state = 'pending';
 CREATE INDEX action_order ON action (account_id, rule, id) WHERE state IN ('pending', 'running');
 CREATE INDEX action_ill ON action (account_id) WHERE state = 'failed';
+CREATE INDEX action_open ON action (account_id) WHERE state IN ('pending', 'running', 'failed');
 CREATE INDEX action_message ON action (message_id);
 ",
 ];

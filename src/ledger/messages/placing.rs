@@ -95,7 +95,7 @@ impl Tx<'_> {
                 millis(copy.archived_at),
                 copy.header.map(|digest| digest.0),
                 copy.alone,
-                copy.own || copy.canary.is_some(),
+                copy.own,
                 copy.message_id,
                 copy.mark,
             ];

@@ -76,6 +76,9 @@ fn mail_waits_with_its_error_until_it_has_gone() {
             message: "refused".to_owned(),
             hint: None,
         };
+        tx.mail_begins(id, at(30))?;
+        let begun = &tx.waiting_mails()?[0];
+        assert_eq!((begun.attempts, begun.retry_at), (1, Some(at(30))));
         tx.mail_failed(id, &error, at(60))?;
         let waiting = &tx.waiting_mails()?[0];
         assert_eq!((waiting.attempts, waiting.retry_at), (1, Some(at(60))));
@@ -174,13 +177,15 @@ fn s03_our_own_mail_is_no_mail_that_an_account_was_waiting_for() {
         assert_eq!(last(tx)?, None);
         store(tx, inbox, 1, None)?;
         assert_eq!(last(tx)?, Some(at(1)));
+        // Anybody can write a canary's field; only ours count for nothing.
         store(tx, inbox, 2, Some("anything"))?;
+        assert_eq!(last(tx)?, Some(at(2)));
         let key = imap(7, 3);
         tx.begin_fetch(inbox, std::slice::from_ref(&key), false, at(0))?;
         let copy = Placing { own: true, archived_at: at(3), ..copy_of(&key, 1) };
         let rows = tx.placing(inbox, &[copy])?;
         tx.archived(&rows)?;
-        assert_eq!(last(tx)?, Some(at(1)));
+        assert_eq!(last(tx)?, Some(at(2)));
         store(tx, inbox, 4, None)?;
         assert_eq!(last(tx)?, Some(at(4)));
         Ok(())
@@ -201,6 +206,20 @@ fn held_messages_and_certificates_are_watched() {
         assert_eq!((watched.held, watched.held_since), (1, Some(at(0))));
         assert_eq!(watched.held_reason, "a literal was cut");
         assert_eq!(watched.certificate, Some((at(-5), at(5))));
+        Ok(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn canary_of_a_clock_that_ran_ahead_is_not_the_newest_for_ever() {
+    let mut book = Book::new();
+    book.inbox();
+    book.write(|tx| {
+        tx.new_canary("ahead", ("box", "relay"), at(9_000_000), at(0))?;
+        tx.new_canary("now", ("box", "relay"), at(100), at(0))?;
+        let made: Vec<Timestamp> = tx.canaries("box", 9)?.iter().map(|row| row.made_at).collect();
+        assert_eq!(made, [at(100)]);
         Ok(())
     })
     .unwrap();

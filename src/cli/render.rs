@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
 use crate::log::escape;
@@ -124,6 +125,17 @@ pub(super) fn note(text: &str) {
 }
 
 /// A reader that is gone (`| head`) is no failure of ours.
+/// Whether the reader of standard output is gone, found out without writing anything.
+pub(super) fn nobody_reads() -> bool {
+    let stdout = std::io::stdout();
+    let mut polled = [PollFd::new(&stdout, PollFlags::empty())];
+    if poll(&mut polled, Some(&Timespec::default())).is_err() {
+        return false;
+    }
+    let closed = PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL;
+    polled.iter().any(|polled| polled.revents().intersects(closed))
+}
+
 fn write(to: &mut impl Write, line: &str) {
     drop(writeln!(to, "{line}"));
 }

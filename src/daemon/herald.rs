@@ -194,8 +194,8 @@ impl Herald {
         letter.message_id = mail.message_id.clone();
         "notice".clone_into(&mut letter.report);
         let tried = mail.attempts.saturating_add(1);
-        let began = self.tools.clock.now();
-        let next = began.checked_add(retry_after(tried, false)).unwrap_or(began);
+        let now = self.tools.clock.now();
+        let next = now.checked_add(retry_after(tried, false)).unwrap_or(now);
         let begin = move |tx: &Tx<'_>| tx.mail_begins(mail.id, next);
         self.tools.ledger.write("begin a mail", begin).await?;
         let sent =

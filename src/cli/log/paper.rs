@@ -3,11 +3,10 @@
 use std::io::{IsTerminal as _, Write as _};
 
 use jiff::tz::TimeZone;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::tcgetwinsize;
 
 use super::table::{Column, Table};
-use crate::cli::render::Out;
+use crate::cli::render::{self, Out};
 use crate::log::Record;
 use crate::model::harmless_json;
 
@@ -56,13 +55,7 @@ impl Paper {
 
     /// The same, found out without writing anything.
     pub(super) fn look(&mut self) -> bool {
-        let stdout = std::io::stdout();
-        let mut polled = [PollFd::new(&stdout, PollFlags::empty())];
-        let at_once = Timespec::default();
-        if poll(&mut polled, Some(&at_once)).is_ok() {
-            let closed = PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL;
-            self.gone |= polled.iter().any(|polled| polled.revents().intersects(closed));
-        }
+        self.gone |= render::nobody_reads();
         self.gone
     }
 }

@@ -101,8 +101,11 @@ impl Status {
                 }
             };
             // A reader that is gone wants no more.
-            if !self.watch || !print_raw(if context.out.json { "" } else { "\n" }) {
+            if !self.watch || render::nobody_reads() {
                 return exit;
+            }
+            if !context.out.json {
+                print_raw("\n");
             }
             std::thread::sleep(EVERY);
             seen.live = live(&seen.daemon.state_dir);
@@ -110,10 +113,10 @@ impl Status {
     }
 }
 
-/// Writes text as it is; whether anybody can read it.
-fn print_raw(text: &str) -> bool {
+/// Writes text as it is; that nobody reads it shows at the next look.
+fn print_raw(text: &str) {
     let mut stdout = std::io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_ok()
+    drop(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()));
 }
 
 fn look(seen: &Seen) -> Result<Look, LedgerError> {

@@ -39,9 +39,8 @@ fn test_message_comes_back_into_the_archive_by_our_own_polls_and_by_the_daemons(
             let eml = std::fs::read(site.root().join(path).join("message.eml")).unwrap();
             assert!(String::from_utf8(eml).unwrap().contains(&id));
             let daemon = site.spawn(&["run"]);
-            wait_for("the daemon's lock", Duration::from_secs(10), || {
-                let poll = site.cli(&["poll", "a"]);
-                (poll.code == 75).then_some(())
+            wait_for("the daemon", Duration::from_secs(20), || {
+                (!site.status()["live"].is_null()).then_some(())
             });
             let output = site.cli(&wait);
             assert_eq!(output.code, 0, "{protocol}, daemon: {output:?}");

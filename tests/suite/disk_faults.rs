@@ -200,16 +200,9 @@ fn d22_many_large_messages_at_the_same_time_fit_in_little_memory() {
         site.account(&format!("a{n}"), &dovecot.account(protocol, "none", &user));
     }
     site.init_root();
-    let mut poll = site.spawn(&["poll"]);
-    let mut peak = 0;
-    while poll.is_running() {
-        let status = fs::read_to_string(format!("/proc/{}/status", poll.pid())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-        peak = peak.max(kib.unwrap_or(0));
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    assert_eq!(poll.wait(SOON).code, 0);
+    let output = site.spawn(&["poll"]).wait(SOON * 4);
+    assert_eq!(output.code, 0, "{output:?}");
+    let peak = output.used.memory;
     assert_eq!(site.stored().len(), 6);
     eprintln!("6 accounts with 30 MB each: peak of {} MiB", peak >> 10);
     assert!(peak < 128 << 10, "{} MiB", peak >> 10);

@@ -33,7 +33,14 @@ pub struct Used {
 
 impl Used {
     /// Looks; what can't be seen any more stays as it was.
+    ///
+    /// Between fork and exec the child shows the memory of this process: the parent goes on a
+    /// moment before the new program has its own.
     fn look(&mut self, pid: u32) {
+        let program = |whose: &str| std::fs::read_link(format!("/proc/{whose}/exe")).ok();
+        if program(&pid.to_string()) == program("self") {
+            return;
+        }
         let read = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}"));
         let status = read("status").unwrap_or_default();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -36,6 +36,7 @@ mod delete_modes;
 mod disk_faults;
 mod failure;
 mod fault_table;
+mod guides;
 mod help;
 mod hostile;
 mod hostile_mail;

@@ -6,6 +6,7 @@
 
 pub mod action;
 pub mod archive;
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod control;
@@ -16,6 +17,7 @@ pub mod log;
 pub mod mail;
 pub mod mailbox;
 pub mod model;
+pub mod moving;
 pub mod net;
 pub mod notice;
 pub mod oauth;

@@ -4,6 +4,7 @@ mod account;
 mod actions;
 mod catch_up;
 mod check;
+mod config;
 mod control;
 mod exit;
 mod init_root;
@@ -39,7 +40,7 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::{self, Config};
+use crate::config::{self as settings, Config};
 use crate::control::Person;
 use crate::daemon::instance::tokens;
 use crate::daemon::state::InForce;
@@ -80,6 +81,9 @@ enum Verb {
     /// Check the config: every error and warning at once
     #[command(after_help = "Example: postrider check --config candidate.toml")]
     Check(check::Check),
+    /// Move settings between instances, and see what was changed when
+    #[command(after_help = "Example: postrider config export --out bundle.toml")]
+    Config(config::Configuration),
     /// Show what the next poll of an account would do, and change nothing
     #[command(after_help = plan::AFTER_HELP)]
     Plan(plan::Plan),
@@ -169,6 +173,7 @@ pub fn main() -> ExitCode {
         Verb::CatchUp(verb) => verb.run(&context),
         Verb::Actions(verb) => verb.run(&context),
         Verb::Check(verb) => verb.run(&context),
+        Verb::Config(verb) => verb.run(&context),
         Verb::InitRoot(verb) => verb.run(&context),
         Verb::Ledger(verb) => verb.run(&context),
         Verb::Log(verb) => verb.run(&context),
@@ -213,7 +218,7 @@ impl Context {
 
     /// Any config, the same way.
     fn read(file: PathBuf) -> Result<InForce, Exit> {
-        let loaded = config::load(&file, Clock.now());
+        let loaded = settings::load(&file, Clock.now());
         let summary = loaded.summary();
         InForce::of(file, loaded).map_err(|problems| {
             for problem in problems {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::raw::Raw;
 use super::source::Source;
-use super::{Loaded, Otherwise, include, load_source};
+use super::{Loaded, Otherwise, Pending, include, load_source};
 
 /// What is to be added.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +28,7 @@ pub fn load_with(main: &Path, addition: Addition<'_>, now: Timestamp) -> Loaded 
     };
     let added = Source::from_text(addition.file, addition.text.to_owned());
     match source {
-        Ok(source) => load_source(source, Otherwise::Add(added), now),
+        Ok(source) => load_source(source, &Pending::default(), Otherwise::Add(added), now),
         Err(_) => super::load(main, now),
     }
 }
@@ -36,7 +36,7 @@ pub fn load_with(main: &Path, addition: Addition<'_>, now: Timestamp) -> Loaded 
 /// Checks the configuration as it will be without an included file.
 pub fn load_without(main: &Path, file: &Path, now: Timestamp) -> Loaded {
     match Source::read(main) {
-        Ok(source) => load_source(source, Otherwise::Without(file), now),
+        Ok(source) => load_source(source, &Pending::default(), Otherwise::Without(file), now),
         Err(_) => super::load(main, now),
     }
 }

@@ -10,7 +10,7 @@ use super::problem::Problem;
 use super::raw::Raw;
 use super::source::Source;
 use super::value::is_account_name;
-use super::{Loaded, include, judge};
+use super::{Loaded, Pending, include, judge};
 
 /// Changes that are not saved.
 #[derive(Clone, Debug, Default)]
@@ -48,7 +48,7 @@ pub fn load_candidate(
     };
     raw.add(&main, true, &mut problems);
     let includes = std::mem::take(&mut raw.includes);
-    let more = include::read(&main, &includes, &mut problems);
+    let more = include::read(&main, &includes, &Pending::default(), &mut problems);
     let mut sources = vec![main];
     for read in more {
         match read {

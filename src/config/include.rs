@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::pending::Pending;
 use super::problem::{Place, Problem};
 use super::source::Source;
 
@@ -13,6 +14,7 @@ const MOST: usize = 10_000;
 pub(super) fn read(
     main: &Source,
     includes: &[(String, Place)],
+    pending: &Pending,
     problems: &mut Vec<Problem>,
 ) -> Vec<Result<Source, Problem>> {
     let base = main.file.parent().unwrap_or(Path::new(""));
@@ -22,7 +24,7 @@ pub(super) fn read(
     for (pattern, place) in includes {
         let path = base.join(pattern);
         let is_glob = pattern.contains(['*', '?']);
-        let files = if is_glob { glob(&path) } else { Ok(vec![path]) };
+        let files = if is_glob { glob(&path, pending) } else { Ok(vec![path]) };
         let files = match files {
             Ok(files) => files,
             Err(why) => {
@@ -37,7 +39,14 @@ pub(super) fn read(
                 problems.push(problem.at(place));
                 return sources;
             }
-            match Source::read(&file) {
+            if pending.removes(&file) {
+                continue;
+            }
+            let read = match pending.source(&file) {
+                Some(source) => Ok(source),
+                None => Source::read(&file),
+            };
+            match read {
                 // A glob in the main file's own folder finds the main file, too.
                 Ok(source) if source.identity.is_some_and(|id| !seen.insert(id)) => {
                     if !is_glob && source.identity == main.identity {
@@ -74,7 +83,7 @@ fn named_at(problem: Problem, place: &Place) -> Problem {
 }
 
 /// The regular files that match the last component; none is fine.
-fn glob(path: &Path) -> Result<Vec<PathBuf>, String> {
+fn glob(path: &Path, pending: &Pending) -> Result<Vec<PathBuf>, String> {
     let folder = path.parent().unwrap_or(Path::new("."));
     if folder.to_string_lossy().contains(['*', '?']) {
         return Err("`*` and `?` may only stand in the last part".to_owned());
@@ -83,25 +92,32 @@ fn glob(path: &Path) -> Result<Vec<PathBuf>, String> {
         Some(name) => name.to_string_lossy().chars().collect(),
         None => return Err("it names no file".to_owned()),
     };
+    let mut files: BTreeSet<PathBuf> = BTreeSet::new();
+    let hits = |name: &str| {
+        // Hidden files are editors' and package managers' leftovers.
+        let hidden = name.starts_with('.') && pattern.first() != Some(&'.');
+        !hidden && matches(&pattern, &name.chars().collect::<Vec<char>>())
+    };
+    let named = |path: &&PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        path.parent() == Some(folder) && name.is_some_and(hits)
+    };
+    files.extend(pending.present().filter(named).cloned());
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(files.into_iter().collect());
+        }
         Err(error) => return Err(error.to_string()),
     };
-    let mut files = Vec::new();
     for entry in entries {
         let entry = entry.map_err(|error| error.to_string())?;
         let name = entry.file_name();
-        let Some(text) = name.to_str() else { continue };
-        // Hidden files are editors' and package managers' leftovers.
-        let hidden = text.starts_with('.') && pattern.first() != Some(&'.');
-        let text: Vec<char> = text.chars().collect();
-        if !hidden && matches(&pattern, &text) {
-            files.push(folder.join(name));
+        if name.to_str().is_some_and(hits) {
+            files.insert(folder.join(name));
         }
     }
-    files.sort();
-    Ok(files)
+    Ok(files.into_iter().collect())
 }
 
 /// Whether a name matches a pattern of `*` and `?`; linear in the product of the lengths.

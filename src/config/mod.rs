@@ -7,15 +7,18 @@
 mod adding;
 mod aliases;
 mod build;
+pub mod bundle;
 mod candidate;
 mod deleting;
 mod diff;
 mod document;
+mod facts;
 mod folders;
 mod foreign;
 mod include;
 mod keys;
 mod origin;
+mod pending;
 mod permissions;
 mod problem;
 mod raw;
@@ -42,9 +45,11 @@ pub use candidate::{Candidate, load_candidate, quoted};
 pub use deleting::{DeleteAge, DeleteMode, DeleteRule};
 pub use diff::{Change, diff};
 pub use document::{example, reference};
+pub use facts::{Fact, Facts, TableFacts, TableName};
 pub use folders::polled;
 pub use keys::{Group, Key, Kind, TABLES, Table};
 pub use origin::{Origin, OriginKind, Origins};
+pub use pending::Pending;
 pub use permissions::secret_file_fault;
 pub use problem::{Place, Problem, Severity};
 pub use sending::NoOutbound;
@@ -75,6 +80,8 @@ pub struct Loaded {
     pub origins: Origins,
     /// Each `{ key = "NAME" }`, defaults and disabled accounts too.
     pub aliases: Vec<Alias>,
+    /// What is given, table by table, wherever it stands.
+    pub facts: Facts,
     /// `[daemon]`, also when something else is wrong; `None` when there is no file.
     pub daemon: Option<DaemonConfig>,
 }
@@ -122,31 +129,55 @@ impl Loaded {
 /// `now` judges `process_after`. Reads no environment; of secrets only the files' existence and
 /// mode are looked at.
 pub fn load(path: &Path, now: Timestamp) -> Loaded {
-    match Source::read(path) {
-        Ok(source) => load_source(source, Otherwise::None, now),
-        Err(problem) => Loaded {
-            config: None,
-            problems: vec![match problem.hint {
+    match Pending::read(path) {
+        Ok(pending) => load_pending(path, &pending, now),
+        Err(problem) => unread(path, problem),
+    }
+}
+
+/// The same, with files as a change will leave them.
+fn load_pending(path: &Path, pending: &Pending, now: Timestamp) -> Loaded {
+    match main_source(path, pending) {
+        Ok(source) => load_source(source, pending, Otherwise::None, now),
+        Err(problem) => unread(
+            path,
+            match problem.hint {
                 Some(_) => problem,
                 None => problem.hint(
                     "`--config FILE` or $POSTRIDER_CONFIG names another file; config.example.toml \
                      has every key",
                 ),
-            }],
-            files: vec![path.to_path_buf()],
-            inbound: 0,
-            outbound: 0,
-            origins: Origins::new(),
-            aliases: Vec::new(),
-            daemon: None,
-        },
+            },
+        ),
+    }
+}
+
+fn main_source(path: &Path, pending: &Pending) -> Result<Source, Problem> {
+    match pending.source(path) {
+        Some(source) => Ok(source),
+        None => Source::read(path),
+    }
+}
+
+fn unread(path: &Path, problem: Problem) -> Loaded {
+    Loaded {
+        config: None,
+        problems: vec![problem],
+        files: vec![path.to_path_buf()],
+        inbound: 0,
+        outbound: 0,
+        origins: Origins::new(),
+        aliases: Vec::new(),
+        facts: Facts::new(),
+        daemon: None,
     }
 }
 
 /// Checks text that is not in a file; `name` stands for it in problems, and its folder is where
 /// relative paths start.
 pub fn load_text(text: &str, name: &Path, now: Timestamp) -> Loaded {
-    load_source(Source::from_text(name, text.to_owned()), Otherwise::None, now)
+    let name = Source::from_text(name, text.to_owned());
+    load_source(name, &Pending::default(), Otherwise::None, now)
 }
 
 /// What is not so on the disk.
@@ -158,12 +189,26 @@ enum Otherwise<'a> {
     Without(&'a Path),
 }
 
-fn load_source(main: Source, change: Otherwise<'_>, now: Timestamp) -> Loaded {
+fn load_source(main: Source, pending: &Pending, change: Otherwise<'_>, now: Timestamp) -> Loaded {
+    let (raw, sources, problems) = read_all(main, pending, change);
+    let (mut loaded, config) = judge(&raw, &sources, problems, now);
+    loaded.accept(config);
+    loaded
+}
+
+/// The main file and what it includes, key by key.
+fn read_all(
+    main: Source,
+    pending: &Pending,
+    change: Otherwise<'_>,
+) -> (Raw, Vec<Source>, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut raw = Raw::default();
     raw.add(&main, true, &mut problems);
     let includes = std::mem::take(&mut raw.includes);
-    let more = include::read(&main, &includes, &mut problems);
+    let more = include::read(&main, &includes, pending, &mut problems);
+    // As it was named: an include is asked for again when it is changed.
+    raw.includes = includes;
     let mut sources = vec![main];
     let (added, without) = match change {
         Otherwise::None => (None, None),
@@ -183,9 +228,7 @@ fn load_source(main: Source, change: Otherwise<'_>, now: Timestamp) -> Loaded {
             }
         }
     }
-    let (mut loaded, config) = judge(&raw, &sources, problems, now);
-    loaded.accept(config);
-    loaded
+    (raw, sources, problems)
 }
 
 /// From what all files hold to a config, good or bad: the rules between keys.
@@ -199,6 +242,7 @@ fn judge(
     let state_dir = Builder::state_dir(&raw.daemon);
     permissions::check(raw, sources, &state_dir, &mut problems);
     let (config, origins) = build::build(raw, files.clone(), now, &mut problems);
+    let facts = Facts::clone(&config.facts);
     problem::sort(&mut problems, &files);
     let loaded = Loaded {
         config: None,
@@ -208,6 +252,7 @@ fn judge(
         outbound: raw.outbound.len(),
         origins,
         aliases: aliases::of(raw),
+        facts,
         daemon: Some(config.daemon.clone()),
     };
     (loaded, config)

@@ -23,6 +23,8 @@ pub(super) struct Raw {
     /// The main file has syntax errors: a default that seems missing may stand there.
     pub(super) main_broken: bool,
     pub(super) includes: Vec<(String, Place)>,
+    /// Secrets that a bundle left out: `inbound.NAME.password`.
+    pub(super) left_out: Vec<String>,
     pub(super) daemon: RawTable,
     pub(super) archive: RawTable,
     pub(super) log: RawTable,

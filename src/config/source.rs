@@ -33,6 +33,11 @@ pub(super) struct Source {
 impl Source {
     /// Reads a file; on failure the problem says why.
     pub(super) fn read(file: &Path) -> Result<Self, Problem> {
+        Self::read_up_to(file, MAX_FILE)
+    }
+
+    /// The same with another limit.
+    pub(super) fn read_up_to(file: &Path, most: u64) -> Result<Self, Problem> {
         let file: Arc<Path> = file.into();
         let fail = |why: String| {
             let name = file.display();
@@ -58,14 +63,12 @@ impl Source {
             return fail("it is not a regular file".to_owned());
         }
         let mut octets = Vec::new();
-        let limit = MAX_FILE.saturating_add(1);
+        let limit = most.saturating_add(1);
         if let Err(error) = handle.by_ref().take(limit).read_to_end(&mut octets) {
             return fail(error.to_string());
         }
-        if meta.len() > MAX_FILE || octets.len() as u64 > MAX_FILE {
-            return fail(format!(
-                "it is larger than {MAX_FILE} octets, the limit of a config file"
-            ));
+        if meta.len() > most || octets.len() as u64 > most {
+            return fail(format!("it is larger than {most} octets, the limit of a config file"));
         }
         let mut source = Self::from_octets(&file, octets)?;
         source.identity = Some((meta.dev(), meta.ino()));

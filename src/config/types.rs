@@ -5,6 +5,7 @@ mod oauth;
 mod received;
 
 use super::deleting::{DeleteAge, DeleteMode, DeleteRule};
+use super::facts::Facts;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -43,6 +44,8 @@ pub struct Config {
     pub outbound: BTreeMap<AccountName, Outbound>,
     /// `[oauth.NAME]`, by name.
     pub oauth: BTreeMap<String, Arc<Oauth>>,
+    /// All of it as it was given, to be compared and recorded.
+    pub facts: Arc<Facts>,
 }
 
 impl Config {

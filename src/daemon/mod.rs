@@ -31,6 +31,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::{self, Act};
 use crate::config::{self, Config};
 use crate::ledger::LedgerError;
 use crate::log::{Level, Sink};
@@ -87,7 +88,7 @@ struct Daemon {
     outbox: JoinSet<()>,
     cancel: CancellationToken,
     /// Ends with the daemon.
-    _aside: JoinSet<()>,
+    aside: JoinSet<()>,
 }
 
 /// The signals that the daemon listens to.
@@ -131,6 +132,8 @@ pub async fn run(
     let desk =
         Desk::open(config, runtime_dir.as_deref(), tools(), attempts.clone(), cancel.clone());
     scheduler.apply(config);
+    let ledger = instance.tools.ledger.clone();
+    aside.spawn(audit::keep(ledger, audit::of(config, Act::Start, Clock.now())));
     tracing::info!(
         target: "daemon",
         code = "daemon-started",
@@ -157,7 +160,7 @@ pub async fn run(
         book,
         outbox: worker,
         cancel,
-        _aside: aside,
+        aside,
     }
     .live()
     .await

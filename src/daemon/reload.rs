@@ -10,6 +10,7 @@ use super::control::{Order, Wanted, after, unknown};
 use super::herald::situation;
 use super::state::{InForce, LiveFacts, Rejected, Scope};
 use super::{Daemon, accounts, apply_log, notify, outbox, warn_of, warn_of_config};
+use crate::audit::{self, Act};
 use crate::config::{self, Config, Problem, diff};
 use crate::control::{Call, Command, Person, Refusal};
 use crate::ledger::ActionFilter;
@@ -94,6 +95,9 @@ impl Daemon {
                 warn_of(&new.config);
                 let warnings: Vec<String> = new.warnings.iter().map(line).collect();
                 self.told.send_replace(situation(&new.config));
+                let actor = by.map_or_else(|| user.to_owned(), ToString::to_string);
+                let entry = audit::by(&new.config, Act::Reload, actor, now);
+                self.aside.spawn(audit::keep(self.instance.tools.ledger.clone(), entry));
                 self.in_force = new;
                 self.loaded_at = now;
                 self.rejected = None;

@@ -9,6 +9,7 @@ mod backup;
 mod canaries;
 mod catch_up;
 mod error;
+mod history;
 mod keeper;
 mod mailboxes;
 mod messages;
@@ -39,6 +40,7 @@ pub use backup::{BACKUPS, Upkeep, last_backup};
 pub use canaries::CanaryRow;
 pub use catch_up::CatchUp;
 pub use error::LedgerError;
+pub use history::{ConfigChange, ConfigRow, KEPT_CHANGES, KEPT_STARTS};
 use keeper::Keeper;
 pub use mailboxes::{MailboxFacts, MailboxId, MailboxRow};
 pub use messages::{

@@ -273,6 +273,21 @@ CREATE INDEX action_order ON action (account_id, rule, id) WHERE state IN ('pend
 CREATE INDEX action_ill ON action (account_id) WHERE state = 'failed';
 CREATE INDEX action_open ON action (account_id) WHERE state IN ('pending', 'running', 'failed');
 CREATE INDEX action_message ON action (message_id);
+-- configurations as they were in effect: JSON, secrets as marks
+CREATE TABLE config_facts (
+    digest TEXT PRIMARY KEY NOT NULL,
+    facts TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+-- who brought which of them into effect, and what it changed
+CREATE TABLE config_history (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    note TEXT NOT NULL UNIQUE,
+    at INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    act TEXT NOT NULL,
+    digest TEXT NOT NULL REFERENCES config_facts (digest),
+    changes TEXT NOT NULL
+) STRICT;
 ",
 ];
 

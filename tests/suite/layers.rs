@@ -38,6 +38,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("recovery", &["archive", "config", "ledger", "model"]),
+    ("audit", &["config", "ledger", "model", "secret"]),
+    ("moving", &["archive", "config", "ledger", "mail", "model", "steps"]),
     (
         "send",
         &[
@@ -48,17 +50,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "daemon",
         &[
-            "action", "archive", "config", "control", "ledger", "log", "mail", "mailbox", "model",
-            "net", "notice", "oauth", "outbound", "plan", "poll", "query", "recovery", "rules",
-            "sasl", "schedule", "secret", "send",
+            "action", "archive", "audit", "config", "control", "ledger", "log", "mail", "mailbox",
+            "model", "net", "notice", "oauth", "outbound", "plan", "poll", "query", "recovery",
+            "rules", "sasl", "schedule", "secret", "send",
         ],
     ),
     (
         "cli",
         &[
-            "action", "archive", "config", "control", "daemon", "discover", "ledger", "log",
-            "mail", "mailbox", "model", "net", "notice", "oauth", "outbound", "plan", "poll",
-            "provider", "query", "recovery", "rules", "sasl", "schedule", "secret", "send",
+            "action", "archive", "audit", "config", "control", "daemon", "discover", "ledger",
+            "log", "mail", "mailbox", "model", "moving", "net", "notice", "oauth", "outbound",
+            "plan", "poll", "provider", "query", "recovery", "rules", "sasl", "schedule", "secret",
+            "send",
         ],
     ),
     ("main", &["cli"]),
@@ -80,6 +83,7 @@ const VENDORS: &[(&str, &[&str])] = &[
     ("quick_xml", &["provider"]),
     ("rusqlite", &["ledger"]),
     ("toml", &["config"]),
+    ("toml_edit", &["config"]),
 ];
 
 /// Name → the places that may write it: whoever can say it can remove mail from a server.

@@ -23,6 +23,7 @@
 mod actions;
 mod adding;
 mod arrival;
+mod bundle;
 mod canaries;
 mod catch_up;
 mod cli;
@@ -38,6 +39,7 @@ mod failure;
 mod fault_table;
 mod guides;
 mod help;
+mod history;
 mod hostile;
 mod hostile_mail;
 mod identity;

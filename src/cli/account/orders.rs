@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::audit::{self, Act};
 use crate::cli::control::{ask, failed, time};
 use crate::cli::exit::Exit;
 use crate::cli::render::{self, moment, plural};
@@ -16,6 +17,7 @@ use crate::control::Command;
 use crate::daemon::instance::{Instance, InstanceError};
 use crate::daemon::orders::{self, Told};
 use crate::log::Sink;
+use crate::poll::Clock;
 
 /// Poll an account no more.
 #[derive(Args, Debug)]
@@ -165,6 +167,8 @@ async fn under_lock(
     // A log that can't be stored is counted; the order is carried out all the same.
     drop(sink.store_in(&config.daemon.state_dir));
     let by = who();
+    let entry = audit::by(config, Act::Command, by.to_string(), Clock.now());
+    audit::record(&instance.tools.ledger, entry).await?;
     let told = Told { by: &by, account };
     let done = if let Command::Pause { seconds, reason, .. } = command {
         orders::pause(&instance.tools, &told, seconds, reason).await

@@ -10,6 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::Poll;
 use super::show::{Turn, bar, set};
+use crate::audit::{self, Act};
+use crate::cli::who;
 use crate::config::{Config, Inbound};
 use crate::daemon::attempt::Attempts;
 use crate::daemon::gate::Asked;
@@ -30,6 +32,8 @@ pub(super) async fn poll(
     drop(sink.store_in(&config.daemon.state_dir));
     warn_of(config);
     announce(config, &instance.tools.ledger, Clock.now()).await;
+    let entry = audit::by(config, Act::Command, who().to_string(), Clock.now());
+    audit::keep(instance.tools.ledger.clone(), entry).await;
     let cancel = CancellationToken::new();
     let attempts = attempts(config);
     let bars = MultiProgress::new();

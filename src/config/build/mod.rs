@@ -57,6 +57,7 @@ pub(super) fn build(
         inbound: builder.inbound(),
         outbound: builder.outbound(),
         oauth: builder.tokens.clone(),
+        facts: Arc::new(super::facts::of(raw)),
     };
     builder.across(&config);
     let origins = builder.origins.into_iter().map(|(path, keys)| (half_path(path), keys));

@@ -16,10 +16,12 @@ use crate::config::value::{self, Value};
 use crate::query::{self, Moment, Query};
 
 /// Tables of the top level.
-const TOP: [&str; 9] =
-    ["daemon", "archive", "log", "notices", "defaults", "inbound", "outbound", "oauth", "account"];
+const TOP: [&str; 10] = [
+    "daemon", "archive", "log", "notices", "defaults", "inbound", "outbound", "oauth", "account",
+    "bundle",
+];
 /// Those that an included file may hold.
-const INCLUDED: [&str; 4] = ["inbound", "outbound", "oauth", "account"];
+const INCLUDED: [&str; 5] = ["inbound", "outbound", "oauth", "account", "bundle"];
 
 pub(super) type Name<'i> = Spanned<DeString<'i>>;
 pub(super) type Item<'i> = Spanned<DeValue<'i>>;
@@ -111,6 +113,7 @@ impl<'a> Reader<'a> {
             "defaults" => self.defaults(table, raw),
             "oauth" => self.oauths(table, raw),
             "account" => self.accounts(table, raw),
+            "bundle" => self.bundle(table, raw),
             _ => self.halves(word, table, raw),
         }
     }
@@ -136,6 +139,27 @@ impl<'a> Reader<'a> {
                     let problem = Problem::error(format!("`include`: {shown} is not a file name"));
                     self.report(item.span(), "", problem);
                 }
+            }
+        }
+    }
+
+    /// What `config export` says of its own file.
+    fn bundle(&mut self, table: &DeTable<'_>, raw: &mut Raw) {
+        for (name, item) in table {
+            let word = plain(name.get_ref());
+            let read = match item.get_ref() {
+                DeValue::Array(items) if name.get_ref() == "left_out" => items
+                    .iter()
+                    .map(|item| item.get_ref().as_str().map(str::to_owned))
+                    .collect::<Option<Vec<String>>>(),
+                _ => None,
+            };
+            if let Some(read) = read {
+                raw.left_out.extend(read);
+            } else {
+                let problem = Problem::error(format!("unknown key `{word}`"));
+                let hint = "`[bundle]` has only `left_out`, a list of texts";
+                self.report(name.span(), "bundle", problem.hint(hint));
             }
         }
     }

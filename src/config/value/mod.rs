@@ -8,6 +8,7 @@ mod pin;
 mod secret;
 mod text;
 mod time;
+mod written;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ use crate::model::{nearest, one_of};
 pub(super) use duration::duration_text;
 pub use text::is_account_name;
 pub(super) use text::{layout_fault, longest};
+pub(super) use written::{quoted, written};
 
 /// A value of the right type, in units.
 #[derive(Clone, Debug)]

@@ -1,0 +1,73 @@
+//! Accounts, submission servers and tokens as one file that another instance can take.
+
+use std::fmt::Write as _;
+
+use crate::config::facts::{Fact, Facts, PROPERTIES, TableFacts, TableName};
+use crate::config::value::quoted;
+
+use super::KINDS;
+
+/// A bundle.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Export {
+    /// The file's text; no secret is in it.
+    pub text: String,
+    /// Tables in it.
+    pub tables: Vec<TableName>,
+    /// Secrets that stand in this instance's files and are not in the bundle: table and key.
+    pub left_out: Vec<(TableName, String)>,
+}
+
+const HEAD: &str = "\
+# Accounts of a postrider instance, made by `postrider config export`.
+# `postrider config import FILE` takes them into another one. Secrets are named, not held.
+";
+
+/// Writes the bundle of these facts.
+pub fn export(facts: &Facts) -> Export {
+    let mut text = HEAD.to_owned();
+    let mut tables = Vec::new();
+    let mut left_out = Vec::new();
+    for (name, table) in facts.iter().filter(|(name, _)| KINDS.contains(&name.kind.as_str())) {
+        tables.push(name.clone());
+        add(&mut text, format_args!("\n[{}]\n", header(name)));
+        add(&mut text, format_args!("{}", lines(table)));
+        let inline = table.iter().filter(|(_, fact)| matches!(fact, Fact::Inline(_)));
+        left_out.extend(inline.map(|(key, _)| (name.clone(), key.clone())));
+    }
+    if !left_out.is_empty() {
+        let names = left_out.iter().map(|(table, key)| quoted(&format!("{table}.{key}")));
+        let names: Vec<String> = names.map(|name| format!("    {name},\n")).collect();
+        let why = "Secrets that stood in the files themselves and were left out.";
+        add(&mut text, format_args!("\n[bundle]\n# {why}\nleft_out = [\n{}]\n", names.concat()));
+    }
+    Export { text, tables, left_out }
+}
+
+/// `inbound.invoices`, quoted where the name needs it.
+pub(super) fn header(name: &TableName) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if name.name.chars().all(bare) {
+        name.to_string()
+    } else {
+        format!("{}.{}", name.kind, quoted(&name.name))
+    }
+}
+
+/// The keys of a table in the order of the key table, inline secrets left out.
+pub(super) fn lines(table: &TableFacts) -> String {
+    let mut text = String::new();
+    for (key, fact) in table {
+        let Fact::Value(value) = fact else { continue };
+        match key.strip_prefix(PROPERTIES) {
+            Some(rest) => add(&mut text, format_args!("properties.{} = {value}\n", quoted(rest))),
+            None => add(&mut text, format_args!("{key} = {value}\n")),
+        }
+    }
+    text
+}
+
+fn add(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+    // Writing to a String can't fail.
+    text.write_fmt(arguments).ok();
+}

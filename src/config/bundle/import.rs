@@ -1,0 +1,230 @@
+//! What an import would change, and the files as they would be: decided before anything is
+//! written.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::config::facts::{EXCLUSIVE, Fact, Facts, TableFacts, TableName, default_of};
+use crate::config::pending::Pending;
+use crate::config::problem::Problem;
+use crate::config::source::Source;
+use crate::config::{Loaded, Otherwise, Severity, load_pending, main_source, read_all};
+
+use super::edit::Files;
+use super::{Bundle, KINDS};
+
+/// How an import is meant.
+#[derive(Clone, Debug, Default)]
+pub struct ImportOptions {
+    /// Accounts that the bundle doesn't have are removed.
+    pub prune: bool,
+    /// Protected accounts that are changed all the same.
+    pub override_protected: Vec<String>,
+}
+
+/// One key that would be another one.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Change {
+    /// The key.
+    pub key: String,
+    /// Its value here; `None`: not given.
+    pub from: Option<String>,
+    /// Its value in the bundle; `None`: not given.
+    pub to: Option<String>,
+}
+
+/// What becomes of one table.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "verdict")]
+pub enum Verdict {
+    /// It is new here.
+    Add,
+    /// It is changed.
+    Update {
+        /// How.
+        changes: Vec<Change>,
+    },
+    /// It is protected: what it would have become.
+    Kept {
+        /// The fields that would have changed.
+        changes: Vec<Change>,
+        /// It would have been removed.
+        removal: bool,
+    },
+    /// It is the same already.
+    Same,
+    /// It is removed.
+    Remove,
+}
+
+/// An import, worked out.
+#[derive(Debug)]
+pub struct Import {
+    /// Each table of the bundle, and those that `prune` concerns.
+    pub verdicts: BTreeMap<String, Verdict>,
+    /// Secrets that must be set before their accounts can log in: the table's key, the keystore's
+    /// name.
+    pub secrets: Vec<(String, String)>,
+    /// Files to write, or to remove where there is no text.
+    pub files: BTreeMap<PathBuf, Option<Zeroizing<String>>>,
+    /// The configuration as it would be.
+    pub loaded: Loaded,
+    /// Why it can't be done: errors of the bundle, of this instance, of both together.
+    pub problems: Vec<Problem>,
+}
+
+/// Works an import out; reads files, writes none.
+pub fn import(main: &Path, bundle: &Path, options: &ImportOptions, now: Timestamp) -> Import {
+    let none = |problems: Vec<Problem>, loaded: Loaded| Import {
+        verdicts: BTreeMap::new(),
+        secrets: Vec::new(),
+        files: BTreeMap::new(),
+        loaded,
+        problems,
+    };
+    let here = load_pending(main, &Pending::default(), now);
+    if here.config.is_none() {
+        let problems = here.problems.clone();
+        return none(problems, here);
+    }
+    let source = Source::read(bundle).map_err(|problem| vec![problem]);
+    let bundle = match source.and_then(|source| super::read(&source)) {
+        Ok(bundle) => bundle,
+        Err(problems) => return none(problems, here),
+    };
+    let nothing = Pending::default();
+    let (raw, sources, _) = match main_source(main, &nothing) {
+        Ok(source) => read_all(source, &nothing, Otherwise::None),
+        Err(problem) => return none(vec![problem], here),
+    };
+    let verdicts = judge(&here.facts, &bundle, options);
+    let mut files = Files::new(&raw, &sources);
+    let mut secrets = Vec::new();
+    let mut problems = Vec::new();
+    for (name, verdict) in &verdicts {
+        match verdict {
+            Verdict::Remove => files.remove(name),
+            Verdict::Add | Verdict::Update { .. } => {
+                let empty = TableFacts::new();
+                let wanted = bundle.facts.get(name).unwrap_or(&empty);
+                let left: Vec<String> = bundle.left_out_of(name).map(str::to_owned).collect();
+                let missing = here.facts.get(name);
+                let mut own = wanted.clone();
+                for key in left {
+                    if missing.is_some_and(|table| table.contains_key(&key)) {
+                        continue;
+                    }
+                    let alias = alias(name, &key);
+                    own.insert(key.clone(), Fact::Value(format!("{{ key = \"{alias}\" }}")));
+                    secrets.push((format!("{name}.{key}"), alias));
+                }
+                let kept: BTreeSet<String> = bundle.left_out_of(name).map(str::to_owned).collect();
+                problems.extend(files.put(name, &own, &kept));
+            }
+            Verdict::Kept { .. } | Verdict::Same => {}
+        }
+    }
+    let files = files.finish();
+    let pending = Pending::of(files.clone());
+    let loaded = load_pending(main, &pending, now);
+    problems.extend(loaded.problems.iter().filter(|p| p.severity == Severity::Error).cloned());
+    let verdicts = verdicts.into_iter().map(|(name, v)| (name.to_string(), v)).collect();
+    Import { verdicts, secrets, files, loaded, problems }
+}
+
+/// What becomes of each table: pure.
+fn judge(here: &Facts, bundle: &Bundle, options: &ImportOptions) -> BTreeMap<TableName, Verdict> {
+    let mut verdicts = BTreeMap::new();
+    for (name, wanted) in &bundle.facts {
+        let Some(own) = here.get(name) else {
+            verdicts.insert(name.clone(), Verdict::Add);
+            continue;
+        };
+        let left: Vec<&str> = bundle.left_out_of(name).collect();
+        let changes = changes(name, own, wanted, &left);
+        let verdict = if changes.is_empty() {
+            Verdict::Same
+        } else if is_protected(here, name, options) {
+            Verdict::Kept { changes, removal: false }
+        } else {
+            Verdict::Update { changes }
+        };
+        verdicts.insert(name.clone(), verdict);
+    }
+    let ours = here.keys().filter(|name| KINDS.contains(&name.kind.as_str()));
+    for name in ours.filter(|name| options.prune && !bundle.facts.contains_key(name)) {
+        let verdict = if is_protected(here, name, options) {
+            Verdict::Kept { changes: Vec::new(), removal: true }
+        } else {
+            Verdict::Remove
+        };
+        verdicts.insert(name.clone(), verdict);
+    }
+    verdicts
+}
+
+/// Keys whose values differ; built-in values count as given.
+pub(super) fn changes(
+    name: &TableName,
+    own: &TableFacts,
+    wanted: &TableFacts,
+    left_out: &[&str],
+) -> Vec<Change> {
+    let keys: BTreeSet<&String> = own.keys().chain(wanted.keys()).collect();
+    let mut changes = Vec::new();
+    for key in keys {
+        let is_left_out = left_out.contains(&key.as_str());
+        // What replaces a secret that was left out is another kind of login.
+        let other_login = |a: &str, b: &str| key == a && left_out.contains(&b);
+        if is_left_out || EXCLUSIVE.iter().any(|(a, b)| other_login(a, b) || other_login(b, a)) {
+            continue;
+        }
+        let text = |table: &TableFacts| table.get(key).map(|fact| fact.shown().to_owned());
+        let effective = |table: &TableFacts| match table.get(key) {
+            Some(fact) => Some(fact.clone()),
+            None => default_of(name, key).map(Fact::Value),
+        };
+        if effective(own) != effective(wanted) {
+            changes.push(Change { key: key.clone(), from: text(own), to: text(wanted) });
+        }
+    }
+    changes
+}
+
+/// An account by its own word; a token by any protected account that logs in with it.
+fn is_protected(here: &Facts, name: &TableName, options: &ImportOptions) -> bool {
+    if options.override_protected.contains(&name.name) {
+        return false;
+    }
+    let says = |table: &TableFacts| table.get("protect") == Some(&Fact::Value("true".to_owned()));
+    if name.kind != "oauth" {
+        return here.get(name).is_some_and(says);
+    }
+    let quoted = Fact::Value(format!("\"{}\"", name.name));
+    here.iter().any(|(other, table)| {
+        !options.override_protected.contains(&other.name)
+            && says(table)
+            && table.get("oauth") == Some(&quoted)
+    })
+}
+
+/// The keystore's name for a secret that a bundle left out.
+fn alias(name: &TableName, key: &str) -> String {
+    match (name.kind.as_str(), key) {
+        ("inbound", "password") => name.name.clone(),
+        (kind, "password") => format!("{}.{kind}", name.name),
+        (kind, key) => format!("{}.{kind}.{key}", name.name),
+    }
+}
+
+impl Bundle {
+    fn left_out_of<'a>(&'a self, name: &TableName) -> impl Iterator<Item = &'a str> {
+        let name = name.clone();
+        let of = self.left_out.iter().filter(move |(table, _)| *table == name);
+        of.map(|(_, key)| key.as_str())
+    }
+}

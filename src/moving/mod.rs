@@ -1,0 +1,5 @@
+//! Taking over and moving: settings between instances, and what other programs left behind.
+//!
+//! Decisions are elsewhere or pure; here files are put in place, all of a change or nothing of it.
+
+pub mod place;

@@ -130,7 +130,7 @@ pub async fn record(ledger: &Ledger, entry: Entry) -> Result<(), LedgerError> {
     let (facts, noted, state_dir) = done;
     let taken = noted.len();
     if act == Act::Command && taken == 0 {
-        let before = ledger.read("read the history", |tx| last(tx)).await?;
+        let before = ledger.read("read the history", last).await?;
         if before.as_ref() == Some(&facts) {
             return Ok(());
         }
@@ -178,8 +178,8 @@ fn last(tx: &crate::ledger::Tx<'_>) -> Result<Option<Recorded>, LedgerError> {
 
 /// A note as the ledger keeps it.
 fn change(note: notes::Note, before: Option<&Recorded>) -> ConfigChange {
-    let none = Recorded::new();
-    let differences = compare(before.unwrap_or(&none), &note.facts);
+    let empty = Recorded::new();
+    let differences = compare(before.unwrap_or(&empty), &note.facts);
     let changes = serde_json::to_string(&differences).unwrap_or_default();
     ConfigChange {
         changes: if differences.is_empty() { String::new() } else { changes },
@@ -254,7 +254,7 @@ mod tests {
                     tx.record_config(&change(note, before.as_ref()))?;
                     before = Some(facts);
                 }
-                tx.config_history()
+                tx.config_history(10_000)
             })
             .await
             .unwrap();

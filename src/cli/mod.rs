@@ -4,9 +4,10 @@ mod account;
 mod actions;
 mod catch_up;
 mod check;
-mod config;
+mod configuration;
 mod control;
 mod exit;
+mod import_config;
 mod init_root;
 mod ledger;
 mod log;
@@ -40,7 +41,7 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::{self as settings, Config};
+use crate::config::{self, Config};
 use crate::control::Person;
 use crate::daemon::instance::tokens;
 use crate::daemon::state::InForce;
@@ -83,7 +84,10 @@ enum Verb {
     Check(check::Check),
     /// Move settings between instances, and see what was changed when
     #[command(after_help = "Example: postrider config export --out bundle.toml")]
-    Config(config::Configuration),
+    Config(configuration::Configuration),
+    /// Take over the configuration of fetchmail, getmail, mbsync or mpop
+    #[command(after_help = "Example: postrider import-config ~/.fetchmailrc --dry-run")]
+    ImportConfig(import_config::ImportConfig),
     /// Show what the next poll of an account would do, and change nothing
     #[command(after_help = plan::AFTER_HELP)]
     Plan(plan::Plan),
@@ -174,6 +178,7 @@ pub fn main() -> ExitCode {
         Verb::Actions(verb) => verb.run(&context),
         Verb::Check(verb) => verb.run(&context),
         Verb::Config(verb) => verb.run(&context),
+        Verb::ImportConfig(verb) => verb.run(&context),
         Verb::InitRoot(verb) => verb.run(&context),
         Verb::Ledger(verb) => verb.run(&context),
         Verb::Log(verb) => verb.run(&context),
@@ -218,7 +223,7 @@ impl Context {
 
     /// Any config, the same way.
     fn read(file: PathBuf) -> Result<InForce, Exit> {
-        let loaded = settings::load(&file, Clock.now());
+        let loaded = config::load(&file, Clock.now());
         let summary = loaded.summary();
         InForce::of(file, loaded).map_err(|problems| {
             for problem in problems {

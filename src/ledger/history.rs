@@ -69,11 +69,12 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// The history, the oldest record first.
-    pub fn config_history(&self) -> Result<Vec<ConfigRow>, LedgerError> {
-        let sql = "SELECT id, at, actor, act, changes FROM config_history ORDER BY id";
+    /// The latest records of the history, the oldest of them first.
+    pub fn config_history(&self, most: u32) -> Result<Vec<ConfigRow>, LedgerError> {
+        let sql = "SELECT id, at, actor, act, changes FROM config_history
+            WHERE id IN (SELECT id FROM config_history ORDER BY id DESC LIMIT ?1) ORDER BY id";
         let mut statement = self.db.prepare_cached(sql).map_err(sqlite("read the history"))?;
-        let rows = statement.query_map([], |row| {
+        let rows = statement.query_map([most], |row| {
             Ok(ConfigRow {
                 number: row.get(0)?,
                 at: timestamp(row.get(1)?),

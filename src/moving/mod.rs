@@ -2,4 +2,5 @@
 //!
 //! Decisions are elsewhere or pure; here files are put in place, all of a change or nothing of it.
 
+pub mod foreign;
 pub mod place;

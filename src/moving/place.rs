@@ -168,3 +168,14 @@ fn make_folder(folder: &Path, like: &Path) -> Result<()> {
 fn parent(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
+
+/// Writes a secret to a file of its own, mode 0600, in a folder that only its owner enters.
+pub fn keep_secret(path: &Path, secret: &str) -> Result<()> {
+    let folder = parent(path);
+    if !folder.is_dir() {
+        DirBuilder::new().mode(0o700).create(folder)?;
+        File::open(parent(folder))?.sync_all()?;
+    }
+    let meta = folder.metadata()?;
+    write(path, secret.as_bytes(), Access { uid: meta.uid(), gid: meta.gid(), mode: 0o600 })
+}

@@ -208,7 +208,7 @@ fn import_that_is_killed_anywhere_changes_all_or_nothing() {
         let same =
             |(path, text): &(PathBuf, String)| (path.file_name().unwrap().to_owned(), text.clone());
         let (found, whole): (Vec<_>, Vec<_>) =
-            (files(&site).iter().skip(0).map(same).collect(), whole.iter().map(same).collect());
+            (files(&site).iter().map(same).collect(), whole.iter().map(same).collect());
         assert_eq!(found[..found.len() - 1], whole[..whole.len() - 1], "step {step}");
         assert!(!site.path().join(".postrider.toml.redo").exists());
         if done.code == 0 {

@@ -72,6 +72,7 @@ mod sending;
 mod sending_back;
 mod sending_faults;
 mod support;
+mod taking_over;
 mod torture;
 mod trying;
 mod turns;

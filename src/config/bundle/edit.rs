@@ -25,13 +25,14 @@ pub(super) struct Files<'a> {
     main: PathBuf,
     texts: BTreeMap<PathBuf, &'a str>,
     changed: BTreeMap<PathBuf, DocumentMut>,
+    home: Option<&'a Path>,
 }
 
 impl<'a> Files<'a> {
-    pub(super) fn new(raw: &'a Raw, sources: &'a [Source]) -> Self {
+    pub(super) fn new(raw: &'a Raw, sources: &'a [Source], home: Option<&'a Path>) -> Self {
         let main = sources.first().map(|source| source.file.to_path_buf()).unwrap_or_default();
         let texts = sources.iter().map(|s| (s.file.to_path_buf(), s.text.as_str())).collect();
-        Self { raw, main, texts, changed: BTreeMap::new() }
+        Self { raw, main, texts, changed: BTreeMap::new(), home }
     }
 
     /// Makes a table say what is wanted; `kept` keys stay as they are here.
@@ -218,7 +219,8 @@ impl<'a> Files<'a> {
             let (folder, last) = pattern.rsplit_once('/').unwrap_or(("", pattern));
             (last == "*.toml").then(|| base.join(folder))
         });
-        let Some(folder) = glob else { return self.main.clone() };
+        let named = self.home.map(Path::to_path_buf);
+        let Some(folder) = named.or(glob) else { return self.main.clone() };
         let stem = match name.kind.as_str() {
             "oauth" => format!("oauth-{}", name.name),
             _ => name.name.clone(),

@@ -24,6 +24,8 @@ pub struct ImportOptions {
     pub prune: bool,
     /// Protected accounts that are changed all the same.
     pub override_protected: Vec<String>,
+    /// The folder for new tables, instead of the one that `include` names.
+    pub home: Option<PathBuf>,
 }
 
 /// One key that would be another one.
@@ -79,6 +81,26 @@ pub struct Import {
 
 /// Works an import out; reads files, writes none.
 pub fn import(main: &Path, bundle: &Path, options: &ImportOptions, now: Timestamp) -> Import {
+    import_source(main, Source::read(bundle), options, now)
+}
+
+/// The same of a text; `name` stands for it in problems, and its folder is where relative paths
+/// start.
+pub fn import_text(
+    main: &Path,
+    (name, text): (&Path, &str),
+    options: &ImportOptions,
+    now: Timestamp,
+) -> Import {
+    import_source(main, Ok(Source::from_text(name, text.to_owned())), options, now)
+}
+
+fn import_source(
+    main: &Path,
+    source: Result<Source, Problem>,
+    options: &ImportOptions,
+    now: Timestamp,
+) -> Import {
     let none = |problems: Vec<Problem>, loaded: Loaded| Import {
         verdicts: BTreeMap::new(),
         secrets: Vec::new(),
@@ -91,7 +113,7 @@ pub fn import(main: &Path, bundle: &Path, options: &ImportOptions, now: Timestam
         let problems = here.problems.clone();
         return none(problems, here);
     }
-    let source = Source::read(bundle).map_err(|problem| vec![problem]);
+    let source = source.map_err(|problem| vec![problem]);
     let bundle = match source.and_then(|source| super::read(&source)) {
         Ok(bundle) => bundle,
         Err(problems) => return none(problems, here),
@@ -102,7 +124,7 @@ pub fn import(main: &Path, bundle: &Path, options: &ImportOptions, now: Timestam
         Err(problem) => return none(vec![problem], here),
     };
     let verdicts = judge(&here.facts, &bundle, options);
-    let mut files = Files::new(&raw, &sources);
+    let mut files = Files::new(&raw, &sources, options.home.as_deref());
     let mut secrets = Vec::new();
     let mut problems = Vec::new();
     for (name, verdict) in &verdicts {

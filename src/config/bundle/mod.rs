@@ -12,7 +12,7 @@ use super::raw::Raw;
 use super::source::Source;
 
 pub use export::{Export, export};
-pub use import::{Change, Import, ImportOptions, Verdict, import};
+pub use import::{Change, Import, ImportOptions, Verdict, import, import_text};
 
 /// Tables that a bundle holds.
 pub(super) const KINDS: [&str; 3] = ["inbound", "outbound", "oauth"];

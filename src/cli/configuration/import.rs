@@ -49,6 +49,7 @@ impl Import {
         let options = ImportOptions {
             prune: self.prune,
             override_protected: self.override_protected.clone(),
+            home: None,
         };
         let import = bundle::import(&context.config_file, &self.file, &options, Clock.now());
         if import.problems.iter().any(|problem| problem.severity == Severity::Error) {
@@ -125,7 +126,7 @@ impl Import {
 }
 
 /// Leaves a note for the history: the ledger may be the daemon's.
-fn note(import: &bundle::Import) {
+pub(in crate::cli) fn note(import: &bundle::Import) {
     let Some(config) = &import.loaded.config else { return };
     let note = Note {
         note: uuid::Uuid::new_v4().to_string(),
@@ -167,7 +168,7 @@ fn lines(name: &str, verdict: &Verdict) -> Vec<String> {
     lines
 }
 
-fn refused(error: &std::io::Error, context: &Context) -> Exit {
+pub(in crate::cli) fn refused(error: &std::io::Error, context: &Context) -> Exit {
     let file = context.config_file.display();
     if error.kind() == ErrorKind::WouldBlock {
         render::error(&format!("another process changes {file} now"), None);

@@ -31,6 +31,9 @@ pub(super) struct Diff {
     to: Option<String>,
 }
 
+/// Records that one answer holds.
+const MOST: u32 = 1_000;
+
 /// What the history holds.
 struct Known {
     rows: Vec<ConfigRow>,
@@ -169,7 +172,7 @@ fn side(context: &Context, state_dir: &Path, word: &str) -> Result<Recorded, Exi
 
 async fn known(state_dir: &Path) -> Result<Known, LedgerError> {
     let ledger = Ledger::open_read_only(state_dir)?;
-    let rows = ledger.read("read the history", |tx| tx.config_history()).await?;
+    let rows = ledger.read("read the history", |tx| tx.config_history(MOST)).await?;
     Ok(Known { rows, waiting: notes::read(state_dir) })
 }
 

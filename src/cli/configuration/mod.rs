@@ -2,7 +2,7 @@
 
 mod export;
 mod history;
-mod import;
+pub(super) mod import;
 
 use clap::{Args, Subcommand};
 

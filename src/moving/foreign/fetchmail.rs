@@ -1,0 +1,488 @@
+//! `.fetchmailrc`: words in any layout; server entries with user entries in them.
+
+use std::collections::BTreeMap;
+
+use super::words::{account_name, number, toml, toml_list};
+use super::{Carried, ForeignAccount, ForeignSecret, Found, Seen};
+
+/// Words that only please the reader.
+const NOISE: [&str; 9] =
+    ["and", "with", "has", "wants", "options", "here", "there", "via_", "ticket"];
+
+/// Words that take one value behind them and that we don't carry.
+const WITH_VALUE: [&str; 38] = [
+    "aka",
+    "antispam",
+    "auth",
+    "authenticate",
+    "badheader",
+    "bad-header",
+    "batchlimit",
+    "bsmtp",
+    "envelope",
+    "esmtpname",
+    "esmtppassword",
+    "expunge",
+    "fastuidl",
+    "fetchdomains",
+    "fetchsizelimit",
+    "interface",
+    "interval",
+    "localdomains",
+    "mda",
+    "monitor",
+    "plugin",
+    "plugout",
+    "postconnect",
+    "preconnect",
+    "principal",
+    "properties",
+    "qvirtual",
+    "smtp",
+    "smtpaddress",
+    "smtphost",
+    "smtpname",
+    "sslcertpath",
+    "sslfingerprint",
+    "warnings",
+    "passwordfile",
+    "passwordfd",
+    "lmtp_",
+    "moderator",
+];
+
+/// Words of user entries that begin the next one.
+const USER: [&str; 2] = ["user", "username"];
+
+#[derive(Clone, Debug)]
+struct Word {
+    text: String,
+    line: u32,
+    quoted: bool,
+}
+
+/// What a server or user entry says.
+#[derive(Clone, Debug, Default)]
+struct Entry {
+    line: u32,
+    keys: BTreeMap<String, String>,
+    flags: BTreeMap<String, bool>,
+    folders: Vec<String>,
+}
+
+#[derive(Default)]
+struct Reader {
+    found: Found,
+    daemon: Option<u32>,
+    idfile: Option<String>,
+    defaults: Entry,
+    /// The open server entry: its words before any user, and its users.
+    server: Option<(Entry, Vec<Entry>, Kind)>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    Defaults,
+    Poll,
+    Skip,
+}
+
+pub(super) fn read(text: &str) -> Found {
+    let words = words(text);
+    let mut reader = Reader::default();
+    let mut rest = words.as_slice();
+    while let Some((word, tail)) = rest.split_first() {
+        let taken = reader.word(word, tail);
+        rest = tail.get(taken..).unwrap_or_default();
+    }
+    reader.close();
+    reader.found
+}
+
+impl Reader {
+    /// Takes one word; how many of those behind it belong to it.
+    fn word(&mut self, word: &Word, tail: &[Word]) -> usize {
+        let next = tail.first();
+        match word.text.to_ascii_lowercase().as_str() {
+            "set" => return self.set(tail),
+            "defaults" => self.open(word.line, String::new(), Kind::Defaults),
+            kind @ ("poll" | "server" | "skip") => {
+                let host = next.map(|next| next.text.clone()).unwrap_or_default();
+                self.open(word.line, host, if kind == "skip" { Kind::Skip } else { Kind::Poll });
+                return 1;
+            }
+            user if USER.contains(&user) && !word.quoted => {
+                let Some((_, users, _)) = &mut self.server else {
+                    self.found.lost(word.line, "user", "it stands before any server");
+                    return 1;
+                };
+                let mut entry = Entry { line: word.line, ..Entry::default() };
+                let name = next.map(|next| next.text.clone()).unwrap_or_default();
+                entry.keys.insert("user".to_owned(), name);
+                users.push(entry);
+                return 1;
+            }
+            _ => return self.option(word, tail),
+        }
+        0
+    }
+
+    fn set(&mut self, tail: &[Word]) -> usize {
+        let Some(name) = tail.first() else { return 0 };
+        let value = |n: usize| tail.get(n).map(|word| word.text.clone()).unwrap_or_default();
+        match name.text.as_str() {
+            "daemon" => {
+                self.daemon = value(1).parse().ok().filter(|seconds| *seconds > 0);
+                2
+            }
+            "idfile" => {
+                self.idfile = Some(value(1));
+                2
+            }
+            "no" => {
+                self.found.lost(name.line, format!("set no {}", value(1)), GLOBAL);
+                2
+            }
+            "syslog" | "invisible" | "bouncemail" | "spambounce" | "softbounce" | "showdots" => {
+                self.found.lost(name.line, format!("set {}", name.text), GLOBAL);
+                1
+            }
+            word => {
+                self.found.lost(name.line, format!("set {word}"), GLOBAL);
+                2
+            }
+        }
+    }
+
+    fn open(&mut self, line: u32, host: String, kind: Kind) {
+        self.close();
+        let mut entry = Entry { line, ..Entry::default() };
+        entry.keys.insert("host".to_owned(), host);
+        self.server = Some((entry, Vec::new(), kind));
+    }
+
+    /// A word of a server's or user's entry.
+    fn option(&mut self, word: &Word, tail: &[Word]) -> usize {
+        let Self { found, server, .. } = self;
+        let Some((entry, users, _)) = server else {
+            found.lost(word.line, shown(word), "it stands before any server");
+            return 0;
+        };
+        let into = users.last_mut().unwrap_or(entry);
+        let next = tail.first().map(|word| word.text.clone()).unwrap_or_default();
+        let (bare, no) = match word.text.to_ascii_lowercase() {
+            text if text == "no" => (next.to_ascii_lowercase(), 1),
+            text => (text, 0),
+        };
+        let (bare, off) = match bare.strip_prefix("no") {
+            Some(rest) if FLAGS.contains(&rest) => (rest.to_owned(), true),
+            _ => (bare, no == 1),
+        };
+        if word.quoted {
+            found.lost(word.line, "a text in quotes", "no word stands before it");
+            return 0;
+        }
+        match bare.as_str() {
+            flag if FLAGS.contains(&flag) => {
+                into.flags.insert(flag.to_owned(), !off);
+                no
+            }
+            "via" | "proto" | "protocol" | "port" | "service" | "timeout" | "interval_"
+            | "password" | "pass" | "limit" | "fetchlimit" | "sslproto" | "sslcert" | "sslkey"
+            | "sslcertfile" | "sslcommonname" => {
+                let key = match bare.as_str() {
+                    "protocol" => "proto",
+                    "service" => "port",
+                    "pass" => "password",
+                    key => key,
+                };
+                into.keys.insert(key.to_owned(), next);
+                1
+            }
+            "folder" | "mailbox" => {
+                let listed = tail.iter().take_while(|word| word.quoted || !is_word(&word.text));
+                into.folders = listed.map(|word| word.text.clone()).collect();
+                into.folders.len()
+            }
+            "is" | "to" => {
+                found.lost(word.line, bare, "mail goes into the archive, not to a local user");
+                tail.iter().take_while(|word| word.quoted || !is_word(&word.text)).count()
+            }
+            "dns" | "uidl" | "checkalias" => {
+                found.lost(word.line, bare, "there is nothing like it, and no need for it");
+                no
+            }
+            key if WITH_VALUE.contains(&key) => {
+                found.lost(word.line, key, why(key));
+                no.max(1)
+            }
+            noise if NOISE.contains(&noise) => no,
+            _ => {
+                found.lost(word.line, shown(word), "the word is not known");
+                no
+            }
+        }
+    }
+
+    /// Ends the open server entry: its users become accounts.
+    fn close(&mut self) {
+        let Some((server, users, kind)) = self.server.take() else { return };
+        if kind == Kind::Defaults {
+            self.defaults = server;
+            if let Some(user) = users.into_iter().next() {
+                self.defaults.merge(&user);
+            }
+            return;
+        }
+        if users.is_empty() {
+            self.found.lost(server.line, "poll", "it has no user: fetchmail took the local one");
+        }
+        for user in users {
+            let mut whole = self.defaults.clone();
+            whole.merge(&server);
+            whole.merge(&user);
+            whole.line = user.line;
+            self.account(&whole, kind);
+        }
+    }
+
+    fn account(&mut self, entry: &Entry, kind: Kind) {
+        let get = |key: &str| entry.keys.get(key).map(String::as_str).unwrap_or_default();
+        let flag = |key: &str| entry.flags.get(key).copied().unwrap_or(false);
+        let (label, via, user) = (get("host"), get("via"), get("user"));
+        let host = if via.is_empty() { label } else { via };
+        let proto = get("proto").to_ascii_lowercase();
+        if host.is_empty() || user.is_empty() {
+            self.found.lost(entry.line, "user", "it has no host or no name");
+            return;
+        }
+        if !matches!(proto.as_str(), "" | "auto" | "pop3" | "apop" | "imap") {
+            self.found.lost(entry.line, "proto", "only POP3 and IMAP are spoken");
+            return;
+        }
+        let imap = !matches!(proto.as_str(), "pop3" | "apop");
+        let mut account = ForeignAccount {
+            name: account_name(user, host),
+            line: entry.line,
+            ..ForeignAccount::default()
+        };
+        account.set("protocol", toml(if imap { "imap" } else { "pop3" }));
+        account.set("host", toml(host));
+        account.set("user", toml(user));
+        account.set("encryption", toml(if flag("ssl") { "tls" } else { "starttls" }));
+        if kind == Kind::Skip {
+            account.set("enabled", "false".to_owned());
+        }
+        if !flag("keep") {
+            account.set("delete_read", "true".to_owned());
+        }
+        if imap && !entry.folders.is_empty() {
+            account.set("folders", toml_list(entry.folders.iter().map(String::as_str)));
+        }
+        if let Some(seconds) = self.daemon {
+            account.set("poll_interval", toml(&format!("{}s", seconds.max(5))));
+        }
+        for (key, value) in &entry.keys {
+            account.take(carry(key, value));
+        }
+        self.remarks(entry, imap);
+        account.seen =
+            vec![Seen::FetchIds { file: self.idfile.clone(), of: format!("{user}@{label}") }];
+        self.found.add(account);
+    }
+
+    /// What is done in another way.
+    fn remarks(&mut self, entry: &Entry, imap: bool) {
+        let line = entry.line;
+        let proto = entry.keys.get("proto").map(String::as_str).unwrap_or_default();
+        if proto.is_empty() || proto.eq_ignore_ascii_case("auto") {
+            self.found.lost(
+                line,
+                "proto auto",
+                "IMAP is taken; write `protocol = \"pop3\"` otherwise",
+            );
+        }
+        if imap && entry.flags.get("fetchall") != Some(&true) {
+            let why =
+                "fetchmail left mail that had been read; what isn't stored or adopted is fetched";
+            self.found.lost(line, "no fetchall", why);
+        }
+        if entry.flags.get("ssl") != Some(&true) {
+            let why = "mail and password in the clear are not taken over: STARTTLS is asked for";
+            self.found.lost(line, "no ssl", why);
+        }
+        for (flag, why) in [
+            ("sslcertck", "certificates are checked: `tls_ca_file` or a pin is safer"),
+            ("rewrite", ""),
+            ("flush", "no mail is deleted that was not stored"),
+            ("limitflush", "no mail is deleted that was not stored"),
+            ("idle", "polls come at an interval"),
+            ("mimedecode", "message.eml has the server's octets"),
+            ("dropstatus", "message.eml has the server's octets"),
+            ("dropdelivered", "message.eml has the server's octets"),
+        ] {
+            let on = entry.flags.get(flag).copied();
+            let matters = if flag == "sslcertck" { on == Some(false) } else { on == Some(true) };
+            if matters && !why.is_empty() {
+                self.found.lost(line, flag, why);
+            }
+        }
+    }
+}
+
+/// Server and user words with a value, as far as they are one of our keys.
+fn carry(key: &str, value: &str) -> Carried {
+    use Carried::{Nothing, Secret, Set};
+    match (key, number(value)) {
+        ("port", Some(n)) => Set("port", n.to_string()),
+        ("timeout", Some(n)) => Set("read_timeout", toml(&format!("{n}s"))),
+        ("limit", Some(n)) => Set("max_message_size", toml(&format!("{n}B"))),
+        ("fetchlimit", Some(n)) => Set("batch_max", n.to_string()),
+        (_, _) if value.is_empty() => Nothing,
+        ("sslcertfile", _) => Set("tls_ca_file", toml(value)),
+        ("sslcert", _) => Set("tls_client_certificate", toml(value)),
+        ("sslkey", _) => Set("tls_client_key", toml(value)),
+        ("sslcommonname", _) => Set("tls_name", toml(value)),
+        ("sslproto", _) if value.to_ascii_lowercase().starts_with("tls1.3") => {
+            Set("tls_min_version", toml("1.3"))
+        }
+        ("password", _) => Secret(ForeignSecret::Text(value.to_owned().into())),
+        _ => Nothing,
+    }
+}
+
+impl Entry {
+    fn merge(&mut self, nearer: &Self) {
+        let given = nearer.keys.iter().filter(|(_, value)| !value.is_empty());
+        self.keys.extend(given.map(|(key, value)| (key.clone(), value.clone())));
+        self.flags.extend(nearer.flags.iter().map(|(key, on)| (key.clone(), *on)));
+        if !nearer.folders.is_empty() {
+            self.folders.clone_from(&nearer.folders);
+        }
+        self.line = nearer.line;
+    }
+}
+
+const GLOBAL: &str = "it is for fetchmail as a whole";
+
+/// Words that stand alone, with `no` before them or not.
+const FLAGS: [&str; 17] = [
+    "keep",
+    "fetchall",
+    "flush",
+    "limitflush",
+    "rewrite",
+    "stripcr",
+    "forcecr",
+    "pass8bits",
+    "dropstatus",
+    "dropdelivered",
+    "mimedecode",
+    "idle",
+    "ssl",
+    "sslcertck",
+    "lmtp",
+    "tracepolls",
+    "bouncemail",
+];
+
+fn is_word(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    let plain = [
+        "set",
+        "defaults",
+        "poll",
+        "server",
+        "skip",
+        "user",
+        "username",
+        "is",
+        "to",
+        "no",
+        "via",
+        "proto",
+        "protocol",
+        "port",
+        "service",
+        "timeout",
+        "password",
+        "pass",
+        "limit",
+        "fetchlimit",
+        "sslproto",
+        "sslcert",
+        "sslkey",
+        "sslcertfile",
+        "sslcommonname",
+        "folder",
+        "mailbox",
+        "dns",
+        "uidl",
+        "checkalias",
+    ];
+    let flag = text.strip_prefix("no").unwrap_or(&text);
+    plain.contains(&text.as_str())
+        || FLAGS.contains(&flag)
+        || WITH_VALUE.contains(&text.as_str())
+        || NOISE.contains(&text.as_str())
+}
+
+/// A word as a report may show it: one that isn't known may be a password.
+fn shown(word: &Word) -> String {
+    if is_word(&word.text) { word.text.clone() } else { "a word".to_owned() }
+}
+
+fn why(key: &str) -> &'static str {
+    match key {
+        "mda" | "bsmtp" | "smtphost" | "smtp" | "smtpname" | "smtpaddress" => {
+            "mail goes into the archive"
+        }
+        "preconnect" | "postconnect" | "plugin" | "plugout" => "no command is run around a poll",
+        "auth" | "authenticate" => "the strongest mechanism that is offered is used; see `sasl`",
+        "interval" => "write `poll_interval` of this account",
+        "sslfingerprint" => "a key is pinned, not a certificate: `postrider test` prints the line",
+        "sslcertpath" => "write `tls_ca_file`",
+        "passwordfile" => "write `password = { file = \"PATH\" }`",
+        "envelope" | "aka" | "localdomains" | "qvirtual" => "mail is not sorted to local users",
+        _ => "there is nothing like it",
+    }
+}
+
+/// Words and texts in quotes; `:`, `;`, `,` and `=` are blanks, `#` begins a comment.
+fn words(text: &str) -> Vec<Word> {
+    let mut words = Vec::new();
+    let mut line = 1_u32;
+    let mut word: Option<Word> = None;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' | '\'' => {
+                words.extend(word.take());
+                let mut quoted = Word { text: String::new(), line, quoted: true };
+                while let Some(inner) = chars.next() {
+                    match inner {
+                        inner if inner == c => break,
+                        '\\' => quoted.text.extend(chars.next()),
+                        '\n' => {
+                            line = line.saturating_add(1);
+                            quoted.text.push('\n');
+                        }
+                        inner => quoted.text.push(inner),
+                    }
+                }
+                words.push(quoted);
+            }
+            '#' if word.is_none() => while chars.next_if(|c| *c != '\n').is_some() {},
+            c if c.is_whitespace() || matches!(c, ',' | ';' | ':' | '=') => {
+                words.extend(word.take());
+                line = line.saturating_add(u32::from(c == '\n'));
+            }
+            c => {
+                let start = Word { text: String::new(), line, quoted: false };
+                word.get_or_insert(start).text.push(c);
+            }
+        }
+    }
+    words.extend(word);
+    words
+}

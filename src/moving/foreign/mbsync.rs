@@ -1,0 +1,288 @@
+//! `.mbsyncrc`: accounts, stores and channels in sections. A channel with IMAP on its far side is an
+//! account of ours.
+
+use std::collections::BTreeMap;
+
+use super::words::{account_name, is_on, number, shell, slug, split, toml, toml_list};
+use super::{Carried, ForeignAccount, ForeignSecret, Found, Seen};
+
+/// Keywords in lower case, their lines and words.
+type Keys = BTreeMap<String, (u32, Vec<String>)>;
+
+/// What begins a section.
+const SECTIONS: [&str; 5] = ["imapaccount", "imapstore", "maildirstore", "channel", "group"];
+
+/// Words of a channel that are said in another way, or need no word.
+const ELSEWHERE: [&str; 7] =
+    ["far", "near", "patterns", "syncstate", "maxsize", "fsync", "copyarrivaldate"];
+
+struct Section {
+    kind: &'static str,
+    name: String,
+    line: u32,
+    keys: Keys,
+}
+
+pub(super) fn read(text: &str) -> Found {
+    let mut found = Found::default();
+    let mut sections: Vec<Section> = Vec::new();
+    let mut global = Keys::new();
+    let mut open = false;
+    for (line, text) in (1_u32..).zip(text.lines()) {
+        let text = text.trim();
+        if text.is_empty() {
+            // An empty line ends a section.
+            open = false;
+            continue;
+        }
+        if text.starts_with('#') {
+            continue;
+        }
+        let mut words = split(text);
+        if words.is_empty() {
+            continue;
+        }
+        let key = words.remove(0).to_ascii_lowercase();
+        let rest = words;
+        if let Some(kind) = SECTIONS.iter().find(|kind| **kind == key) {
+            let name = rest.first().cloned().unwrap_or_default();
+            sections.push(Section { kind, name, line, keys: Keys::new() });
+            open = true;
+            continue;
+        }
+        let keys = match sections.last_mut() {
+            Some(section) if open => &mut section.keys,
+            _ => &mut global,
+        };
+        // `Pattern` may stand several times, and adds up.
+        let entry = keys.entry(plural(&key).to_owned()).or_insert((line, Vec::new()));
+        if plural(&key) == "patterns" {
+            entry.1.extend(rest);
+        } else {
+            *entry = (line, rest);
+        }
+    }
+    let mut told = Vec::new();
+    for channel in sections.iter().filter(|section| section.kind == "channel") {
+        take(channel, &sections, &global, &mut told, &mut found);
+    }
+    found
+}
+
+/// Old and new words for one thing.
+fn plural(key: &str) -> &str {
+    match key {
+        "pattern" => "patterns",
+        "master" => "far",
+        "slave" => "near",
+        "ssltype" => "tlstype",
+        key => key,
+    }
+}
+
+fn take(
+    channel: &Section,
+    sections: &[Section],
+    global: &Keys,
+    told: &mut Vec<u32>,
+    found: &mut Found,
+) {
+    let word = |keys: &Keys, key: &str| keys.get(key).and_then(|(_, words)| words.first()).cloned();
+    let far = word(&channel.keys, "far").unwrap_or_default();
+    let near = word(&channel.keys, "near").unwrap_or_default();
+    let (far_store, far_box) = store(&far);
+    let (near_store, near_box) = store(&near);
+    let of = |kind: &str, name: &str| {
+        sections.iter().find(|section| section.kind == kind && section.name == name)
+    };
+    let Some(imap) = of("imapstore", far_store) else {
+        found.lost(channel.line, "Channel", "its far side is no IMAP store");
+        return;
+    };
+    let mut keys = imap.keys.clone();
+    if let Some(account) = word(&imap.keys, "account").and_then(|name| of("imapaccount", &name)) {
+        keys.extend(account.keys.clone());
+    }
+    let (host, user) = (word(&keys, "host"), word(&keys, "user"));
+    let (Some(host), Some(user)) = (host, user) else {
+        found.lost(channel.line, "Channel", "its account has no Host or no User as a text");
+        return;
+    };
+    let mut account = ForeignAccount {
+        name: if channel.name.is_empty() {
+            account_name(&user, &host)
+        } else {
+            slug(&channel.name)
+        },
+        line: channel.line,
+        ..ForeignAccount::default()
+    };
+    account.set("protocol", toml("imap"));
+    account.set("host", toml(&host));
+    account.set("user", toml(&user));
+    let kind = word(&keys, "tlstype").unwrap_or_else(|| "starttls".to_owned());
+    let encryption = if kind.eq_ignore_ascii_case("imaps") { "tls" } else { "starttls" };
+    account.set("encryption", toml(encryption));
+    let folders = folders(far_box, channel.keys.get("patterns").map(|(_, words)| words.as_slice()));
+    account.set("folders", toml_list(folders.iter().map(String::as_str)));
+    for (key, (line, words)) in &keys {
+        if let Some(why) = account.take(carry(key, words)) {
+            tell(told, found, *line, key, why);
+        }
+    }
+    let rest = channel.keys.iter().chain(global);
+    for (key, (line, words)) in rest.filter(|(key, _)| !ELSEWHERE.contains(&key.as_str())) {
+        let value = words.first().map(String::as_str).unwrap_or_default();
+        tell(told, found, *line, key, why_channel(key, value));
+    }
+    let size = word(&channel.keys, "maxsize").and_then(|size| octets(&size));
+    account.keys.extend(size.map(|n| ("max_message_size".to_owned(), toml(&format!("{n}B")))));
+    let place = word(&channel.keys, "syncstate").or_else(|| word(global, "syncstate"));
+    let maildir = of("maildirstore", near_store);
+    account.seen = states(
+        &folders,
+        far_box,
+        &near_of(maildir, near_box),
+        place.as_deref(),
+        (far_store, near_store),
+    );
+    found.add(account);
+}
+
+fn carry(key: &str, words: &[String]) -> Carried {
+    use Carried::{Lost, Nothing, Secret, Set};
+    let value = words.first().map(String::as_str).unwrap_or_default();
+    match (key, number(value)) {
+        ("host" | "user" | "account" | "pipelinedepth" | "mapinbox" | "path", _) => Nothing,
+        ("tlstype", _) if !value.eq_ignore_ascii_case("none") => Nothing,
+        ("systemcertificates", _) if is_on(value) => Nothing,
+        ("port", Some(n)) => Set("port", n.to_string()),
+        ("pass", _) => Secret(ForeignSecret::Text(value.to_owned().into())),
+        ("passcmd", _) => Secret(ForeignSecret::Command(shell(value))),
+        ("certificatefile", _) => Set("tls_ca_file", toml(value)),
+        ("clientcertificate", _) => Set("tls_client_certificate", toml(value)),
+        ("clientkey", _) => Set("tls_client_key", toml(value)),
+        ("timeout", Some(n)) => Set("read_timeout", toml(&format!("{n}s"))),
+        ("authmechs", _) if words.iter().any(|word| word == "*") => Nothing,
+        ("authmechs", _) => Set("sasl", toml_list(words.iter().map(String::as_str))),
+        _ => Lost(why(key)),
+    }
+}
+
+/// `:store:box` as its parts.
+fn store(word: &str) -> (&str, &str) {
+    word.strip_prefix(':').and_then(|word| word.split_once(':')).unwrap_or((word, ""))
+}
+
+/// The near side's folders: the inbox, and where the others are.
+struct Near {
+    inbox: String,
+    path: String,
+    own: String,
+}
+
+fn near_of(maildir: Option<&Section>, own: &str) -> Near {
+    let word = |key: &str| {
+        let keys = &maildir?.keys;
+        keys.get(key).and_then(|(_, words)| words.first()).cloned()
+    };
+    let inbox = word("inbox").unwrap_or_else(|| "~/Maildir".to_owned());
+    Near { inbox, path: word("path").unwrap_or_default(), own: own.to_owned() }
+}
+
+/// Where the state of each folder without wildcards is.
+fn states(
+    folders: &[String],
+    far_box: &str,
+    near: &Near,
+    place: Option<&str>,
+    (far_store, near_store): (&str, &str),
+) -> Vec<Seen> {
+    let exact = folders.iter().filter(|name| !name.contains(['*', '%', '!']));
+    exact
+        .map(|mailbox| {
+            // Patterns name boxes of both sides; without them each side has its own box.
+            let local = match (mailbox.as_str() == far_box, near.own.is_empty()) {
+                (true, false) => near.own.as_str(),
+                _ => mailbox.as_str(),
+            };
+            let file = match place {
+                Some("*") if local == "INBOX" => {
+                    format!("{}/.mbsyncstate", near.inbox.trim_end_matches('/'))
+                }
+                Some("*") => format!("{}/{local}/.mbsyncstate", near.path.trim_end_matches('/')),
+                place => format!(
+                    "{}:{far_store}:{mailbox}_:{near_store}:{local}",
+                    place.unwrap_or("~/.mbsync/")
+                ),
+            };
+            Seen::SyncState { file, mailbox: mailbox.clone() }
+        })
+        .collect()
+}
+
+/// The far box and the patterns as `folders`.
+fn folders(far_box: &str, patterns: Option<&[String]>) -> Vec<String> {
+    let mut folders = Vec::new();
+    for pattern in patterns.unwrap_or_default() {
+        let folder = match (far_box, pattern.strip_prefix('!')) {
+            ("", _) => pattern.clone(),
+            (prefix, Some(rest)) => format!("!{prefix}{rest}"),
+            (prefix, None) => format!("{prefix}{pattern}"),
+        };
+        if !folders.contains(&folder) {
+            folders.push(folder);
+        }
+    }
+    if folders.iter().all(|folder| folder.starts_with('!')) {
+        folders.insert(0, if far_box.is_empty() { "INBOX".to_owned() } else { far_box.to_owned() });
+    }
+    folders
+}
+
+/// `10M` in octets.
+fn octets(text: &str) -> Option<u64> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(end);
+    let factor = match unit.to_ascii_lowercase().trim_end_matches('b') {
+        "" => 1,
+        "k" => 1 << 10,
+        "m" => 1 << 20,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(factor).filter(|size| *size > 0)
+}
+
+fn tell(told: &mut Vec<u32>, found: &mut Found, line: u32, what: &str, why: &str) {
+    if !told.contains(&line) {
+        told.push(line);
+        found.lost(line, what, why);
+    }
+}
+
+fn why(key: &str) -> &'static str {
+    match key {
+        "tlstype" => "mail and password in the clear are not taken over: STARTTLS is asked for",
+        "usercmd" => "the user name is a text, or `user = { … }` as `password` has it",
+        "tunnel" => "there is no tunnel command; connect to the port that it opens",
+        "systemcertificates" => {
+            "the system's authorities are trusted, too; `tls_pin_sha256` trusts one key"
+        }
+        "tlsversions" | "sslversions" => "TLS 1.2 or newer is spoken; see `tls_min_version`",
+        _ => "there is nothing like it",
+    }
+}
+
+fn why_channel(key: &str, value: &str) -> &'static str {
+    match (key, value.to_ascii_lowercase().as_str()) {
+        ("sync", _) => "mail goes one way: from the server into the archive",
+        ("expunge" | "remove", "none") | ("create", _) => {
+            "nothing is made or removed on the server"
+        }
+        ("expunge" | "remove", _) => {
+            "what is removed locally stays on the server; see `delete_read`"
+        }
+        ("maxmessages" | "expireunread", _) => "the archive keeps all; see `ignore_older_than`",
+        _ => "there is nothing like it",
+    }
+}

@@ -1,0 +1,143 @@
+//! Taking over from other programs: their configurations become accounts that poll the same mail.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::{Dovecot, Site, sample};
+
+fn put(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// A site with the Dovecot's CA and an archive root; the accounts come from elsewhere.
+fn site() -> Site {
+    let mut site = Site::empty();
+    site.add("log", "keep = \"7d\"");
+    site.init_root();
+    site
+}
+
+/// Whether a program is there; what it is for is left out with a word otherwise.
+fn is_installed(program: &str) -> bool {
+    let found = Command::new(program).arg("--version").output().is_ok();
+    if !found {
+        eprintln!("{program} is not installed: left out");
+    }
+    found
+}
+
+fn run(program: &str, arguments: &[&str], home: &Path) {
+    let output = Command::new(program).args(arguments).env("HOME", home).output().unwrap();
+    assert!(output.status.success(), "{program}: {output:?}");
+}
+
+fn ports(dovecot: &Dovecot, protocol: &str) -> (String, String, String) {
+    let lines = dovecot.account(protocol, "tls", "u1");
+    let value = |key: &str| {
+        let line = lines.lines().find(|line| line.starts_with(key)).unwrap();
+        line.split_once('=').unwrap().1.trim().trim_matches('"').to_owned()
+    };
+    (value("host"), value("port"), value("tls_ca_file"))
+}
+
+#[test]
+fn an_mpoprc_that_mpop_uses_becomes_an_account_that_polls_and_its_password_a_secret() {
+    if !is_installed("mpop") {
+        return;
+    }
+    let dovecot = Dovecot::start();
+    dovecot.deliver("u1", &sample("one", 400));
+    let (host, port, ca) = ports(&dovecot, "pop3");
+    let site = site();
+    let rc = site.path().join("mpoprc");
+    let maildir = site.path().join("Mail");
+    for folder in ["", "cur", "new", "tmp"] {
+        fs::create_dir(maildir.join(folder)).unwrap();
+    }
+    let password = Dovecot::password("u1");
+    put(
+        &rc,
+        &format!(
+            "defaults\ntls on\ntls_starttls off\ntls_trust_file {ca}\nkeep on\n\
+         account office\nhost {host}\nport {port}\nuser u1\npassword {password}\n\
+         delivery maildir \"{}\"\nuidls_file \"{}/uidls\"\n",
+            maildir.display(),
+            site.path().display()
+        ),
+    );
+    run("mpop", &["--file", rc.to_str().unwrap(), "office"], site.path());
+    assert_eq!(fs::read_dir(maildir.join("new")).unwrap().count(), 1);
+    let arguments = ["import-config", rc.to_str().unwrap()];
+    let dry = site.cli(&[&arguments[..], &["--dry-run"]].concat());
+    assert!(dry.code == 0 && dry.stdout.contains("nothing was changed"), "{dry:?}");
+    let done = site.cli(&arguments);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.stdout.contains("mpoprc:11: delivery"), "{done:?}");
+    let config = fs::read_to_string(site.config()).unwrap();
+    assert!(config.contains("[inbound.office]") && !config.contains(&password), "{config}");
+    let again = site.cli(&arguments);
+    assert!(again.stdout.contains("is here already"), "{again:?}");
+    assert_eq!(fs::read_to_string(site.config()).unwrap(), config);
+    site.poll();
+    assert_eq!(site.stored().len(), 1);
+    assert_eq!(dovecot.imap_client("u1").list("INBOX").len(), 1, "keep on: it stays");
+    site.leave_unverified();
+}
+
+#[test]
+fn an_mbsyncrc_that_mbsync_uses_becomes_an_account_with_its_folders_and_command() {
+    if !is_installed("mbsync") {
+        return;
+    }
+    let dovecot = Dovecot::start();
+    dovecot.deliver("u1", &sample("one", 400));
+    let (_, port, ca) = ports(&dovecot, "imap");
+    let site = site();
+    let (rc, mail) = (site.path().join("mbsyncrc"), site.path().join("Mail"));
+    fs::create_dir(&mail).unwrap();
+    let (mail, password) = (mail.display(), Dovecot::password("u1"));
+    put(
+        &rc,
+        &format!(
+            "IMAPAccount a\nHost localhost\nPort {port}\nUser u1\nPassCmd \"echo {password}\"\n\
+         SSLType IMAPS\nCertificateFile {ca}\n\nIMAPStore far\nAccount a\n\n\
+         MaildirStore near\nPath \"{mail}/\"\nInbox \"{mail}/INBOX\"\n\n\
+         Channel office\nFar :far:\nNear :near:\nPatterns INBOX\nCreate Near\nSyncState *\n"
+        ),
+    );
+    run("mbsync", &["-c", rc.to_str().unwrap(), "office"], site.path());
+    assert!(site.path().join("Mail/INBOX/.mbsyncstate").exists());
+    let done = site.cli(&["import-config", rc.to_str().unwrap(), "--json"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    let report: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(report["tables"]["inbound.office"]["verdict"], "add", "{report}");
+    site.poll();
+    assert_eq!(site.stored().len(), 1);
+    site.leave_unverified();
+}
+
+#[test]
+fn secrets_go_where_they_are_wanted_and_mistakes_change_nothing() {
+    let site = site();
+    let rc = site.path().join("fetchmailrc");
+    put(&rc, "poll pop.example.org proto pop3 ssl user jo password hunter2 keep\n");
+    let before = fs::read_to_string(site.config()).unwrap();
+    let unknown = site.path().join("something");
+    put(&unknown, "poll x\n");
+    assert_eq!(site.cli(&["import-config", unknown.to_str().unwrap()]).code, 2);
+    assert_eq!(fs::read_to_string(site.config()).unwrap(), before);
+    let done = site.cli(&["import-config", rc.to_str().unwrap(), "--secrets", "file"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    let secret = site.state().join("secrets/jo-pop.example.org");
+    assert_eq!(fs::read_to_string(&secret).unwrap(), "hunter2");
+    assert_eq!(fs::metadata(&secret).unwrap().permissions().mode() & 0o777, 0o600);
+    let config = fs::read_to_string(site.config()).unwrap();
+    assert!(!config.contains("hunter2") && config.contains("secrets/jo-pop"), "{config}");
+    assert!(!(done.stdout + &done.stderr).contains("hunter2"));
+    assert_eq!(site.cli(&["check"]).code, 0);
+}

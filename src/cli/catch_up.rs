@@ -120,6 +120,7 @@ impl CatchUp {
             clock: Clock,
             keyring,
             before,
+            only: None,
             dry_run: self.dry_run,
             at,
         };

@@ -1,6 +1,7 @@
 //! What was in a mailbox when a person said that it counts as known: never stored, never deleted.
 //!
-//! IMAP: one row, the highest UID that was listed. POP3: the unique-ids, a row each; they count
+//! IMAP: one row, the highest UID that was listed. POP3, and what another program has fetched:
+//! the messages, a row each; they count
 //! once the row that names their moment is there, so that a listing that was cut counts for nothing.
 
 use jiff::Timestamp;
@@ -28,6 +29,29 @@ pub struct CatchUp {
 }
 
 impl CatchUp {
+    /// What a message is called in a catch-up that names each: its unique-id, or UIDVALIDITY and UID.
+    pub fn name_of(key: &MessageKey) -> Option<String> {
+        match key {
+            MessageKey::Pop3 { unique_id, occurrence: 0 } => Some(unique_id.clone()),
+            MessageKey::Imap { uid_validity, uid, generation: 0, .. } => {
+                Some(format!("{uid_validity}/{uid}"))
+            }
+            _ => None,
+        }
+    }
+
+    /// The key of a message that is called so, in a mailbox of this name.
+    fn key_of(mailbox: &str, name: String) -> MessageKey {
+        let uid =
+            name.split_once('/').and_then(|(v, uid)| Some((v.parse().ok()?, uid.parse().ok()?)));
+        match uid.filter(|_| !mailbox.is_empty()) {
+            Some((uid_validity, uid)) => {
+                MessageKey::Imap { mailbox: mailbox.to_owned(), uid_validity, uid, generation: 0 }
+            }
+            None => MessageKey::Pop3 { unique_id: name, occurrence: 0 },
+        }
+    }
+
     /// Whether a message of IMAP is one of these, as far as the server tells: one without a date
     /// never is where the date counts.
     pub fn covers(&self, listed: &Listed) -> bool {
@@ -96,10 +120,9 @@ impl Tx<'_> {
         id: MailboxId,
         listed: &Listed,
     ) -> Result<Option<Timestamp>, LedgerError> {
-        let MessageKey::Pop3 { unique_id, occurrence: 0 } = &listed.key else { return Ok(None) };
-        if !listed.alone {
+        let Some(unique_id) = CatchUp::name_of(&listed.key).filter(|_| listed.alone) else {
             return Ok(None);
-        }
+        };
         let act = || sqlite("read catch-ups");
         let sql = "SELECT at, size FROM caught_up WHERE mailbox_id = ?1 AND unique_id = ?2
             AND at IN (SELECT at FROM catch_up WHERE mailbox_id = ?1)";
@@ -208,13 +231,15 @@ impl Tx<'_> {
         is_listed: impl Fn(&MessageKey) -> bool,
     ) -> Result<(), LedgerError> {
         let act = || sqlite("forget what has left");
-        let sql = "SELECT unique_id FROM caught_up WHERE mailbox_id = ?1";
+        let sql = "SELECT unique_id, mailbox.name FROM caught_up
+            JOIN mailbox ON mailbox.id = mailbox_id WHERE mailbox_id = ?1";
         let mut get = self.db.prepare_cached(sql).map_err(act())?;
         let mut rows = get.query([id.0]).map_err(act())?;
         let mut absent: Vec<String> = Vec::new();
         while let Some(row) = rows.next().map_err(act())? {
             let unique_id: String = row.get(0).map_err(act())?;
-            let key = MessageKey::Pop3 { unique_id: unique_id.clone(), occurrence: 0 };
+            let mailbox: String = row.get(1).map_err(act())?;
+            let key = CatchUp::key_of(&mailbox, unique_id.clone());
             if !is_listed(&key) {
                 absent.push(unique_id);
             }

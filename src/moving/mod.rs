@@ -4,3 +4,4 @@
 
 pub mod foreign;
 pub mod place;
+pub mod seen;

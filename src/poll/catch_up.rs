@@ -3,6 +3,7 @@
 //! Works on a session that can only read, by type. What is recorded is no storing: no rule ever
 //! deletes it, and it can be taken back.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -31,11 +32,17 @@ pub struct Catcher {
     pub keyring: Keyring,
     /// Only mail that was received before; `None`: all.
     pub before: Option<Timestamp>,
+    /// Only these: what another program has fetched; `None`: all.
+    pub only: Option<Elsewhere>,
     /// Nothing is recorded.
     pub dry_run: bool,
     /// The moment of the catch-up.
     pub at: Timestamp,
 }
+
+/// Messages that another program has fetched, by mailbox (empty for a maildrop): unique-ids, or
+/// UIDVALIDITY and UID with a slash between.
+pub type Elsewhere = BTreeMap<String, BTreeSet<String>>;
 
 /// What a catch-up found in one mailbox.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -75,7 +82,8 @@ impl Catcher {
             let opened = session.open(&name).await?;
             let id = self.begin(&name, &origin, &opened).await?;
             let found = self.list(&mut session, (id, &name)).await?;
-            if let Some(id) = id.filter(|_| !self.dry_run) {
+            let nothing = self.only.is_some() && found.caught_up == 0;
+            if let Some(id) = id.filter(|_| !self.dry_run && !nothing) {
                 self.record(id, &opened, &found).await?;
             }
             done.push(found);
@@ -148,7 +156,17 @@ impl Catcher {
             }
             let mut unique_ids = Vec::new();
             for listed in &listing.messages {
-                if found.count(listed, known.get(&listed.key), self.before)
+                let named = CatchUp::name_of(&listed.key);
+                let state = known.get(&listed.key);
+                if let Some(only) = &self.only {
+                    let of = only.get(name);
+                    let named = named.filter(|id| of.is_some_and(|of| of.contains(id)));
+                    if found.count_if(named.is_some(), listed, state) {
+                        unique_ids.extend(named.map(|id| (id, listed.size)));
+                    }
+                    continue;
+                }
+                if found.count(listed, state, self.before)
                     && let MessageKey::Pop3 { unique_id, .. } = &listed.key
                 {
                     unique_ids.push((unique_id.clone(), listed.size));
@@ -186,6 +204,16 @@ impl Catcher {
 }
 
 impl CaughtUp {
+    /// The same where only some messages are meant.
+    fn count_if(&mut self, is_meant: bool, listed: &Listed, state: Option<&KnownState>) -> bool {
+        if is_meant || state.is_some() {
+            return self.count(listed, state, None);
+        }
+        self.listed = self.listed.saturating_add(1);
+        self.left = self.left.saturating_add(1);
+        false
+    }
+
     /// Counts a message; whether it is known from now on.
     fn count(
         &mut self,

@@ -50,7 +50,7 @@ use crate::secret::Surroundings;
 use credentials::{Keys, connect_imap, connect_pop3};
 
 pub use arming::{Forecast, announce, due_before};
-pub use catch_up::{Catcher, CaughtUp, undo_catch_up};
+pub use catch_up::{Catcher, CaughtUp, Elsewhere, undo_catch_up};
 pub use clock::Clock;
 pub use error::PollError;
 pub use keyring::Keyring;

@@ -36,6 +36,12 @@ fn run(program: &str, arguments: &[&str], home: &Path) {
     assert!(output.status.success(), "{program}: {output:?}");
 }
 
+/// Subjects of what is stored.
+fn subjects(site: &Site) -> Vec<String> {
+    let stored = site.stored().into_iter();
+    stored.map(|one| one.json["subject"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
 fn ports(dovecot: &Dovecot, protocol: &str) -> (String, String, String) {
     let lines = dovecot.account(protocol, "tls", "u1");
     let value = |key: &str| {
@@ -83,9 +89,19 @@ fn an_mpoprc_that_mpop_uses_becomes_an_account_that_polls_and_its_password_a_sec
     let again = site.cli(&arguments);
     assert!(again.stdout.contains("is here already"), "{again:?}");
     assert_eq!(fs::read_to_string(site.config()).unwrap(), config);
+    assert!(done.stdout.contains("1 message known, as the other program"), "{done:?}");
+    dovecot.deliver("u1", &sample("two", 500));
     site.poll();
-    assert_eq!(site.stored().len(), 1);
-    assert_eq!(dovecot.imap_client("u1").list("INBOX").len(), 1, "keep on: it stays");
+    assert_eq!(subjects(&site), ["two"]);
+    assert_eq!(dovecot.imap_client("u1").list("INBOX").len(), 2, "keep on: both stay");
+    // No rule deletes what was never stored.
+    let deleting = config.replace("[inbound.office]\n", "[inbound.office]\ndelete_read = true\n");
+    put(&site.config(), &deleting);
+    site.poll();
+    site.poll();
+    assert_eq!(subjects(&site), ["two"]);
+    let log = dovecot.log();
+    assert_eq!(dovecot.imap_client("u1").list("INBOX").len(), 1, "only the stored one went: {log}");
     site.leave_unverified();
 }
 
@@ -112,12 +128,20 @@ fn an_mbsyncrc_that_mbsync_uses_becomes_an_account_with_its_folders_and_command(
     );
     run("mbsync", &["-c", rc.to_str().unwrap(), "office"], site.path());
     assert!(site.path().join("Mail/INBOX/.mbsyncstate").exists());
+    dovecot.deliver("u1", &sample("two", 500));
     let done = site.cli(&["import-config", rc.to_str().unwrap(), "--json"]);
     assert_eq!(done.code, 0, "{done:?}");
     let report: Value = serde_json::from_str(&done.stdout).unwrap();
     assert_eq!(report["tables"]["inbound.office"]["verdict"], "add", "{report}");
+    assert_eq!(report["adopted"][0]["mailboxes"][0]["caught_up"], 1, "{report}");
+    assert_eq!(report["adopted"][0]["mailboxes"][0]["left"], 1, "{report}");
     site.poll();
-    assert_eq!(site.stored().len(), 1);
+    assert_eq!(subjects(&site), ["two"]);
+    let again = site.cli(&["import-config", rc.to_str().unwrap(), "--json"]);
+    let report: Value = serde_json::from_str(&again.stdout).unwrap();
+    assert_eq!(report["adopted"][0]["mailboxes"][0]["already"], 1, "{report}");
+    site.poll();
+    assert_eq!(subjects(&site), ["two"]);
     site.leave_unverified();
 }
 

@@ -1,5 +1,7 @@
 //! `postrider import-config`: accounts of other programs become accounts of ours.
 
+mod adopt;
+
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
@@ -8,10 +10,10 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::configuration::import::{note, refused};
-use super::exit::Exit;
-use super::render::{self, plural};
-use super::{Context, eprint};
+use crate::cli::configuration::import::{note, refused};
+use crate::cli::exit::Exit;
+use crate::cli::render::{self, plural};
+use crate::cli::{Context, eprint};
 use crate::config::bundle::{self, Import, ImportOptions, Verdict};
 use crate::config::{Config, Pending, Severity};
 use crate::daemon::instance::check_state_dir;
@@ -20,13 +22,16 @@ use crate::moving::place::Changing;
 use crate::poll::Clock;
 use crate::secret::{self, Surroundings};
 
+use adopt::{Adopted, State};
+
 /// Octets of one file; more is no configuration.
 const MOST: u64 = 1 << 20;
 
 /// Take over the configuration of another program.
 ///
 /// Each account in it becomes one here, in files of `include`. What can't be carried is listed with
-/// its line and why. Accounts that are here already stay as they are. Nothing is polled.
+/// its line and why. Accounts that are here already stay as they are. Mail that the other program
+/// has fetched, by its own state files, counts as known: it is neither stored nor deleted.
 #[derive(Args, Debug)]
 pub(super) struct ImportConfig {
     /// Files such as `.fetchmailrc`, `getmailrc`, `.mbsyncrc`, `.mpoprc`
@@ -38,6 +43,12 @@ pub(super) struct ImportConfig {
     /// The folder for the accounts' files [default: that of the first `include` of `*.toml`]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    /// Fetch what the other program has fetched once more
+    #[arg(long)]
+    no_adopt: bool,
+    /// Whose state files are read [default: `$HOME`]
+    #[arg(long, value_name = "FOLDER")]
+    home: Option<PathBuf>,
     /// Where passwords that stand in them go
     #[arg(long, default_value = "keystore")]
     secrets: Secrets,
@@ -96,14 +107,21 @@ impl ImportConfig {
             Ok(import) => import,
             Err(exit) => return exit,
         };
-        let import = match changing {
-            None => import,
-            Some(changing) => match self.put(&changing, &accounts, (&config, context)) {
-                Ok(import) => import,
+        let all: Vec<ForeignAccount> =
+            taken.iter().flat_map(|taken| taken.found.accounts.iter().cloned()).collect();
+        let (states, missing) = if self.no_adopt {
+            (Vec::new(), Vec::new())
+        } else {
+            adopt::states(&all, self.home.as_deref())
+        };
+        let (import, adopted) = match changing {
+            None => (import, Vec::new()),
+            Some(changing) => match self.put(&changing, &accounts, states, (&config, context)) {
+                Ok(done) => done,
                 Err(exit) => return exit,
             },
         };
-        self.report(context, &taken, &import, &here);
+        self.report(context, &taken, &import, (&here, &adopted, &missing));
         Exit::Done
     }
 
@@ -156,8 +174,9 @@ impl ImportConfig {
         &self,
         changing: &Changing,
         accounts: &[&ForeignAccount],
+        states: Vec<State>,
         (config, context): (&Config, &Context),
-    ) -> Result<Import, Exit> {
+    ) -> Result<(Import, Vec<Adopted>), Exit> {
         if self.secrets != Secrets::None {
             for account in accounts {
                 let Some(ForeignSecret::Text(text)) = &account.secret else { continue };
@@ -165,12 +184,17 @@ impl ImportConfig {
             }
         }
         let import = self.work_out(context, accounts, config, self.secrets)?;
+        // Before the accounts are in force: no poll comes first and fetches what is known.
+        let adopted = match &import.loaded.config {
+            Some(config) => adopt::adopt(context, config, states)?,
+            None => Vec::new(),
+        };
         if !import.files.is_empty() {
             let change = Pending::of(import.files.clone());
             changing.put(&change).map_err(|error| refused(&error, context))?;
             note(&import);
         }
-        Ok(import)
+        Ok((import, adopted))
     }
 
     fn keep(&self, config: &Config, name: &str, text: &str) -> Result<(), Exit> {
@@ -200,7 +224,13 @@ impl ImportConfig {
         Ok(())
     }
 
-    fn report(&self, context: &Context, taken: &[Taken], import: &Import, here: &[String]) {
+    fn report(
+        &self,
+        context: &Context,
+        taken: &[Taken],
+        import: &Import,
+        (here, adopted, missing): (&[String], &[Adopted], &[String]),
+    ) {
         if context.out.json {
             let files = taken
                 .iter()
@@ -209,6 +239,8 @@ impl ImportConfig {
                 "done": !self.dry_run,
                 "tables": import.verdicts,
                 "here_already": here,
+                "adopted": adopted,
+                "not_adopted": missing,
                 "files": files.collect::<Vec<_>>(),
                 "written": import.files.keys().collect::<Vec<_>>(),
             }));
@@ -221,6 +253,12 @@ impl ImportConfig {
         }
         for name in here {
             out.line(&format!("inbound.{name}: is here already, and stays as it is"));
+        }
+        for one in adopted {
+            one.print(context);
+        }
+        for why in missing {
+            out.line(&format!("not adopted: {why}; all mail there counts as new"));
         }
         for Taken { file, found } in taken {
             for lost in &found.not_carried {

@@ -86,3 +86,24 @@ fn answers_are_what_they_were() {
     site.account("box", &(account + "delete_read = true\n"));
     show(&site, "check", &["check"]);
 }
+
+#[test]
+fn help_pages_of_moving_fit_into_80_columns() {
+    let site = Site::empty();
+    for name in [
+        "config",
+        "config export",
+        "config import",
+        "config history",
+        "config diff",
+        "import-config",
+    ] {
+        let mut words: Vec<&str> = name.split(' ').collect();
+        words.push("--help");
+        let output = site.cli_with(&[("COLUMNS", "80")], &words);
+        assert_eq!(output.code, 0, "{output:?}");
+        assert!(output.stdout.contains("Example: "), "{output:?}");
+        assert!(output.stdout.lines().all(|line| line.chars().count() <= 80), "{output:?}");
+        compare(&format!("help-{}", name.replace(' ', "-")), &output.stdout);
+    }
+}

@@ -21,6 +21,10 @@ use crate::secret::{self, Secret};
 /// What brought a configuration into effect.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Act {
+    /// `postrider account add`.
+    AccountAdd,
+    /// `postrider account remove`.
+    AccountRemove,
     /// `postrider config import`.
     Import,
     /// A command that wrote the ledger.
@@ -35,6 +39,8 @@ impl Act {
     /// The word.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::AccountAdd => "account add",
+            Self::AccountRemove => "account remove",
             Self::Import => "import",
             Self::Command => "command",
             Self::Reload => "reload",
@@ -231,6 +237,25 @@ mod tests {
         assert_ne!(of("hunter2"), of("hunter3"));
         assert!(!of("hunter2").contains("hunter"));
         assert_ne!(of("hunter2"), mark("inbound.b.password", "hunter2"));
+    }
+
+    #[tokio::test]
+    async fn command_that_finds_nothing_changed_commits_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let entry = |act| Entry {
+            facts: Arc::default(),
+            state_dir: folder.path().to_path_buf(),
+            act,
+            actor: "x".to_owned(),
+            at: Timestamp::UNIX_EPOCH,
+        };
+        let ledger = Ledger::open(folder.path()).unwrap();
+        record(&ledger, entry(Act::Command)).await.unwrap();
+        ledger.close().await.unwrap();
+        // Where nothing can be written, only what writes nothing succeeds.
+        let ledger = Ledger::open_read_only(folder.path()).unwrap();
+        record(&ledger, entry(Act::Command)).await.unwrap();
+        assert!(record(&ledger, entry(Act::Start)).await.is_err());
     }
 
     #[tokio::test]

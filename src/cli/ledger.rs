@@ -8,7 +8,7 @@ use serde_json::json;
 use super::exit::Exit;
 use super::render::{self, count, plural};
 use super::verify::{bar, failed, instance_error};
-use super::{Context, block_on};
+use super::{Context, block_on, records};
 use crate::archive::Reader;
 use crate::config::Config;
 use crate::daemon::instance::{InstanceError, fit, hold};
@@ -109,7 +109,7 @@ impl Rebuild {
         let outcome = outcome.map_err(instance_error)?;
         bar.finish_and_clear();
         drop(lock);
-        report(context, config, &outcome, self.dry_run);
+        report(context, config, &outcome, (REBUILT, self.dry_run));
         Ok(Exit::Done)
     }
 }
@@ -141,7 +141,7 @@ impl Reconcile {
         let outcome = outcome.map_err(instance_error)?;
         bar.finish_and_clear();
         drop(lock);
-        report(context, config, &outcome, self.dry_run);
+        report(context, config, &outcome, (RECONCILED, self.dry_run));
         Ok(Exit::Done)
     }
 }
@@ -176,8 +176,27 @@ fn renamed(config: &Config) -> BTreeMap<String, String> {
     config.inbound.values().filter_map(of).collect()
 }
 
-fn report(context: &Context, config: &Config, outcome: &Outcome, dry: bool) {
+/// Codes of what was done.
+const REBUILT: &str = "ledger-rebuilt";
+const RECONCILED: &str = "ledger-reconciled";
+
+fn report(context: &Context, config: &Config, outcome: &Outcome, (code, dry): (&str, bool)) {
     let (messages, known) = (outcome.messages(), outcome.known);
+    if !dry {
+        records::record(context, config, || {
+            tracing::warn!(
+                target: "ledger",
+                code,
+                messages,
+                known,
+                skipped = outcome.skipped_count,
+                "{}: {} taken into the ledger, {} known",
+                if code == REBUILT { "Ledger rebuilt" } else { "Ledger reconciled" },
+                plural(messages, "message"),
+                count(known)
+            );
+        });
+    }
     if context.out.json {
         let skipped = |skipped: &crate::recovery::Skipped| json!({ "path": skipped.path, "why": skipped.why });
         context.out.value(&json!({

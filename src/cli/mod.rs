@@ -17,6 +17,7 @@ mod plan;
 mod poll;
 mod provider;
 mod reasons;
+mod records;
 mod reload;
 mod render;
 mod renewing;

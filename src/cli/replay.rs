@@ -316,6 +316,14 @@ async fn replay(config: &Config, sink: &Sink, sought: Sought) -> Result<Done, In
     let add =
         move |tx: &crate::ledger::Tx<'_>| tx.add_actions(&name, &wanted, Asked::ByPerson, now);
     let asked = tools.ledger.write("ask for actions", add).await?;
+    tracing::info!(
+        target: "rules",
+        code = "replay-asked",
+        account = &*sought.account.name,
+        n = asked,
+        "{} asked for once more",
+        plural(asked, "action")
+    );
     let mut book = outbox::book(config);
     book.retain(|name, _| *name == sought.account.name);
     outbox::drain(tools.clone(), book, CancellationToken::new()).await;

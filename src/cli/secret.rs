@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::render::{self, Tone, ago, plural};
-use super::{Context, terminal};
+use super::{Context, records, terminal};
 use crate::config::{Config, SecretSpec};
 use crate::daemon::instance::check_state_dir;
 use crate::poll::Clock;
@@ -84,6 +84,10 @@ impl Secret {
             Act::Remove { name } => remove(context, &config, &keystore, name),
             Act::Rotate => keystore.rotate().map(|n| {
                 let secrets = plural(n as u64, "secret");
+                records::record(context, &config, || {
+                    let code = "keystore-rotated";
+                    tracing::info!(target: "config", code, n, "{secrets} encrypted with a new key");
+                });
                 context.out.line(&format!("{secrets} encrypted with a new key"));
                 context.out.line("  back-ups of the old key open old back-ups of the keystore");
                 Exit::Done
@@ -130,6 +134,10 @@ fn set(context: &Context, config: &Config, keystore: &Keystore, name: &str) -> E
         Ok(done) => done,
         Err(fault) => return failed(&fault),
     };
+    records::record(context, config, || {
+        let verb = if done.replaced { "replaced" } else { "stored" };
+        tracing::info!(target: "config", code = "secret-set", name, "Secret `{name}` {verb}");
+    });
     let used_by = users(config, name);
     if context.out.json {
         context.out.value(&json!({
@@ -206,6 +214,9 @@ fn remove(
         let known = keystore.names()?.into_iter().map(|(name, _)| name).collect();
         return Err(KeystoreFault::NoName { name: name.to_owned(), known });
     }
+    records::record(context, config, || {
+        tracing::info!(target: "config", code = "secret-removed", name, "Secret `{name}` removed");
+    });
     context.out.line(&format!("`{name}` is removed"));
     let used_by = users(config, name);
     if !used_by.is_empty() {

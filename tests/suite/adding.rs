@@ -197,6 +197,13 @@ fn a_removed_account_leaves_its_mail_where_it_is() {
     assert_eq!(site.stored().len(), 1);
     assert_eq!(dovecot.imap_client("u1").uids("INBOX").len(), 1);
     assert_eq!(site.cli(&["account", "remove", "a"]).code, 2);
+    // Who added and removed it is told by log and history.
+    for code in ["account-added", "account-removed"] {
+        let told = site.log().into_iter().find(|record| record["code"] == code).unwrap();
+        assert_eq!((&told["account"], &told["created_by"]), (&"a".into(), &"root".into()));
+    }
+    let history = site.cli(&["config", "history"]).stdout;
+    assert!(history.contains("account add") && history.contains("account remove"), "{history}");
 }
 
 #[test]
@@ -283,7 +290,12 @@ fn roots_account_has_a_secret_that_the_services_user_can_read() {
     };
     assert_eq!(of(&file(&site, "a")), (0, 65_534, 0o640));
     assert_eq!(of(&site.config()), (0, 65_534, 0o640));
-    for name in ["keystore.age", "keystore.key"] {
+    for path in fs::read_dir(site.state()).unwrap().map(|entry| entry.unwrap().path()) {
+        assert_eq!((of(&path).0, of(&path).1), (65_534, 65_534), "{path:?}");
+    }
+    for name in ["keystore.age", "keystore.key", "log.db", "config-notes.jsonl"] {
         assert_eq!(of(&site.state().join(name)), (65_534, 65_534, 0o600), "{name}");
     }
+    let told = |code: &str| site.log().into_iter().filter(|r| r["code"] == code).count();
+    assert_eq!((told("secret-set"), told("account-added")), (1, 1));
 }

@@ -70,7 +70,7 @@ fn exported_accounts_mean_the_same_elsewhere_and_hold_no_secret() {
     let done = import(&to, &from.path().join("bundle.toml"), &[]);
     assert_eq!(done.code, 0, "{done:?}");
     assert!(done.stdout.contains("secret set a"), "{done:?}");
-    assert!(done.stdout.contains("systemctl reload"), "{done:?}");
+    assert!(done.stdout.contains("postrider reload"), "{done:?}");
     assert!(read(&to, "conf.d/a.toml").contains("password = { key = \"a\" }"));
     let second = export(&to, "second.toml");
     let tables = |text: &str| text.split("\n[bundle]").next().unwrap().to_owned();

@@ -7,10 +7,13 @@ use std::path::Path;
 use clap::Args;
 use serde_json::json;
 
+use crate::audit::Act;
+use crate::cli::configuration::import::refused;
 use crate::cli::exit::Exit;
-use crate::cli::{Context, eprint, plan, render};
+use crate::cli::{Context, eprint, plan, records, render};
 use crate::config::{self, Config, SecretSpec, Severity};
 use crate::daemon::instance::lock_holder;
+use crate::moving::place::Changing;
 use crate::poll::Clock;
 
 /// Remove an account.
@@ -43,11 +46,17 @@ impl Remove {
             return exit;
         }
         if !self.dry_run {
+            let changing = match Changing::begin(main) {
+                Ok(changing) => changing,
+                Err(error) => return refused(&error, context),
+            };
             let gone = rustix::fs::unlink(&file).map_err(std::io::Error::from);
             if let Err(error) = gone.and_then(|()| File::open(&folder)?.sync_all()) {
                 render::error(&format!("cannot remove {}: {error}", file.display()), None);
                 return Exit::Failed;
             }
+            drop(changing);
+            self.tell(context, &config, &file);
         }
         self.report(context, &config, &file, key.as_deref());
         Exit::Done
@@ -90,6 +99,22 @@ impl Remove {
             return Err(Exit::Usage);
         }
         Ok(())
+    }
+
+    /// Tells history and log.
+    fn tell(&self, context: &Context, before: &Config, file: &Path) {
+        if let Some(config) = &config::load(&context.config_file, Clock.now()).config {
+            records::note(config, Act::AccountRemove);
+        }
+        records::record(context, before, || {
+            tracing::info!(
+                target: "config",
+                code = "account-removed",
+                account = self.account,
+                file = %file.display(),
+                "Account removed; its mail stays"
+            );
+        });
     }
 
     fn report(&self, context: &Context, config: &Config, file: &Path, key: Option<&str>) {

@@ -2,17 +2,18 @@
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
 
-use crate::audit::notes::{self, Note};
-use crate::audit::{self, Act};
+use crate::audit::Act;
 use crate::cli::exit::Exit;
 use crate::cli::render::{self, plural};
-use crate::cli::{Context, eprint, who};
+use crate::cli::{Context, eprint, records};
 use crate::config::bundle::{self, ImportOptions, Verdict};
 use crate::config::{Pending, Severity};
+use crate::log::Sink;
 use crate::moving::place::Changing;
 use crate::poll::Clock;
 
@@ -70,7 +71,7 @@ impl Import {
             return refused(&error, context);
         }
         if changing.is_some() && !import.files.is_empty() {
-            note(&import);
+            told(context, &import, None);
         }
         self.report(context, &import);
         Exit::Done
@@ -125,19 +126,32 @@ impl Import {
     }
 }
 
-/// Leaves a note for the history: the ledger may be the daemon's.
-pub(in crate::cli) fn note(import: &bundle::Import) {
+/// Tells history and log of an import.
+pub(in crate::cli) fn told(context: &Context, import: &bundle::Import, sink: Option<&Sink>) {
     let Some(config) = &import.loaded.config else { return };
-    let note = Note {
-        note: uuid::Uuid::new_v4().to_string(),
-        at: Clock.now(),
-        actor: who().to_string(),
-        act: Act::Import.as_str().to_owned(),
-        facts: audit::recorded(&config.facts),
+    records::note(config, Act::Import);
+    let changed = import.verdicts.iter();
+    let changed = changed.filter(|(_, verdict)| {
+        matches!(verdict, Verdict::Add | Verdict::Remove | Verdict::Update { .. })
+    });
+    let names: Vec<&str> = changed.map(|(name, _)| name.as_str()).collect();
+    let tell = || {
+        tracing::info!(
+            target: "config",
+            code = "config-imported",
+            n = names.len(),
+            changed = names.join(", "),
+            "Config changed by an import: {}",
+            plural(names.len() as u64, "table")
+        );
     };
-    if let Err(error) = notes::add(&config.daemon.state_dir, &note) {
-        let hint = "the import is done; the daemon records it as a reload";
-        render::warning(&format!("the history could not be told: {error}"), Some(hint));
+    match sink {
+        None => records::record(context, config, tell),
+        Some(sink) => {
+            records::keep(sink, &config.daemon.state_dir);
+            tell();
+            sink.flush(Duration::from_secs(5));
+        }
     }
 }
 

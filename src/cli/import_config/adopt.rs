@@ -99,13 +99,13 @@ fn read(path: &Path, seen: &Seen) -> Result<Vec<u8>, String> {
 pub(super) fn adopt(
     context: &Context,
     config: &Config,
+    sink: &Sink,
     states: Vec<State>,
 ) -> Result<Vec<Adopted>, Exit> {
     if states.is_empty() {
         return Ok(Vec::new());
     }
-    let sink = context.log(config, None)?;
-    let done = block_on(each(context, config, &sink, states));
+    let done = block_on(each(context, config, sink, states));
     sink.flush(Duration::from_secs(5));
     let why = match done? {
         Ok(adopted) => return Ok(adopted),

@@ -10,13 +10,14 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::cli::configuration::import::{note, refused};
+use crate::cli::configuration::import::{refused, told};
 use crate::cli::exit::Exit;
 use crate::cli::render::{self, plural};
 use crate::cli::{Context, eprint};
 use crate::config::bundle::{self, Import, ImportOptions, Verdict};
 use crate::config::{Config, Pending, Severity};
 use crate::daemon::instance::check_state_dir;
+use crate::log::Sink;
 use crate::moving::foreign::{ForeignAccount, ForeignSecret, Found, Program};
 use crate::moving::place::Changing;
 use crate::poll::Clock;
@@ -116,10 +117,15 @@ impl ImportConfig {
         };
         let (import, adopted) = match changing {
             None => (import, Vec::new()),
-            Some(changing) => match self.put(&changing, &accounts, states, (&config, context)) {
-                Ok(done) => done,
-                Err(exit) => return exit,
-            },
+            Some(changing) => {
+                let done = context.log(&config, None).and_then(|sink| {
+                    self.put(&changing, &accounts, states, (&config, context, &sink))
+                });
+                match done {
+                    Ok(done) => done,
+                    Err(exit) => return exit,
+                }
+            }
         };
         self.report(context, &taken, &import, (&here, &adopted, &missing));
         Exit::Done
@@ -175,7 +181,7 @@ impl ImportConfig {
         changing: &Changing,
         accounts: &[&ForeignAccount],
         states: Vec<State>,
-        (config, context): (&Config, &Context),
+        (config, context, sink): (&Config, &Context, &Sink),
     ) -> Result<(Import, Vec<Adopted>), Exit> {
         if self.secrets != Secrets::None {
             for account in accounts {
@@ -186,13 +192,13 @@ impl ImportConfig {
         let import = self.work_out(context, accounts, config, self.secrets)?;
         // Before the accounts are in force: no poll comes first and fetches what is known.
         let adopted = match &import.loaded.config {
-            Some(config) => adopt::adopt(context, config, states)?,
+            Some(config) => adopt::adopt(context, config, sink, states)?,
             None => Vec::new(),
         };
         if !import.files.is_empty() {
             let change = Pending::of(import.files.clone());
             changing.put(&change).map_err(|error| refused(&error, context))?;
-            note(&import);
+            told(context, &import, Some(sink));
         }
         Ok((import, adopted))
     }

@@ -66,6 +66,18 @@ pub(super) const CODES: &[Code] = &[
                  date.",
     },
     Code {
+        code: "ledger-rebuilt",
+        level: Level::Warning,
+        cause: "A person has made the ledger anew from the archive.",
+        remedy: "Nothing: deletes are held until the server has shown each message again.",
+    },
+    Code {
+        code: "ledger-reconciled",
+        level: Level::Warning,
+        cause: "A person has brought the ledger up to the archive.",
+        remedy: "Nothing: deletes are held until the server has shown each message again.",
+    },
+    Code {
         code: "ledger-wal-large",
         level: Level::Warning,
         cause: "The ledger's write-ahead log is larger than 256 MiB: another program reads the \

@@ -43,4 +43,10 @@ pub(super) const CODES: &[Code] = &[
         cause: "A person has made actions due at once.",
         remedy: "Nothing.",
     },
+    Code {
+        code: "replay-asked",
+        level: Level::Info,
+        cause: "A person has asked for actions on stored messages once more.",
+        remedy: "Nothing.",
+    },
 ];

@@ -19,9 +19,12 @@ use rustix::fs::{CWD, Gid, OFlags, RenameFlags, Uid};
 
 use super::draft::{Draft, Login};
 use super::{Desk, Trouble, ask};
+use crate::audit::Act;
 use crate::cli::exit::Exit;
+use crate::cli::records;
 use crate::config::{self, Addition, Config};
 use crate::daemon::instance::{check_state_dir, lock_holder};
+use crate::moving::place::Changing;
 use crate::poll::Clock;
 use crate::secret::{Secret, Surroundings};
 
@@ -56,6 +59,8 @@ pub(super) fn is_free(desk: &Desk<'_>, config: &Config, name: &str) -> Result<()
 pub(super) fn put(desk: &Desk<'_>, draft: &Draft) -> Result<PathBuf, Trouble> {
     let main = &desk.context.config_file;
     let file = place(desk, &draft.name);
+    // Ends an import that was cut, and keeps others away: what it has decided counts already.
+    let changing = if desk.manner.dry_run { None } else { Some(begin(main)?) };
     let date = Clock.now().to_zoned(jiff::tz::TimeZone::UTC).date().to_string();
     let text = draft.file(&date);
     let main_text = if config::covers(main, &file) { None } else { Some(including(desk)?) };
@@ -89,8 +94,38 @@ pub(super) fn put(desk: &Desk<'_>, draft: &Draft) -> Result<PathBuf, Trouble> {
             "run it as who may write there: root, or the file's owner",
         ));
     }
+    drop(changing);
+    tell(desk, &config, &draft.name, &file);
     say(desk, &config, draft, &file);
     Ok(file)
+}
+
+/// Takes the config's files for a change.
+fn begin(main: &Path) -> Result<Changing, Trouble> {
+    Changing::begin(main).map_err(|error| match error.kind() {
+        std::io::ErrorKind::WouldBlock => {
+            let what = format!("another process changes {} now", main.display());
+            Trouble::new(Exit::Busy, what, "try again")
+        }
+        _ => Trouble::failed(
+            format!("{} can't be changed: {error}", main.display()),
+            "run it as who may write there: root, or the file's owner",
+        ),
+    })
+}
+
+/// Tells history and log.
+fn tell(desk: &Desk<'_>, config: &Config, account: &str, file: &Path) {
+    records::keep(desk.sink, &config.daemon.state_dir);
+    records::note(config, Act::AccountAdd);
+    tracing::info!(
+        target: "config",
+        code = "account-added",
+        account,
+        file = %file.display(),
+        "Account added"
+    );
+    desk.sink.flush(std::time::Duration::from_secs(5));
 }
 
 fn say(desk: &Desk<'_>, config: &Config, draft: &Draft, file: &Path) {

@@ -84,7 +84,7 @@ fn told(site: &Site, code: &str) -> Vec<(String, String)> {
 #[test]
 fn who_changed_what_by_which_command_is_in_the_log() {
     let dovecot = Dovecot::start();
-    let mut site = Site::new(&[("a", dovecot.account("imap", "tls", "u1"))]);
+    let site = Site::new(&[("a", dovecot.account("imap", "tls", "u1"))]);
     site.poll();
     let secret = site.path().join("secret");
     fs::write(&secret, "hunter2").unwrap();

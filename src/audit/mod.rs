@@ -23,6 +23,8 @@ use crate::secret::{self, Secret};
 pub enum Act {
     /// `postrider account add`.
     AccountAdd,
+    /// `postrider account edit`.
+    AccountEdit,
     /// `postrider account remove`.
     AccountRemove,
     /// `postrider config import`.
@@ -40,6 +42,7 @@ impl Act {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AccountAdd => "account add",
+            Self::AccountEdit => "account edit",
             Self::AccountRemove => "account remove",
             Self::Import => "import",
             Self::Command => "command",

@@ -130,13 +130,13 @@ impl Loaded {
 /// mode are looked at.
 pub fn load(path: &Path, now: Timestamp) -> Loaded {
     match Pending::read(path) {
-        Ok(pending) => load_pending(path, &pending, now),
+        Ok(pending) => load_after(path, &pending, now),
         Err(problem) => unread(path, problem),
     }
 }
 
 /// The same, with files as a change will leave them.
-fn load_pending(path: &Path, pending: &Pending, now: Timestamp) -> Loaded {
+pub fn load_after(path: &Path, pending: &Pending, now: Timestamp) -> Loaded {
     match main_source(path, pending) {
         Ok(source) => load_source(source, pending, Otherwise::None, now),
         Err(problem) => unread(

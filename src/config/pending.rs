@@ -34,6 +34,13 @@ impl Pending {
         Self { files, mode: None }
     }
 
+    /// To be judged as files that are as open to others as this one.
+    pub fn as_open_as(mut self, file: &Path) -> Self {
+        use std::os::unix::fs::MetadataExt as _;
+        self.mode = file.metadata().ok().map(|meta| (meta.mode() & 0o7777, meta.gid()));
+        self
+    }
+
     /// Where the redo log of a main file is.
     pub fn path(main: &Path) -> PathBuf {
         let mut name = std::ffi::OsString::from(".");

@@ -35,6 +35,7 @@ mod daemon;
 mod delete;
 mod delete_modes;
 mod disk_faults;
+mod editing;
 mod failure;
 mod fault_table;
 mod guides;

@@ -2,6 +2,7 @@
 
 mod add;
 mod debug;
+mod edit;
 mod list;
 mod orders;
 mod remove;
@@ -28,6 +29,9 @@ enum AccountVerb {
     /// Add an account: find its servers, try it, write its file, keep its password
     #[command(after_help = add::AFTER_HELP)]
     Add(Box<add::Add>),
+    /// Edit an account's file; it is checked before it counts
+    #[command(after_help = edit::AFTER_HELP)]
+    Edit(edit::Edit),
     /// Take away an account's own file; its mail stays, on the server and here
     #[command(after_help = "Example: postrider account remove invoices")]
     Remove(remove::Remove),
@@ -52,6 +56,7 @@ impl Account {
     pub(super) fn run(self, context: &Context) -> Exit {
         match self.verb {
             AccountVerb::Add(verb) => verb.run(context),
+            AccountVerb::Edit(verb) => verb.run(context),
             AccountVerb::Remove(verb) => verb.run(context),
             AccountVerb::List(list::List {}) => list::List::run(context),
             AccountVerb::Show(verb) => verb.run(context),

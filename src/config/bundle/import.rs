@@ -12,7 +12,7 @@ use crate::config::facts::{EXCLUSIVE, Fact, Facts, TableFacts, TableName, defaul
 use crate::config::pending::Pending;
 use crate::config::problem::Problem;
 use crate::config::source::Source;
-use crate::config::{Loaded, Otherwise, Severity, load_pending, main_source, read_all};
+use crate::config::{Loaded, Otherwise, Severity, load_after, main_source, read_all};
 
 use super::edit::Files;
 use super::{Bundle, KINDS};
@@ -108,7 +108,7 @@ fn import_source(
         loaded,
         problems,
     };
-    let here = load_pending(main, &Pending::default(), now);
+    let here = load_after(main, &Pending::default(), now);
     if here.config.is_none() {
         let problems = here.problems.clone();
         return none(problems, here);
@@ -152,7 +152,7 @@ fn import_source(
     }
     let files = files.finish();
     let pending = Pending::of(files.clone());
-    let loaded = load_pending(main, &pending, now);
+    let loaded = load_after(main, &pending, now);
     problems.extend(loaded.problems.iter().filter(|p| p.severity == Severity::Error).cloned());
     let verdicts = verdicts.into_iter().map(|(name, v)| (name.to_string(), v)).collect();
     Import { verdicts, secrets, files, loaded, problems }

@@ -17,6 +17,12 @@ pub(super) const CODES: &[Code] = &[
         remedy: "Nothing.",
     },
     Code {
+        code: "config-edited",
+        level: Level::Info,
+        cause: "A person has changed a config file by `account edit`.",
+        remedy: "Nothing; the record has the changes.",
+    },
+    Code {
         code: "config-imported",
         level: Level::Info,
         cause: "A person has changed the config by `config import` or `import-config`.",

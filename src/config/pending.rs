@@ -35,6 +35,7 @@ impl Pending {
     }
 
     /// To be judged as files that are as open to others as this one.
+    #[must_use]
     pub fn as_open_as(mut self, file: &Path) -> Self {
         use std::os::unix::fs::MetadataExt as _;
         self.mode = file.metadata().ok().map(|meta| (meta.mode() & 0o7777, meta.gid()));

@@ -86,6 +86,7 @@ struct Session<'a> {
 }
 
 impl Drop for Session<'_> {
+    #[expect(clippy::disallowed_methods, reason = "a temporary folder of its own, not the archive")]
     fn drop(&mut self) {
         // Editors leave copies of their own beside it.
         drop(fs::remove_dir_all(&self.folder));
@@ -129,10 +130,7 @@ impl<'a> Session<'a> {
 
     /// What the editor has made of the copy.
     fn edited(&self) -> Result<Zeroizing<String>> {
-        let named = ["VISUAL", "EDITOR"]
-            .into_iter()
-            .find_map(|name| std::env::var(name).ok().filter(|editor| !editor.trim().is_empty()));
-        let editor = named.unwrap_or_else(|| "editor".to_owned());
+        let editor = editor();
         // A shell reads it: `emacs -nw` and `"/opt/my editor"` are usual.
         let line = format!("{editor} \"$1\"");
         let ended = Command::new("sh").args(["-c", &line, "sh"]).arg(&self.copy).status()?;
@@ -204,7 +202,9 @@ impl<'a> Session<'a> {
         for problem in &after.problems {
             eprint(&problem.to_string());
         }
-        changes.iter().for_each(|change| context.out.line(&format!("  {change}")));
+        for change in changes {
+            context.out.line(&format!("  {change}"));
+        }
         context.out.line(&format!("wrote {}", self.shown()));
         context.out.line("next: postrider reload");
     }
@@ -212,6 +212,13 @@ impl<'a> Session<'a> {
     fn shown(&self) -> String {
         self.file.display().to_string()
     }
+}
+
+/// The person's, as every such program takes it.
+#[expect(clippy::disallowed_methods, reason = "what a person has chosen for all programs")]
+fn editor() -> String {
+    let named = ["VISUAL", "EDITOR"].into_iter().find_map(|name| std::env::var(name).ok());
+    named.filter(|editor| !editor.trim().is_empty()).unwrap_or_else(|| "editor".to_owned())
 }
 
 /// Whether a person wants to mend it; nobody is asked off a terminal.

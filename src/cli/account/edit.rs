@@ -217,8 +217,8 @@ impl<'a> Session<'a> {
 /// The person's, as every such program takes it.
 #[expect(clippy::disallowed_methods, reason = "what a person has chosen for all programs")]
 fn editor() -> String {
-    let named = ["VISUAL", "EDITOR"].into_iter().find_map(|name| std::env::var(name).ok());
-    named.filter(|editor| !editor.trim().is_empty()).unwrap_or_else(|| "editor".to_owned())
+    let mut named = ["VISUAL", "EDITOR"].into_iter().filter_map(|name| std::env::var(name).ok());
+    named.find(|editor| !editor.trim().is_empty()).unwrap_or_else(|| "editor".to_owned())
 }
 
 /// Whether a person wants to mend it; nobody is asked off a terminal.

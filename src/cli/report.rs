@@ -17,7 +17,6 @@ use crate::log::{LOG_FILE, LogDb, LogQuery, Record, codes, parse_time};
 use crate::notice::host_subject;
 use crate::outbound::{Attachment, Letter, message_id, one_line};
 use crate::poll::Clock;
-use crate::send::Opened;
 
 pub(super) const AFTER_HELP: &str = "\
 Example: postrider report error 88121 --dry-run
@@ -227,8 +226,7 @@ fn mail(context: &Context, config: &Config, draft: Draft, to: &str) -> Exit {
         Err(exit) => return exit,
     };
     let keyring = context.keyring(config, &sink);
-    let opened = Opened::default();
-    let work = post::send(config, outbound, (&keyring, &opened), &letter, Clock.now());
+    let work = post::send_by_hand(config, outbound, &keyring, &letter, Clock.now());
     let sent = block_on_renewing(&keyring.tokens, work);
     sink.flush(Duration::from_secs(5));
     match sent {

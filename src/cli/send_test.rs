@@ -16,6 +16,7 @@ use super::render::{self, Out, Tone, count};
 use super::renewing::block_on_renewing;
 use crate::config::{Config, Inbound, Outbound};
 use crate::daemon::instance::check_state_dir;
+use crate::daemon::opening::by_hand;
 use crate::log::{Redactor, Sink};
 use crate::net::Witness;
 use crate::outbound::{
@@ -145,7 +146,8 @@ impl SendTest {
             Exit::Usage
         };
         let keyring = context.keyring(config, sink);
-        let sender = Sender::of(config, self.outbound.as_deref(), keyring, Arc::default())
+        let opener = by_hand(&config.daemon.state_dir, &keyring);
+        let sender = Sender::of(config, self.outbound.as_deref(), keyring, opener)
             .map_err(|error| refuse(&error.to_string(), &error.hint()))?;
         let account = &sender.account;
         let table = format!("[outbound.{}]", account.name);

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 
-use super::gate::{Asked, Kept, backoff};
+use super::gate::{Asked, Kept, backoff, login};
 use super::live::Live;
 use super::looks::Looks;
 use super::orders;
@@ -29,7 +29,7 @@ const LONGEST_LOGIN_DELAY: Duration = Duration::from_hours(24);
 /// What one attempt needs besides the account.
 #[derive(Clone, Debug)]
 pub struct Attempts {
-    permits: Arc<Semaphore>,
+    pub(super) permits: Arc<Semaphore>,
     timezone: TimeZone,
     /// One poll at a time for each account, whoever asks for it: two would share a stage folder
     /// for each message.
@@ -187,7 +187,7 @@ impl Attempts {
         ledger.write("record a failure", move |tx| tx.poll_failed(&name, &state, &failed)).await
     }
 
-    async fn after_failure(
+    pub(super) async fn after_failure(
         &self,
         account: &Account,
         failure: Option<Failure>,
@@ -216,10 +216,12 @@ impl Attempts {
             ),
             Decision::Wait(_) => {}
         }
+        let keyring = account.tools.keyring();
+        let marks = self.looks.take(&login(account, &keyring)).await;
         Ok(AccountState {
             failures: before.failures.saturating_add(1),
             auth_failures: backoff.authentication,
-            auth_mark: self.looks.take(account).await.over(&before.auth_mark),
+            auth_mark: marks.over(&before.auth_mark),
             retry_at,
         })
     }

@@ -3,6 +3,7 @@
 //! Only sends and notes. That it came back is recorded with the commit that stores its copy; that it
 //! leaves the server is a delete like any other; that it is late is a notice.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,15 +13,15 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::post;
+use super::post::{self, Post};
 use super::situation::{Situation, signed};
 use crate::config::{Canary, Config, Inbound};
 use crate::ledger::{LedgerError, Tx};
 use crate::mail::CANARY_FIELD;
+use crate::model::AccountName;
 use crate::notice::host_subject;
 use crate::outbound::message_id;
 use crate::poll::Tools;
-use crate::send::Opened;
 
 /// Between two looks at most; a shorter `every` has shorter ones.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
@@ -32,15 +33,21 @@ const KEEP: SignedDuration = SignedDuration::from_hours(30 * 24);
 pub(super) async fn keep(
     tools: Tools,
     mut situation: watch::Receiver<Situation>,
+    post: Post,
     cancel: CancellationToken,
 ) {
     loop {
         let config = Arc::clone(&situation.borrow_and_update().config);
         let mut sends = JoinSet::new();
+        // By each outbound account one after another: who else sends by it waits for one at most.
+        let mut by_via: BTreeMap<AccountName, Vec<Inbound>> = BTreeMap::new();
         for account in config.inbound.values().filter(|account| account.enabled) {
-            if account.watch.canary.is_some() {
-                sends.spawn(send_if_due(tools.clone(), Arc::clone(&config), account.clone()));
+            if let Some(canary) = &account.watch.canary {
+                by_via.entry(Arc::clone(&canary.via)).or_default().push(account.clone());
             }
+        }
+        for accounts in by_via.into_values() {
+            sends.spawn(send_those_due(tools.clone(), Arc::clone(&config), accounts, post.clone()));
         }
         let every = config.inbound.values().filter_map(|a| a.watch.canary.as_ref());
         let shortest = every.map(|canary| canary.every).min().unwrap_or(LOOK_EVERY);
@@ -58,23 +65,25 @@ pub(super) async fn keep(
     }
 }
 
-async fn send_if_due(tools: Tools, config: Arc<Config>, account: Inbound) {
-    let Some(canary) = &account.watch.canary else { return };
-    if let Err(error) = send(&tools, &config, &account, canary).await {
-        tracing::error!(
-            target: "daemon",
-            code = error.code(),
-            account = &*account.name,
-            "Canary: {error}"
-        );
+async fn send_those_due(tools: Tools, config: Arc<Config>, accounts: Vec<Inbound>, post: Post) {
+    for account in accounts {
+        let Some(canary) = &account.watch.canary else { continue };
+        if let Err(error) = send(&tools, &config, (&account, canary), &post).await {
+            tracing::error!(
+                target: "daemon",
+                code = error.code(),
+                account = &*account.name,
+                "Canary: {error}"
+            );
+        }
     }
 }
 
 async fn send(
     tools: &Tools,
     config: &Config,
-    account: &Inbound,
-    canary: &Canary,
+    (account, canary): (&Inbound, &Canary),
+    post: &Post,
 ) -> Result<(), LedgerError> {
     let now = tools.clock.now();
     let (name, every) = (account.name.to_string(), signed(canary.every));
@@ -102,12 +111,11 @@ async fn send(
     letter.message_id = message_id(&letter.from);
     "canary".clone_into(&mut letter.report);
     letter.headers.push((CANARY_FIELD.to_owned(), token.clone()));
-    let keyring = tools.keyring();
-    let sent = post::send(config, outbound, (&keyring, &Opened::default()), &letter, now).await;
+    let sent = post.send(config, outbound, &letter, now).await;
     let came = match sent {
         Ok(_) => Ok(tools.clock.now()),
         Err(error) => {
-            let kept = error.kept(outbound, &keyring);
+            let kept = error.words(outbound, &tools.keyring());
             tracing::warn!(
                 target: "outgoing",
                 code = "canary-not-sent",

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::attempt::Attempts;
+use super::looks::Login;
 use super::orders;
 use crate::ledger::{AccountRow, AccountState, LastError, LedgerError, Pause, Tx};
 use crate::model::AccountName;
-use crate::poll::Account;
+use crate::poll::{Account, Keyring};
 use crate::schedule::{Backoff, Decision};
+use crate::secret::Marks;
 
 const LONGEST_REST: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 
@@ -87,17 +89,7 @@ impl Attempts {
             return Ok(());
         }
         let state = self.state(account).await.map_err(Kept::Untold)?;
-        if state.auth_failures == 0 {
-            return Ok(());
-        }
-        if backoff(&state).is_stopped() {
-            return Err(Kept::Stopped);
-        }
-        let now = account.tools.clock.now();
-        // Further away than any rest: the clock ran ahead when it was set.
-        let day = now.checked_add(LONGEST_REST).unwrap_or(now);
-        let rests = state.retry_at.filter(|at| now < *at && *at <= day);
-        rests.map_or(Ok(()), |until| Err(Kept::Rests(until)))
+        may_log_in(&state, account.tools.clock.now())
     }
 
     /// The account's pause, under the name that it had before a rename, too.
@@ -128,7 +120,9 @@ impl Attempts {
         let row: Option<AccountRow> =
             account.tools.ledger.read("read an account", move |tx| tx.account(&name)).await?;
         let state = row.map(|row| row.state).unwrap_or_default();
-        let changed = state.auth_failures > 0 && self.looks.changed(account, &state).await;
+        let keyring = account.tools.keyring();
+        let login = login(account, &keyring);
+        let changed = state.auth_failures > 0 && self.looks.changed(&login, &state).await;
         Ok(if changed { AccountState::default() } else { state })
     }
 
@@ -138,17 +132,9 @@ impl Attempts {
         let row = ledger.read("read an account", move |tx| tx.account(&name)).await?;
         let Some(begun) = row.and_then(|row| row.login_open_at) else { return Ok(()) };
         let before = self.state(account).await?;
-        let mut backoff = backoff(&before);
-        let retry_at = match backoff.after_unknown() {
-            Decision::Stop => None,
-            Decision::Wait(wait) => begun.checked_add(wait).ok().max(before.retry_at),
-        };
-        let state = AccountState {
-            failures: before.failures.saturating_add(1),
-            auth_failures: backoff.authentication,
-            auth_mark: self.looks.take(account).await.over(&before.auth_mark),
-            retry_at,
-        };
+        let keyring = account.tools.keyring();
+        let marks = self.looks.take(&login(account, &keyring)).await;
+        let state = after_unknown(&before, begun, &marks);
         tracing::warn!(
             target: "daemon",
             code = "login-unknown",
@@ -156,17 +142,60 @@ impl Attempts {
             counted = state.auth_failures,
             "A login was begun and its answer never came; it counts as a refused one"
         );
-        let cut = LastError {
-            code: "login-unknown".to_owned(),
-            message: "a login was begun and its answer never came; it counts as a refused one"
-                .to_owned(),
-            hint: None,
-            since: begun,
-            at: begun,
-            attempts: state.failures,
-        };
+        let cut = unknown(begun, state.failures);
         let name = Arc::clone(&account.config.name);
         ledger.write("count a login", move |tx| tx.poll_failed(&name, &state, &cut)).await
+    }
+}
+
+/// What a login of this account hangs on.
+pub(super) fn login<'a>(account: &'a Account, keyring: &'a Keyring) -> Login<'a> {
+    Login::of(&account.config, keyring, account.tools.ledger.identity().ledger)
+}
+
+/// Whether refused logins allow another one, of an inbound or an outbound account.
+pub(super) fn may_log_in(state: &AccountState, now: Timestamp) -> Result<(), Kept> {
+    if state.auth_failures == 0 {
+        return Ok(());
+    }
+    if backoff(state).is_stopped() {
+        return Err(Kept::Stopped);
+    }
+    // Further away than any rest: the clock ran ahead when it was set.
+    let day = now.checked_add(LONGEST_REST).unwrap_or(now);
+    let rests = state.retry_at.filter(|at| now < *at && *at <= day);
+    rests.map_or(Ok(()), |until| Err(Kept::Rests(until)))
+}
+
+/// The state behind a login that was begun then and of which no more is known.
+pub(super) fn after_unknown(
+    before: &AccountState,
+    begun: Timestamp,
+    marks: &Marks,
+) -> AccountState {
+    let mut backoff = backoff(before);
+    let retry_at = match backoff.after_unknown() {
+        Decision::Stop => None,
+        Decision::Wait(wait) => begun.checked_add(wait).ok().max(before.retry_at),
+    };
+    AccountState {
+        failures: before.failures.saturating_add(1),
+        auth_failures: backoff.authentication,
+        auth_mark: marks.clone().over(&before.auth_mark),
+        retry_at,
+    }
+}
+
+/// What is kept of such a login as an error.
+pub(super) fn unknown(begun: Timestamp, attempts: u32) -> LastError {
+    LastError {
+        code: "login-unknown".to_owned(),
+        message: "a login was begun and its answer never came; it counts as a refused one"
+            .to_owned(),
+        hint: None,
+        since: begun,
+        at: begun,
+        attempts,
     }
 }
 

@@ -10,7 +10,9 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-use super::post;
+use super::gate::Kept;
+use super::post::{self, Post, PostError};
+use super::refusals;
 use super::situation::{Situation, gather, policy};
 use crate::config::{Config, Outbound};
 use crate::ledger::{LedgerError, SendError, Tx, WaitingMail};
@@ -19,8 +21,7 @@ use crate::notice::{
     self, Due, LogLine, News, Standing, State, due, fold_after, news, observe, retry_after,
 };
 use crate::outbound::message_id;
-use crate::poll::Tools;
-use crate::send::Opened;
+use crate::poll::{Keyring, Tools};
 
 /// Between two looks at most; a shorter digest has shorter ones.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
@@ -39,15 +40,15 @@ pub(super) struct Herald {
     situation: watch::Receiver<Situation>,
     state_dir: PathBuf,
     started_at: Timestamp,
-    opened: Opened,
+    post: Post,
 }
 
 impl Herald {
     /// One that speaks of what `situation` has, from now on.
-    pub(super) fn new(tools: Tools, situation: watch::Receiver<Situation>) -> Self {
+    pub(super) fn new(tools: Tools, situation: watch::Receiver<Situation>, post: Post) -> Self {
         let started_at = tools.clock.now();
         let state_dir = situation.borrow().config.daemon.state_dir.clone();
-        Self { tools, situation, state_dir, started_at, opened: Opened::default() }
+        Self { tools, situation, state_dir, started_at, post }
     }
 
     /// Runs until it is cancelled.
@@ -174,7 +175,7 @@ impl Herald {
                 .retry_at
                 .filter(|at| now < *at && at.duration_since(now) <= retry_after(u32::MAX, true));
             if rests.is_none() {
-                self.send_one(config, outbound, to, mail).await?;
+                Box::pin(self.send_one(config, outbound, to, mail)).await?;
             }
         }
         Ok(())
@@ -187,19 +188,22 @@ impl Herald {
         to: &str,
         mail: WaitingMail,
     ) -> Result<(), LedgerError> {
-        let keyring = self.tools.keyring();
         let mut letter = post::letter(config, outbound, to);
         letter.subject = mail.subject.clone();
         letter.text = mail.body.clone();
         letter.message_id = mail.message_id.clone();
         "notice".clone_into(&mut letter.report);
         let tried = mail.attempts.saturating_add(1);
-        let now = self.tools.clock.now();
-        let next = now.checked_add(retry_after(tried, false)).unwrap_or(now);
-        let begin = move |tx: &Tx<'_>| tx.mail_begins(mail.id, next);
-        self.tools.ledger.write("begin a mail", begin).await?;
-        let sent =
-            post::send(config, outbound, (&keyring, &self.opened), &letter, mail.made_at).await;
+        let sent = match self.post.gate(outbound).await {
+            Ok(()) => {
+                let now = self.tools.clock.now();
+                let next = now.checked_add(retry_after(tried, false)).unwrap_or(now);
+                let begin = move |tx: &Tx<'_>| tx.mail_begins(mail.id, next);
+                self.tools.ledger.write("begin a mail", begin).await?;
+                self.post.send(config, outbound, &letter, mail.made_at).await
+            }
+            Err(kept) => Err(kept),
+        };
         let now = self.tools.clock.now();
         let ledger = &self.tools.ledger;
         let Err(error) = sent else {
@@ -215,7 +219,7 @@ impl Herald {
                 .write("record a mail", move |tx| tx.mail_sent(mail.id, now, keep_since))
                 .await;
         };
-        let kept = error.kept(outbound, &keyring);
+        let kept = kept_words(&error, outbound, &mail, &self.tools.keyring());
         note_failure(&mail, &kept);
         if fold_after(mail.made_at, now) {
             tracing::warn!(
@@ -226,11 +230,33 @@ impl Herald {
             );
             return ledger.write("take a mail back", move |tx| tx.fold_mail(mail.id)).await;
         }
-        let rest = retry_after(tried, error.is_permanent());
-        let retry_at = now.checked_add(rest).unwrap_or(now);
+        let rest = || now.checked_add(retry_after(tried, error.is_permanent())).unwrap_or(now);
+        let retry_at = match &error {
+            PostError::Kept { kept, .. } => refusals::until(kept, now),
+            error if error.is_refused_login() => refusals::until(&Kept::Stopped, now),
+            _ => rest(),
+        };
         ledger
             .write("record a failed mail", move |tx| tx.mail_failed(mail.id, &kept, retry_at))
             .await
+    }
+}
+
+/// What is kept as a mail's error. That its account is left alone is no news of the mail's own: the
+/// refusal that led to it says more.
+fn kept_words(
+    error: &PostError,
+    outbound: &Outbound,
+    mail: &WaitingMail,
+    keyring: &Keyring,
+) -> SendError {
+    let words = error.words(outbound, keyring);
+    match (error, &mail.error) {
+        (PostError::Kept { .. }, Some(before)) => {
+            tracing::debug!(target: "outgoing", code = words.code, "{}", words.message);
+            before.clone()
+        }
+        _ => words,
     }
 }
 

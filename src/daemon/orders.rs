@@ -103,7 +103,7 @@ pub async fn pause(
     Ok(json!({ "account": told.account, "pause": pause }))
 }
 
-/// Ends a pause, refused logins and stopped deletes, also under the name that the account had
+/// Ends a pause, refused logins (those of the outbound account of this name, too) and stopped deletes, also under the name that the account had
 /// before; durable on return.
 pub async fn resume(
     tools: &Tools,
@@ -114,9 +114,13 @@ pub async fn resume(
     let resume = move |tx: &Tx<'_>| {
         let now = tx.resume(&name)?;
         let before = former.map(|former| tx.resume(&former)).transpose()?;
-        Ok(now.with(before.unwrap_or_default()))
+        let outbound = tx.resume_outbound(&name)?;
+        if outbound > 0 {
+            tx.retry_mails()?;
+        }
+        Ok((now.with(before.unwrap_or_default()), outbound))
     };
-    let resumed = tools.ledger.write("resume an account", resume).await?;
+    let (resumed, outbound) = tools.ledger.write("resume an account", resume).await?;
     tracing::info!(
         target: "daemon",
         code = "account-resumed",
@@ -125,6 +129,7 @@ pub async fn resume(
         created_uid = told.by.uid,
         claim = told.by.claim.as_deref().unwrap_or_default(),
         refused_logins = resumed.refused_logins,
+        outbound_refused_logins = outbound,
         delete_stop = resumed.delete_stop.as_deref().unwrap_or_default(),
         paused = resumed.pause.is_some(),
         "Resumed by {}",
@@ -133,6 +138,7 @@ pub async fn resume(
     Ok(json!({
         "account": told.account,
         "refused_logins": resumed.refused_logins,
+        "outbound_refused_logins": outbound,
         "delete_stop": resumed.delete_stop,
         "pause": resumed.pause,
     }))

@@ -1,16 +1,23 @@
 //! One letter of postrider's own, handed to an outbound account; tried once.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::attempt::Attempts;
+use super::gate::Kept;
+use super::opening::{by_hand, in_turn};
+use super::refusals::{self, End, Refusals};
 use crate::config::{Config, Outbound};
-use crate::ledger::SendError as Kept;
-use crate::net;
-use crate::outbound::{Letter, LetterError, Receipt, Retry, Watch};
-use crate::poll::Keyring;
-use crate::send::{Opened, SendError, Sender};
+use crate::ledger::SendError as Words;
+use crate::model::AccountName;
+use crate::net::{self, Witness};
+use crate::outbound::{Letter, LetterError, Receipt, Retry, Transcript, Watch};
+use crate::poll::{Keyring, Tools};
+use crate::send::{LoginEnd, Opener, SendError, Sender};
 
 /// However slow a server is, a letter doesn't keep others waiting for longer.
 const LONGEST: Duration = Duration::from_mins(10);
@@ -18,6 +25,14 @@ const LONGEST: Duration = Duration::from_mins(10);
 /// Why a letter has not gone, as far as is known.
 #[derive(Debug, thiserror::Error)]
 pub enum PostError {
+    /// The account must be left alone; nobody was asked.
+    #[error("`{account}` is left alone: {}", .kept.why())]
+    Kept {
+        /// The outbound account.
+        account: AccountName,
+        /// Why.
+        kept: Kept,
+    },
     /// It can't be written.
     #[error(transparent)]
     Letter(#[from] LetterError),
@@ -33,6 +48,7 @@ impl PostError {
     /// The stable code of its log record.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Kept { .. } => "account-rests",
             Self::Letter(_) => "message-refused",
             Self::Send(error) => error.code(),
             Self::Slow => "server-slow",
@@ -42,6 +58,9 @@ impl PostError {
     /// What a person can do about it in this account.
     pub fn advice(&self, account: &Outbound) -> Option<String> {
         match self {
+            Self::Kept { account, .. } => Some(format!(
+                "correct the config or the secret, or: postrider account resume {account}"
+            )),
             Self::Letter(_) => Some("see the addresses of `[notices]`".to_owned()),
             Self::Send(error) => error.advice(account),
             Self::Slow => None,
@@ -53,13 +72,29 @@ impl PostError {
         match self {
             Self::Letter(_) => true,
             Self::Send(error) => error.retry() != Retry::Later,
-            Self::Slow => false,
+            Self::Kept { .. } | Self::Slow => false,
+        }
+    }
+
+    /// Whether the account's own login was refused: its rest says when to try again.
+    pub fn is_refused_login(&self) -> bool {
+        let of_login = if let Self::Send(error) = self { error.of_login() } else { None };
+        matches!(of_login, Some(LoginEnd::Refused(_)))
+    }
+
+    /// What it means for the account's login.
+    fn end(&self, account: &Outbound, keyring: &Keyring) -> End {
+        let Self::Send(error) = self else { return End::Unsaid };
+        match error.of_login() {
+            Some(LoginEnd::Accepted) => End::Accepted,
+            Some(LoginEnd::Refused(failure)) => End::Refused(failure, self.words(account, keyring)),
+            None => End::Unsaid,
         }
     }
 
     /// What the ledger keeps of it.
-    pub fn kept(&self, account: &Outbound, keyring: &Keyring) -> Kept {
-        Kept {
+    pub fn words(&self, account: &Outbound, keyring: &Keyring) -> Words {
+        Words {
             code: self.code().to_owned(),
             message: keyring.redactor.redact(&self.to_string()),
             hint: self.advice(account).map(|hint| keyring.redactor.redact(&hint)),
@@ -79,24 +114,92 @@ pub fn letter(config: &Config, outbound: &Outbound, to: &str) -> Letter {
     }
 }
 
-/// Sends a letter, dated `date`: the same letter and date give the same octets.
-pub async fn send(
+/// How the daemon sends letters: one at a time by each account, as far as its refused logins allow;
+/// clones share what they know.
+#[derive(Clone, Debug)]
+pub(super) struct Post {
+    tools: Tools,
+    opener: Opener,
+    refusals: Refusals,
+    turns: Arc<Mutex<BTreeMap<AccountName, Arc<tokio::sync::Mutex<()>>>>>,
+}
+
+impl Post {
+    pub(super) fn new(tools: Tools, attempts: Attempts) -> Self {
+        let opener = in_turn(tools.clone(), attempts);
+        Self { refusals: Refusals::new(tools.clone()), tools, opener, turns: Arc::default() }
+    }
+
+    /// What keeps an account from sending now.
+    pub(super) async fn gate(&self, outbound: &Outbound) -> Result<(), PostError> {
+        self.permit(outbound).await.map(|_| ())
+    }
+
+    /// Whether its last login was refused, where it may log in.
+    async fn permit(&self, outbound: &Outbound) -> Result<bool, PostError> {
+        let account = || Arc::clone(&outbound.name);
+        let permit = self.refusals.gate(outbound).await;
+        permit.map_err(|kept| PostError::Kept { account: account(), kept })
+    }
+
+    /// Sends a letter, dated `date`: the same letter and date give the same octets.
+    pub(super) async fn send(
+        &self,
+        config: &Config,
+        outbound: &Outbound,
+        letter: &Letter,
+        date: Timestamp,
+    ) -> Result<Receipt, PostError> {
+        // Two at a time would be refused twice before the first refusal is known.
+        let turn = self.turn(&outbound.name);
+        let _mine = turn.lock().await;
+        let wary = self.permit(outbound).await?;
+        let keyring = self.tools.keyring();
+        let sender = Sender::by(config, outbound, keyring.clone(), self.opener.clone());
+        let sender = Sender { wary, ..sender };
+        let sent = send(&sender, letter, date, self.refusals.witness(outbound)).await;
+        let end = match &sent {
+            Ok(_) => End::Accepted,
+            Err(error) => error.end(outbound, &keyring),
+        };
+        if let Err(error) = self.refusals.note(outbound, end).await {
+            tracing::error!(target: "daemon", code = error.code(), "{error}");
+        }
+        sent
+    }
+
+    fn turn(&self, account: &AccountName) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(turns.entry(Arc::clone(account)).or_default())
+    }
+}
+
+/// Sends a letter by a command, which obeys what the daemon knows of refused logins and writes
+/// nothing.
+pub async fn send_by_hand(
     config: &Config,
     outbound: &Outbound,
-    (keyring, opened): (&Keyring, &Opened),
+    keyring: &Keyring,
     letter: &Letter,
     date: Timestamp,
 ) -> Result<Receipt, PostError> {
+    let state_dir: &Path = &config.daemon.state_dir;
+    let account = Arc::clone(&outbound.name);
+    let kept = refusals::look(state_dir, outbound, keyring).await;
+    kept.map_err(|kept| PostError::Kept { account, kept })?;
+    let opener = by_hand(state_dir, keyring);
+    let sender = Sender::by(config, outbound, keyring.clone(), opener);
+    send(&sender, letter, date, Witness::blind()).await
+}
+
+async fn send(
+    sender: &Sender,
+    letter: &Letter,
+    date: Timestamp,
+    witness: Witness,
+) -> Result<Receipt, PostError> {
     let (octets, envelope) = letter.build(date)?;
-    let before = outbound.pop_before_smtp.as_ref();
-    let before = before.and_then(|name| config.inbound.get(name)).cloned();
-    let sender = Sender {
-        account: outbound.clone().into(),
-        before: before.map(Into::into),
-        keyring: keyring.clone(),
-        opened: Arc::clone(opened),
-    };
-    let mut watch = Watch::blind();
+    let mut watch = Watch { witness, transcript: Transcript::default() };
     let sent = net::within(LONGEST, sender.send(&envelope, &octets, &mut watch)).await;
     Ok(sent.ok_or(PostError::Slow)??)
 }

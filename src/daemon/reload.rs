@@ -49,7 +49,7 @@ impl Daemon {
                 }
                 Err(refusal) => replies.end(Err(refusal)),
             },
-            Command::Resume { account } => match name(&account) {
+            Command::Resume { account } => match self.any_account(&account) {
                 Ok(account) => {
                     let inbound = self.in_force.config.inbound.get(&account);
                     let former = inbound.and_then(|inbound| inbound.renamed_from.clone());
@@ -63,6 +63,13 @@ impl Daemon {
     fn account(&self, name: &str) -> Result<AccountName, Refusal> {
         let found = self.in_force.config.inbound.get_key_value(name);
         found.map(|(name, _)| Arc::clone(name)).ok_or_else(|| unknown(name))
+    }
+
+    /// An inbound or an outbound one.
+    fn any_account(&self, name: &str) -> Result<AccountName, Refusal> {
+        let outbound = self.in_force.config.outbound.get_key_value(name);
+        self.account(name)
+            .or_else(|unknown| outbound.map(|(name, _)| Arc::clone(name)).ok_or(unknown))
     }
 
     /// Polls, and the rules of what they store, are those of this config from now on.

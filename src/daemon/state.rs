@@ -90,6 +90,9 @@ pub struct Scope {
     pub accounts: Vec<Brief>,
     /// The oauth tables: name, and when the client's secret expires.
     pub oauth: Vec<BriefOauth>,
+    /// The names of the outbound accounts.
+    #[serde(default)]
+    pub outbound: Vec<String>,
 }
 
 /// An inbound account in short.
@@ -153,6 +156,7 @@ impl Scope {
             timezone: config.archive.timezone_name.clone(),
             accounts: config.inbound.values().map(Brief::of).collect(),
             oauth: oauth.collect(),
+            outbound: config.outbound.keys().map(ToString::to_string).collect(),
         }
     }
 }

@@ -231,6 +231,13 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// A login has ended by something that says nothing of the credentials.
+    pub fn login_ended(&self, account: &str) -> Result<(), LedgerError> {
+        let sql = "UPDATE account SET login_open_at = NULL WHERE name = ?1";
+        self.db.execute(sql, [account]).map_err(sqlite("end a login"))?;
+        Ok(())
+    }
+
     /// Records deletes that are due and can't be done; 0 when there are none.
     pub fn set_delete_pending(&self, account: &str, n: u32, why: &str) -> Result<(), LedgerError> {
         self.account_id(account)?;

@@ -17,6 +17,7 @@ mod notices;
 
 pub mod log_db;
 mod open;
+mod outbounds;
 mod pauses;
 mod schema;
 pub mod sqlite;
@@ -49,6 +50,7 @@ pub use messages::{
 };
 pub use notices::{SendError, WaitingMail, Watched};
 pub use open::{Identity, LEDGER_FILE};
+pub use outbounds::OutboundRow;
 pub use pauses::Pause;
 pub use stops::{DeleteStop, Resumed};
 pub use tx::Tx;

@@ -288,6 +288,20 @@ CREATE TABLE config_history (
     digest TEXT NOT NULL REFERENCES config_facts (digest),
     changes TEXT NOT NULL
 ) STRICT;
+-- outbound accounts whose login was begun or refused; one that was let in has no row
+CREATE TABLE outbound (
+    name TEXT PRIMARY KEY NOT NULL,
+    auth_failures INTEGER NOT NULL DEFAULT 0,
+    -- a digest of what the refused login hung on
+    auth_mark TEXT NOT NULL DEFAULT '',
+    retry_at INTEGER,
+    login_open_at INTEGER,
+    error_since INTEGER,
+    error_at INTEGER,
+    error_code TEXT NOT NULL DEFAULT '',
+    error_message TEXT NOT NULL DEFAULT '',
+    error_hint TEXT NOT NULL DEFAULT ''
+) STRICT, WITHOUT ROWID;
 ",
 ];
 

@@ -18,6 +18,12 @@ pub enum SubmitError {
         /// The server's reply.
         reply: Reply,
     },
+    /// The attempt can't be counted, so it isn't made: attempts that nobody counts lock accounts.
+    #[error("the login was not tried, as it can't be counted: {why}")]
+    Uncounted {
+        /// Why.
+        why: String,
+    },
     /// No mechanism is left that the config and the server both allow; nothing was sent.
     #[error("{what}")]
     NoMechanism {
@@ -161,7 +167,19 @@ impl SubmitError {
             | Self::Refused { .. }
             | Self::Protocol { .. }
             | Self::Sendmail { .. }
+            | Self::Uncounted { .. }
             | Self::Net(_) => ErrorScope::Account,
+        }
+    }
+
+    /// Whether it came of a session that was logged in already.
+    pub fn is_behind_login(&self) -> bool {
+        match self {
+            Self::Refused { step, .. } => {
+                matches!(step, Refused::Sender(_) | Refused::Data | Refused::Message)
+            }
+            Self::Recipients { .. } | Self::Uncertain { .. } | Self::Unsupported { .. } => true,
+            _ => false,
         }
     }
 
@@ -184,7 +202,10 @@ impl SubmitError {
                     Retry::AfterChange
                 }
             }
-            Self::Uncertain { .. } | Self::Protocol { .. } | Self::Net(_) => Retry::Later,
+            Self::Uncertain { .. }
+            | Self::Uncounted { .. }
+            | Self::Protocol { .. }
+            | Self::Net(_) => Retry::Later,
         }
     }
 
@@ -200,6 +221,7 @@ impl SubmitError {
             Self::Refused { .. } => "server-refused",
             Self::Recipients { .. } => "recipient-refused",
             Self::Uncertain { .. } => "send-uncertain",
+            Self::Uncounted { .. } => "login-uncounted",
             Self::Unsupported { .. } => "server-unsupported",
             Self::Protocol { .. } => "protocol-error",
             Self::Sendmail { .. } => "sendmail-failed",

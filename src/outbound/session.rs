@@ -126,6 +126,7 @@ impl<'a> Session<'a> {
             let binding = channel.stream().channel_binding();
             let offered = offers.mechanisms.as_deref();
             let choice = login::choose(account, proof, offered, binding.as_ref(), encrypted)?;
+            witness.permit_login().await.map_err(|why| SubmitError::Uncounted { why })?;
             login::authenticate(&mut channel, account, proof, choice, binding.as_ref()).await?;
             witness.found(|| Some(Facts::Login { mechanism: choice.mechanism.name() }));
         }

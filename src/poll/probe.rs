@@ -4,10 +4,11 @@
 
 use std::sync::Arc;
 
-use super::credentials::{Keys, log_in_imap, log_in_pop3};
+use super::credentials::{Keys, connect_imap, connect_pop3, log_in_imap, log_in_pop3};
 use super::error::PollError;
 use super::{Clock, Keyring, folders};
 use crate::config::{Inbound, Protocol};
+use crate::ledger::Ledger;
 use crate::mailbox::ReadMailbox;
 use crate::net::{Facts, Stage, Witness};
 use crate::secret;
@@ -57,6 +58,16 @@ impl Prober {
             Protocol::Pop3 => {
                 log_in_pop3(&account, credentials, &keys, witness).await?.quit().await?;
             }
+        }
+        Ok(())
+    }
+
+    /// The same, counted in the ledger like the login of a poll. `wary`: its last login was refused.
+    pub async fn log_in_counted(&self, ledger: &Ledger, wary: bool) -> Result<(), PollError> {
+        let keys = Keys::new(&self.config, &self.keyring, Clock).counted_in(ledger).wary(wary);
+        match self.config.protocol {
+            Protocol::Imap => connect_imap(&self.config, &keys).await?.quit().await?,
+            Protocol::Pop3 => connect_pop3(&self.config, &keys).await?.quit().await?,
         }
         Ok(())
     }

@@ -47,12 +47,17 @@ impl Credentials {
         account: &Outbound,
         keyring: &Keyring,
         clock: Clock,
+        wary: bool,
     ) -> Result<Self, SendError> {
         if !account.has_login() {
             return Ok(Self::None);
         }
         if let Some(oauth) = &account.oauth {
-            let token = keyring.tokens.token(oauth, &clock.moment()).await?;
+            let mut token = keyring.tokens.token(oauth, &clock.moment()).await?;
+            if wary && !token.is_new {
+                let old = &token.access.token;
+                token = keyring.tokens.instead_of(oauth, old, &clock.moment()).await?;
+            }
             return Ok(Self::Token(Arc::clone(oauth), token));
         }
         let Some(spec) = &account.password else { return Ok(Self::Certificate) };

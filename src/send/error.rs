@@ -19,6 +19,14 @@ pub enum SendError {
         /// Why.
         error: Box<PollError>,
     },
+    /// The inbound account that must log in first is to be left alone; nobody was asked.
+    #[error("`{account}` must log in before sending, and is left alone: {why}")]
+    BeforeKept {
+        /// Its name.
+        account: String,
+        /// Why.
+        why: String,
+    },
     /// There is no token to log in with.
     #[error(transparent)]
     Oauth(#[from] OauthError),
@@ -38,11 +46,21 @@ pub enum SendError {
     },
 }
 
+/// How a login went, as an error of sending tells it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LoginEnd {
+    /// The server took it, and something behind it went wrong.
+    Accepted,
+    /// It was refused.
+    Refused(Failure),
+}
+
 impl SendError {
     /// The stable code of its log record.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Before { error, .. } => error.code(),
+            Self::BeforeKept { .. } => "account-rests",
             Self::Oauth(error) => error.code(),
             Self::Secret(_) => "secret-failed",
             Self::Submit(error) => error.code(),
@@ -55,7 +73,9 @@ impl SendError {
         match self {
             Self::Submit(error) => Some(error),
             Self::TokenRefused { error, .. } => Some(error),
-            Self::Before { .. } | Self::Oauth(_) | Self::Secret(_) => None,
+            Self::Before { .. } | Self::BeforeKept { .. } | Self::Oauth(_) | Self::Secret(_) => {
+                None
+            }
         }
     }
 
@@ -63,6 +83,7 @@ impl SendError {
     pub fn advice(&self, account: &Outbound) -> Option<String> {
         let hint = match self {
             Self::Before { error, .. } => error.hint(),
+            Self::BeforeKept { .. } => None,
             Self::Oauth(error) => error.hint(),
             Self::Secret(error) => Some(error.hint()),
             Self::Submit(error) => super::advice(account, error).or_else(|| error.hint()),
@@ -73,6 +94,22 @@ impl SendError {
         hint.or_else(|| codes::find(self.code()).map(|code| code.remedy.to_owned()))
     }
 
+    /// What it means for the account's own login, where it means anything.
+    pub fn of_login(&self) -> Option<LoginEnd> {
+        let error = match self {
+            Self::Submit(error) => error,
+            Self::TokenRefused { .. } => return Some(LoginEnd::Refused(Failure::Authentication)),
+            Self::Oauth(OauthError::NeedsPerson { .. }) => {
+                return Some(LoginEnd::Refused(Failure::NeedsPerson));
+            }
+            _ => return None,
+        };
+        if error.retry() == Retry::Credentials {
+            return Some(LoginEnd::Refused(Failure::Authentication));
+        }
+        error.is_behind_login().then_some(LoginEnd::Accepted)
+    }
+
     /// When to try again.
     pub fn retry(&self) -> Retry {
         let failure = match self {
@@ -80,7 +117,7 @@ impl SendError {
             Self::TokenRefused { error, .. } => return error.retry(),
             Self::Before { error, .. } => error.failure(),
             Self::Oauth(OauthError::NeedsPerson { .. }) => return Retry::AfterChange,
-            Self::Oauth(_) | Self::Secret(_) => return Retry::Later,
+            Self::BeforeKept { .. } | Self::Oauth(_) | Self::Secret(_) => return Retry::Later,
         };
         match failure {
             Failure::Authentication => Retry::Credentials,

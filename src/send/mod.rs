@@ -4,29 +4,25 @@
 //! One attempt each time; only a token that the server refuses is renewed once. Letters, their
 //! queue and their back-off are the caller's.
 
+mod before;
 mod credentials;
 mod doctor;
 mod error;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::config::{Config, Inbound, NoOutbound, Outbound};
 use crate::log::Redactor;
-use crate::model::AccountName;
 use crate::net::Stage;
 use crate::outbound::{self, Envelope, ErrorScope, Receipt, SubmitError, Watch};
-use crate::poll::{Clock, Keyring, Prober};
+use crate::poll::{Clock, Keyring};
 
+pub use before::{LogIn, LoggedIn, NotIn, Opener};
 use credentials::Credentials;
 pub use doctor::{advice, warnings};
-pub use error::SendError;
-
-/// Until when an inbound login opens a server for sending; shared by all senders of a process.
-pub type Opened = Arc<Mutex<BTreeMap<AccountName, Instant>>>;
+pub use error::{LoginEnd, SendError};
 
 /// One outbound account, ready to send.
 #[derive(Clone, Debug)]
@@ -37,8 +33,10 @@ pub struct Sender {
     pub before: Option<Arc<Inbound>>,
     /// What resolves secrets.
     pub keyring: Keyring,
-    /// Logins that still hold.
-    pub opened: Opened,
+    /// Who makes that login.
+    pub opener: Opener,
+    /// Its last login was refused: one with a token just got must do.
+    pub wary: bool,
 }
 
 impl Sender {
@@ -47,12 +45,16 @@ impl Sender {
         config: &Config,
         name: Option<&str>,
         keyring: Keyring,
-        opened: Opened,
+        opener: Opener,
     ) -> Result<Self, NoOutbound> {
-        let account = config.outbound_account(name)?;
+        Ok(Self::by(config, config.outbound_account(name)?, keyring, opener))
+    }
+
+    /// One of the config's accounts.
+    pub fn by(config: &Config, account: &Outbound, keyring: Keyring, opener: Opener) -> Self {
         let before = account.pop_before_smtp.as_ref();
         let before = before.and_then(|name| config.inbound.get(name)).cloned().map(Arc::new);
-        Ok(Self { account: Arc::new(account.clone()), before, keyring, opened })
+        Self { account: Arc::new(account.clone()), before, keyring, opener, wary: false }
     }
 
     /// Hands over one message. What was said is in the watch, and what came of it in the log,
@@ -122,7 +124,7 @@ impl Sender {
     async fn credentials(&self, watch: &mut Watch) -> Result<(Outbound, Credentials), SendError> {
         watch.witness.begin(Stage::Secret);
         let account = credentials::named(&self.account, &self.keyring).await?;
-        let credentials = Credentials::of(&account, &self.keyring, Clock).await?;
+        let credentials = Credentials::of(&account, &self.keyring, Clock, self.wary).await?;
         let place = credentials::place(&account);
         watch.witness.found(|| Some(crate::net::Facts::Secret { from: place? }));
         Ok((account, credentials))
@@ -131,24 +133,7 @@ impl Sender {
     /// The login that must come first; a server that lets nobody in isn't asked to send.
     async fn log_in_before(&self, watch: &mut Watch) -> Result<(), SendError> {
         let Some(inbound) = &self.before else { return Ok(()) };
-        let now = Instant::now();
-        let until = self.opened().get(&inbound.name).copied();
-        if until.is_some_and(|until| now < until) {
-            return Ok(());
-        }
-        let prober =
-            Prober { config: Arc::clone(inbound), keyring: self.keyring.clone(), list_all: false };
-        prober.log_in(&mut watch.witness).await.map_err(|error| SendError::Before {
-            account: inbound.name.to_string(),
-            error: Box::new(error),
-        })?;
-        let until = now.checked_add(self.account.pop_before_smtp_ttl).unwrap_or(now);
-        self.opened().insert(Arc::clone(&inbound.name), until);
-        Ok(())
-    }
-
-    fn opened(&self) -> std::sync::MutexGuard<'_, BTreeMap<AccountName, Instant>> {
-        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+        self.opener.open(inbound, self.account.pop_before_smtp_ttl, &mut watch.witness).await
     }
 }
 

@@ -72,6 +72,7 @@ mod seen;
 mod sending;
 mod sending_back;
 mod sending_faults;
+mod sending_rest;
 mod support;
 mod taking_over;
 mod torture;

@@ -14,7 +14,7 @@ use postrider::model::MessageKey;
 use crate::support::{Output, Site};
 
 /// Pages whose commands, files and links must be there.
-const PAGES: [&str; 18] = [
+const PAGES: [&str; 19] = [
     "README.md",
     "CONTRIBUTING.md",
     "docs/actions.md",
@@ -24,6 +24,7 @@ const PAGES: [&str; 18] = [
     "docs/design.md",
     "docs/explain.md",
     "docs/log.md",
+    "docs/notices.md",
     "docs/oauth.md",
     "docs/operations.md",
     "docs/safety.md",

@@ -35,7 +35,7 @@ pub(super) struct Pause {
 /// End a pause or a stop.
 #[derive(Args, Debug)]
 pub(super) struct Resume {
-    /// The inbound account
+    /// The inbound or outbound account
     account: String,
 }
 
@@ -50,6 +50,8 @@ struct ShownPause {
 #[derive(Debug, Deserialize)]
 struct ShownResume {
     refused_logins: u64,
+    #[serde(default)]
+    outbound_refused_logins: u64,
     delete_stop: Option<String>,
     pause: Option<ShownPause>,
 }
@@ -91,10 +93,15 @@ impl Resume {
             let refused = plural(resumed.refused_logins, "refused login");
             out.line(&format!("{name}: polled again ({refused} forgotten)"));
         }
+        if resumed.outbound_refused_logins > 0 {
+            let refused = plural(resumed.outbound_refused_logins, "refused login");
+            out.line(&format!("{name}: mail is sent by it again ({refused} forgotten)"));
+        }
         if let Some(why) = &resumed.delete_stop {
             out.line(&format!("{name}: deletes are on again; they were stopped as {why}"));
         }
-        if resumed.pause.is_none() && resumed.refused_logins == 0 && resumed.delete_stop.is_none() {
+        let refused = resumed.refused_logins.saturating_add(resumed.outbound_refused_logins);
+        if resumed.pause.is_none() && refused == 0 && resumed.delete_stop.is_none() {
             out.line(&format!("{name}: nothing was stopped"));
         }
     }
@@ -111,7 +118,9 @@ fn carry_out(
         Ok(config) => config,
         Err(exit) => return exit,
     };
-    if !config.inbound.contains_key(account) {
+    let is_outbound =
+        matches!(command, Command::Resume { .. }) && config.outbound.contains_key(account);
+    if !is_outbound && !config.inbound.contains_key(account) {
         return plan::unknown(&config, account);
     }
     let done = match ask(&config.daemon.state_dir, command.clone(), |_| {}) {

@@ -1,6 +1,7 @@
 //! `postrider status`: one screen.
 
 mod expiry;
+mod outgoing;
 mod print;
 mod rows;
 
@@ -25,6 +26,7 @@ use crate::daemon::state::{LiveFacts, Scope};
 use crate::ledger::{LEDGER_FILE, LedgerError, last_backup};
 use crate::poll::Clock;
 use expiry::Expiry;
+use outgoing::Outgoing;
 use rows::Row;
 
 /// Between two looks of `--watch`.
@@ -32,8 +34,8 @@ const EVERY: Duration = Duration::from_secs(2);
 
 pub(super) const AFTER_HELP: &str = "\
 Exit codes:  0 all in order, 1 it can't be told, 2 wrong command line or config,
-             3 an account fails, is stale or has held mail, a reload was refused,
-             or a notice stands open,
+             3 an account fails, is stale or has held mail, an outbound account
+             was not let in, a reload was refused, or a notice stands open,
              78 a person is needed
 
 Example: postrider status --json";
@@ -55,6 +57,7 @@ struct Look {
     /// The process that holds the lock, with a socket or without.
     daemon: Option<u32>,
     rows: Vec<Row>,
+    outgoing: Vec<Outgoing>,
     voice: Voice,
     archive: ArchiveState,
     ledger: LedgerState,
@@ -130,6 +133,7 @@ fn look(seen: &Seen) -> Result<Look, LedgerError> {
     };
     let rows = block_on(rows::read(state_dir, &scope, seen.live.as_ref(), now));
     let rows = rows.unwrap_or(Err(LedgerError::Gone))?;
+    let outgoing = block_on(outgoing::read(state_dir, &scope)).unwrap_or(Err(LedgerError::Gone))?;
     let voice = block_on(Voice::read(state_dir, seen.config.as_ref()));
     let voice = voice.unwrap_or(Err(LedgerError::Gone))?;
     let archive = ArchiveState::of(&scope);
@@ -142,6 +146,7 @@ fn look(seen: &Seen) -> Result<Look, LedgerError> {
         live,
         daemon,
         rows,
+        outgoing,
         voice,
         archive,
         ledger: LedgerState::of(&seen.daemon),
@@ -156,6 +161,7 @@ impl Look {
         }
         let rejected = self.live.as_ref().is_some_and(|live| live.config_rejected.is_some());
         let ill = self.rows.iter().any(Row::is_ill) || self.voice.is_ill();
+        let ill = ill || !self.outgoing.is_empty();
         if rejected || ill { Exit::Degraded } else { Exit::Done }
     }
 }
@@ -209,6 +215,7 @@ fn tell(context: &Context, look: &Look) {
         "daemon": look.daemon,
         "live": live,
         "accounts": look.rows,
+        "outbound": look.outgoing,
         "archive": look.archive,
         "notices": look.voice,
         "ledger": look.ledger,

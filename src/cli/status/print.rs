@@ -30,6 +30,9 @@ pub(super) fn screen(out: Out, look: &Look) {
     for row in &look.rows {
         details(out, row, look.now);
     }
+    for outgoing in &look.outgoing {
+        outgoing.print(out, look.now);
+    }
     if let Some(live) = &look.live {
         for (name, until) in &live.debugged {
             out.line(&format!("{name}: everything is logged until {}", moment(*until)));
@@ -46,6 +49,7 @@ pub(super) fn screen(out: Out, look: &Look) {
 
 fn headline(look: &Look) -> String {
     let ill = look.rows.iter().filter(|row| row.is_ill()).count();
+    let ill = ill.saturating_add(look.outgoing.len());
     let attention = match ill {
         0 => "all in order".to_owned(),
         1 => "1 needs attention".to_owned(),

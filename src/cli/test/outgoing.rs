@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use super::{Context, Exit, Failed, Outcome, STEPS, Test, render, show};
 use crate::cli::renewing::block_on_renewing;
 use crate::config::{Config, Outbound};
+use crate::daemon::opening::by_hand;
 use crate::log::{Level, Redactor};
 use crate::net::Witness;
 use crate::outbound::{Envelope, Retry, Transcript, Watch};
@@ -20,7 +21,8 @@ impl Test {
         };
         let keyring = context.keyring(config, &sink);
         let redactor = sink.redactor().clone();
-        let mut sender = match Sender::of(config, Some(name), keyring, Arc::default()) {
+        let opener = by_hand(&config.daemon.state_dir, &keyring);
+        let mut sender = match Sender::of(config, Some(name), keyring, opener) {
             Ok(sender) => sender,
             Err(error) => {
                 render::error(&error.to_string(), Some(&error.hint()));

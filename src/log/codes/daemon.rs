@@ -60,17 +60,26 @@ pub(super) const CODES: &[Code] = &[
         remedy: "Add the line of the hint (`renamed_from`), or give the old account its name back.",
     },
     Code {
+        code: "account-rests",
+        level: Level::Error,
+        cause: "Mail was not handed over, as a login is not to be made now: the outbound account's, or \
+                that of the inbound account in `pop_before_smtp`. It rests or has stopped after refused \
+                logins, or a person has paused it. Nobody was asked.",
+        remedy: "See `postrider status`: correct the config or the secret, or `postrider account resume \
+                 ACCOUNT`.",
+    },
+    Code {
         code: "account-resumed",
         level: Level::Info,
         cause: "A person has ended a pause or a stop, or a pause's time is over: the account is polled, \
-                deletes are on again.",
+                deletes are on again, mail is sent by it.",
         remedy: "Nothing.",
     },
     Code {
         code: "account-stopped",
         level: Level::Warning,
         cause: "The server refused the credentials five times; the account is not polled any more, \
-                so that it is not locked.",
+                or sends no more, so that it is not locked.",
         remedy: "Correct `user` or the secret and reload, or `postrider account resume ACCOUNT`.",
     },
     Code {

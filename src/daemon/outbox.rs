@@ -61,6 +61,10 @@ struct Worker {
     book: Arc<Book>,
     tries: JoinSet<Result<(), Trouble>>,
     under_way: Vec<UnderWay>,
+    /// Ends of tries that couldn't be written yet.
+    unwritten: Vec<(i64, Verdict)>,
+    /// The ledger may call actions `running` of which no try is under way here.
+    in_doubt: bool,
     /// Which rule is looked at first, so that none is always the last.
     turn: usize,
 }
@@ -73,7 +77,6 @@ pub(super) async fn work(
 ) {
     let first = Arc::clone(&book.borrow_and_update());
     let mut worker = Worker::new(tools, first);
-    worker.resume().await;
     loop {
         let wait = match worker.fill().await {
             Ok(wait) => wait,
@@ -102,7 +105,6 @@ pub(super) async fn work(
 pub async fn drain(tools: Tools, book: Book, cancel: CancellationToken) {
     let until = tools.clock.now().checked_add(BY_HAND).unwrap_or(Timestamp::MAX);
     let mut worker = Worker::new(tools, Arc::new(book));
-    worker.resume().await;
     loop {
         if worker.tools.clock.now() < until
             && let Err(error) = worker.fill().await
@@ -125,26 +127,42 @@ impl Worker {
     fn new(tools: Tools, book: Arc<Book>) -> Self {
         let (archive, secrets) = (Arc::clone(&tools.archive), Arc::clone(&tools.secrets));
         let means = Means { archive, secrets };
-        let (tries, under_way) = (JoinSet::new(), Vec::new());
-        Self { tools, means, book, tries, under_way, turn: 0 }
+        let (tries, under_way, unwritten) = (JoinSet::new(), Vec::new(), Vec::new());
+        // What a dead process had begun.
+        let in_doubt = true;
+        Self { tools, means, book, tries, under_way, unwritten, in_doubt, turn: 0 }
     }
 
-    /// What a dead process had begun is due again.
-    async fn resume(&self) {
-        let ledger = &self.tools.ledger;
-        match ledger.write("resume actions", |tx: &Tx<'_>| tx.resume_actions()).await {
-            Ok(0) => {}
-            Ok(n) => tracing::info!(
+    /// Writes the ends that couldn't be written; whatever else was begun and isn't under way is due
+    /// again, at once.
+    async fn settle(&mut self) -> Result<(), LedgerError> {
+        if !self.in_doubt {
+            return Ok(());
+        }
+        let ends = self.unwritten.clone();
+        let under_way: Vec<i64> = self.under_way.iter().map(|try_| try_.row.id).collect();
+        let settle = move |tx: &Tx<'_>| {
+            for (id, verdict) in &ends {
+                tx.end_action(*id, verdict)?;
+            }
+            tx.resume_actions(&under_way)
+        };
+        let resumed = self.tools.ledger.write("resume actions", settle).await?;
+        self.unwritten.clear();
+        self.in_doubt = false;
+        if resumed > 0 {
+            tracing::info!(
                 target: "rules",
                 code = "action-resumed",
-                "Actions whose end isn't known are done again, with the same keys: {n}"
-            ),
-            Err(error) => tracing::error!(target: "rules", code = error.code(), "{error}"),
+                "Actions whose end isn't known are done again, with the same keys: {resumed}"
+            );
         }
+        Ok(())
     }
 
     /// Starts what is due and has room; how long there is nothing more to do.
     async fn fill(&mut self) -> Result<Duration, LedgerError> {
+        self.settle().await?;
         let now = self.tools.clock.now();
         let wanted = self.wanted();
         let ledger = &self.tools.ledger;
@@ -173,7 +191,9 @@ impl Worker {
             let note = move |tx: &Tx<'_>| {
                 ids.iter().map(|id| tx.begin_action(*id, now)).collect::<Result<Vec<bool>, _>>()
             };
-            let begun = ledger.write("begin actions", note).await?;
+            self.in_doubt = true;
+            let begun = self.tools.ledger.write("begin actions", note).await?;
+            self.in_doubt = false;
             for ((row, rule), begun) in due.into_iter().zip(begun) {
                 if begun {
                     self.start(row, rule, now);
@@ -252,10 +272,13 @@ impl Worker {
             Err(trouble) => self.judge(&row, &rule, &trouble, now),
         };
         report(&row, &verdict);
-        let end = move |tx: &Tx<'_>| tx.end_action(row.id, &verdict);
-        // Stays `running`, and is done again after the next start.
+        let told = verdict.clone();
+        let end = move |tx: &Tx<'_>| tx.end_action(row.id, &told);
+        // Stays `running` until the next look.
         if let Err(error) = self.tools.ledger.write("end an action", end).await {
             tracing::error!(target: "rules", code = error.code(), "{error}");
+            self.unwritten.push((row.id, verdict));
+            self.in_doubt = true;
         }
     }
 
@@ -279,12 +302,16 @@ impl Worker {
                 () = &mut farewell => break,
                 ended = self.tries.join_next_with_id() => match ended {
                     Some(ended) => self.end(ended).await,
-                    None => return,
+                    None => break,
                 },
             }
         }
         self.tries.shutdown().await;
-        self.resume().await;
+        self.under_way.clear();
+        self.in_doubt = true;
+        if let Err(error) = self.settle().await {
+            tracing::error!(target: "rules", code = error.code(), "{error}");
+        }
     }
 }
 

@@ -186,10 +186,21 @@ impl Tx<'_> {
         Ok(added)
     }
 
-    /// Those that a dead process had begun: due again, at once.
-    pub fn resume_actions(&self) -> Result<u64, LedgerError> {
-        let sql = "UPDATE action SET state = 'pending' WHERE state = 'running'";
-        Ok(self.db.execute(sql, []).map_err(sqlite("resume actions"))? as u64)
+    /// Those that were begun and of which no try is under way: due again, at once. Says how many.
+    pub fn resume_actions(&self, under_way: &[i64]) -> Result<u64, LedgerError> {
+        // The first condition is that of the index of open actions.
+        let sql = "SELECT id FROM action WHERE state IN ('pending', 'running')
+            AND state = 'running'";
+        let act = || sqlite("resume actions");
+        let mut get = self.db.prepare_cached(sql).map_err(act())?;
+        let found = get.query_map([], |row| row.get(0)).map_err(act())?;
+        let found: Vec<i64> = found.collect::<rusqlite::Result<_>>().map_err(act())?;
+        let mut resumed = 0_u64;
+        for id in found.into_iter().filter(|id| !under_way.contains(id)) {
+            let sql = "UPDATE action SET state = 'pending' WHERE id = ?1";
+            resumed = resumed.saturating_add(self.db.execute(sql, [id]).map_err(act())? as u64);
+        }
+        Ok(resumed)
     }
 
     /// The pending actions of a rule that are due, those that wait longest first; those in an order

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::{count, each_came, retry, site};
+use super::{all_well, count, each_came, retry, site, with_rules};
 use crate::support::{Dovecot, Receiver, Reply, Site, messages, sample, wait_for};
 
 const SOON: Duration = Duration::from_mins(1);
@@ -92,5 +92,37 @@ fn daemon_tries_again_by_itself_and_a_stop_forgets_nothing() {
     let daemon = site.spawn(&["run"]);
     wait_for("the third try", SOON, || (count(&site, "done") == 1).then_some(()));
     each_came(&site, &receiver.requests(), "three tries");
+    assert_eq!(daemon.stop(SOON).code, 0);
+}
+
+#[test]
+fn end_of_an_action_that_can_not_be_written_is_written_later_without_a_restart() {
+    let (dovecot, receiver) = (Dovecot::start(), all_well());
+    dovecot.deliver("u1", &sample("one", 100));
+    let rule = format!("name = \"ticket\"\ndo = \"webhook\"\nurl = \"{}\"", receiver.url());
+    let mut site = site(&dovecot, &[]);
+    site.poll();
+    // From outside, so that nothing but this write fails.
+    let db = rusqlite::Connection::open(site.state().join("ledger.db")).unwrap();
+    db.execute_batch(
+        "CREATE TRIGGER ill BEFORE UPDATE ON action WHEN OLD.state = 'running'
+         BEGIN SELECT RAISE(ABORT, 'as the test wants it'); END",
+    )
+    .unwrap();
+    let account = dovecot.account("imap", "none", "u1") + "poll_interval = \"1s\"\n";
+    site.account("a", &with_rules(&account, &[&rule]));
+    let daemon = site.spawn(&["run"]);
+    dovecot.deliver("u1", &sample("two", 100));
+    let failed = |site: &Site| {
+        site.log().iter().any(|r| r["message"].to_string().contains("as the test wants it"))
+    };
+    wait_for("the failed write", SOON, || failed(&site).then_some(()));
+    assert_eq!(count(&site, "running"), 1);
+    db.execute_batch("DROP TRIGGER ill").unwrap();
+    drop(db);
+    // The next mail rings.
+    dovecot.deliver("u1", &sample("three", 100));
+    wait_for("both ends", SOON, || (count(&site, "done") == 2).then_some(()));
+    assert_eq!(receiver.requests().len(), 2, "its end was known: it is not done again");
     assert_eq!(daemon.stop(SOON).code, 0);
 }

@@ -18,7 +18,7 @@ use crate::config::{Config, Deed, Rule};
 use crate::ledger::{ActionRow, LedgerError, Tx, Verdict};
 use crate::model::AccountName;
 use crate::poll::Tools;
-use crate::rules::{Next, Trouble, after, room};
+use crate::rules::{Next, Past, Trouble, after, room};
 use crate::secret;
 
 /// Tries under way, all rules together.
@@ -287,8 +287,9 @@ impl Worker {
         let first_at = row.first_at.unwrap_or(now);
         let random = uuid::Uuid::new_v4().as_u64_pair().0;
         let code = trouble.code;
-        match after(rule, trouble, (row.attempts, first_at), now, random) {
-            Next::Again(at) => Verdict::Again { at, code, detail },
+        let past = Past { attempts: row.attempts, refusals: row.refusals, first_at };
+        match after(rule, trouble, past, now, random) {
+            Next::Again(at) => Verdict::Again { at, refused: trouble.hopeless, code, detail },
             Next::GiveUp => Verdict::Failed { code, detail },
         }
     }
@@ -325,11 +326,11 @@ fn report(row: &ActionRow, verdict: &Verdict) {
             target: "rules", code = "action-done", account, rule, message_id = message, path,
             attempts, "Done: {rule}"
         ),
-        Verdict::Again { at, code, detail } if *attempts == 1 => tracing::warn!(
+        Verdict::Again { at, code, detail, .. } if *attempts == 1 => tracing::warn!(
             target: "rules", code = "action-retry", account, rule, message_id = message, path,
             attempts, why = code, "{rule} failed and is tried again at {at}: {detail}"
         ),
-        Verdict::Again { at, code, detail } => tracing::debug!(
+        Verdict::Again { at, code, detail, .. } => tracing::debug!(
             target: "rules", code = "action-retry", account, rule, message_id = message, path,
             attempts, why = code, "{rule} failed and is tried again at {at}: {detail}"
         ),

@@ -68,6 +68,8 @@ pub struct ActionRow {
     pub replay: bool,
     /// Tries that were begun.
     pub attempts: u32,
+    /// Those of them that the receiver has refused for good.
+    pub refusals: u32,
     /// When it was asked for.
     pub created_at: Timestamp,
     /// When it is tried next.
@@ -91,6 +93,8 @@ pub enum Verdict {
     Again {
         /// When.
         at: Timestamp,
+        /// The receiver has refused it for good.
+        refused: bool,
         /// A log code.
         code: &'static str,
         /// Why it failed.
@@ -145,7 +149,7 @@ macro_rules! rows {
     ($which:literal) => {
         concat!(
             "SELECT action.id, account.name AS account, message, path, rule, kind, key, state, ",
-            "replay, attempts, created_at, due_at, first_at, last_at, code, detail ",
+            "replay, attempts, refusals, created_at, due_at, first_at, last_at, code, detail ",
             "FROM action JOIN account ON account.id = action.account_id ",
             $which
         )
@@ -173,6 +177,7 @@ impl Tx<'_> {
             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending', ?8, ?9, ?9
             WHERE NOT EXISTS (SELECT 1 FROM message WHERE id = ?2 AND own = 2)
             ON CONFLICT (key) DO UPDATE SET state = 'pending', replay = 1, attempts = 0,
+            refusals = 0,
             due_at = ?9, first_at = NULL, code = '', detail = '', path = ?4, kind = ?6
             WHERE ?8 AND state IN ('done', 'failed', 'dropped')";
         let mut put = self.db.prepare_cached(sql).map_err(sqlite("add actions"))?;
@@ -261,14 +266,15 @@ impl Tx<'_> {
     pub fn end_action(&self, id: i64, verdict: &Verdict) -> Result<(), LedgerError> {
         let (state, at, code, detail) = match verdict {
             Verdict::Done => ("done", None, "", ""),
-            Verdict::Again { at, code, detail } => {
+            Verdict::Again { at, code, detail, .. } => {
                 ("pending", Some(millis(*at)), *code, detail.as_str())
             }
             Verdict::Failed { code, detail } => ("failed", None, *code, detail.as_str()),
         };
+        let refused = matches!(verdict, Verdict::Again { refused: true, .. });
         let sql = "UPDATE action SET state = ?2, due_at = coalesce(?3, due_at), code = ?4,
-            detail = ?5 WHERE id = ?1 AND state = 'running'";
-        let row = params![id, state, at, code, detail];
+            detail = ?5, refusals = refusals + ?6 WHERE id = ?1 AND state = 'running'";
+        let row = params![id, state, at, code, detail, refused];
         self.db.execute(sql, row).map_err(sqlite("end an action"))?;
         Ok(())
     }
@@ -314,7 +320,9 @@ impl Tx<'_> {
 
     /// Makes failed actions due again, with all their time; how many.
     pub fn retry_actions(&self, filter: &ActionFilter, now: Timestamp) -> Result<u64, LedgerError> {
-        let sql = "UPDATE action SET state = 'pending', attempts = 0, first_at = NULL, due_at = ?4
+        let sql =
+            "UPDATE action SET state = 'pending', attempts = 0, refusals = 0, first_at = NULL,
+            due_at = ?4
             WHERE (?1 IS NULL OR account_id = (SELECT id FROM account WHERE name = ?1))
             AND (?2 IS NULL OR rule = ?2) AND (?3 IS NULL OR id = ?3)
             AND state IN ('pending', 'failed')";
@@ -415,6 +423,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ActionRow> {
         state,
         replay: row.get("replay")?,
         attempts: row.get("attempts")?,
+        refusals: row.get("refusals")?,
         created_at: timestamp(row.get("created_at")?),
         due_at: timestamp(row.get("due_at")?),
         first_at: at("first_at")?,

@@ -261,6 +261,8 @@ CREATE TABLE action (
     replay INTEGER NOT NULL DEFAULT 0,
     -- tries begun since it was asked for
     attempts INTEGER NOT NULL DEFAULT 0,
+    -- those of them that the receiver has refused for good
+    refusals INTEGER NOT NULL DEFAULT 0,
     created_at INTEGER NOT NULL,
     due_at INTEGER NOT NULL,
     first_at INTEGER,

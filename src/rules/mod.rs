@@ -13,7 +13,7 @@ use crate::config::{Deed, Rule};
 use crate::query::{MESSAGE, Mistake, Moment, Query};
 
 pub use facts::{Attached, MessageFacts, Person};
-pub use tries::{HOPELESS_TRIES, Next, Trouble, after, room};
+pub use tries::{HOPELESS_TRIES, Next, Past, Trouble, after, room};
 
 /// What a rule says of a message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

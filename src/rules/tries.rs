@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::config::Rule;
 
-/// Tries of an action whose receiver says that it will never take it.
+/// So often a receiver may say that it will never take an action.
 pub const HOPELESS_TRIES: u32 = 5;
 
 /// After the first failure; doubled with each further one.
@@ -43,19 +43,26 @@ pub enum Next {
     GiveUp,
 }
 
-/// What follows the `attempts`th try, begun first at `first_at`; `random` spreads the waits.
+/// What lies behind an action.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Past {
+    /// Tries, with the one that has just ended.
+    pub attempts: u32,
+    /// How many of those before it the receiver called hopeless.
+    pub refusals: u32,
+    /// When the first one began.
+    pub first_at: Timestamp,
+}
+
+/// What follows a try; `random` spreads the waits.
 ///
 /// An action is given up when the next try would be later than `retries` after the first one; one
-/// that its receiver calls hopeless after [`HOPELESS_TRIES`], too, since a receiver that is being
-/// set up refuses for a while what it will take.
-pub fn after(
-    rule: &Rule,
-    trouble: &Trouble,
-    (attempts, first_at): (u32, Timestamp),
-    now: Timestamp,
-    random: u64,
-) -> Next {
-    if trouble.hopeless && attempts >= HOPELESS_TRIES {
+/// that its receiver has called hopeless [`HOPELESS_TRIES`] times, too. Not at once, since a receiver
+/// that is being set up refuses for a while what it will take; connections that fail meanwhile are
+/// no refusals.
+pub fn after(rule: &Rule, trouble: &Trouble, past: Past, now: Timestamp, random: u64) -> Next {
+    let Past { attempts, refusals, first_at } = past;
+    if trouble.hopeless && refusals.saturating_add(1) >= HOPELESS_TRIES {
         return Next::GiveUp;
     }
     let doubled = 1_u32.checked_shl(attempts.saturating_sub(1).min(16)).unwrap_or(u32::MAX);
@@ -88,9 +95,13 @@ mod tests {
         Timestamp::UNIX_EPOCH.checked_add(SignedDuration::from_secs(seconds)).unwrap()
     }
 
+    fn past(attempts: u32) -> Past {
+        Past { attempts, refusals: 0, first_at: at(0) }
+    }
+
     fn waits(attempts: u32, random: u64) -> i64 {
         let trouble = Trouble::passing("exit", "");
-        match after(&rule("a"), &trouble, (attempts, at(0)), at(0), random) {
+        match after(&rule("a"), &trouble, past(attempts), at(0), random) {
             Next::Again(then) => then.as_second(),
             Next::GiveUp => -1,
         }
@@ -108,11 +119,11 @@ mod tests {
     fn an_action_is_given_up_when_its_time_is_over_and_not_before() {
         let rule = Rule { retries: Duration::from_secs(30), ..rule("a") };
         let trouble = Trouble::passing("exit", "");
-        let next = |now| after(&rule, &trouble, (2, at(0)), at(now), 0);
+        let next = |now| after(&rule, &trouble, past(2), at(now), 0);
         assert_eq!(next(10), Next::Again(at(30)));
         assert_eq!(next(11), Next::GiveUp);
         let once = Rule { retries: Duration::ZERO, ..rule.clone() };
-        assert_eq!(after(&once, &trouble, (1, at(0)), at(0), 0), Next::GiveUp);
+        assert_eq!(after(&once, &trouble, past(1), at(0), 0), Next::GiveUp);
     }
 
     #[test]
@@ -120,7 +131,7 @@ mod tests {
         let asked = |seconds| {
             let not_before = Some(Duration::from_secs(seconds));
             let trouble = Trouble { not_before, ..Trouble::passing("busy", "") };
-            after(&rule("a"), &trouble, (1, at(0)), at(0), 0)
+            after(&rule("a"), &trouble, past(1), at(0), 0)
         };
         assert_eq!(asked(5), Next::Again(at(10)));
         assert_eq!(asked(600), Next::Again(at(600)));
@@ -128,11 +139,20 @@ mod tests {
     }
 
     #[test]
-    fn refusal_is_tried_five_times() {
-        let trouble = Trouble { hopeless: true, ..Trouble::passing("refused", "") };
-        let next = |n| after(&rule("a"), &trouble, (n, at(0)), at(100), 0);
-        assert!(matches!(next(4), Next::Again(_)));
-        assert_eq!(next(5), Next::GiveUp);
+    fn refusal_is_tried_five_times_whatever_else_failed_meanwhile() {
+        let refused = Trouble { hopeless: true, ..Trouble::passing("refused", "") };
+        let unreachable = Trouble::passing("unreachable", "");
+        let next = |attempts, refusals, trouble: &Trouble| {
+            let past = Past { attempts, refusals, first_at: at(0) };
+            after(&rule("a"), trouble, past, at(100), 0)
+        };
+        assert!(matches!(next(4, 3, &refused), Next::Again(_)));
+        assert_eq!(next(5, 4, &refused), Next::GiveUp);
+        // Ten connections that failed are no refusals.
+        assert!(matches!(next(11, 0, &refused), Next::Again(_)));
+        assert!(matches!(next(14, 3, &refused), Next::Again(_)));
+        assert_eq!(next(15, 4, &refused), Next::GiveUp);
+        assert!(matches!(next(15, 4, &unreachable), Next::Again(_)));
     }
 
     #[test]

@@ -27,7 +27,8 @@ fn due(book: &mut Book, in_order: bool, most: usize, second: i64) -> Vec<i64> {
 }
 
 fn again(second: i64) -> Verdict {
-    Verdict::Again { at: at(second), code: "exit", detail: "exit code 1".to_owned() }
+    let detail = "exit code 1".to_owned();
+    Verdict::Again { at: at(second), refused: false, code: "exit", detail }
 }
 
 #[test]
@@ -76,6 +77,21 @@ fn try_whose_end_is_not_known_is_due_again_and_has_been_counted() {
     let row = book.write(|tx| tx.actions_of("m2")).unwrap().remove(0);
     assert_eq!((row.state, row.attempts), (ActionState::Pending, 1));
     assert_eq!((row.first_at, row.due_at), (Some(at(1)), at(0)));
+}
+
+#[test]
+fn refusals_are_counted_apart_from_tries_until_a_person_asks_again() {
+    let mut book = book("r", 1);
+    for refused in [true, false, true] {
+        book.write(|tx| tx.begin_action(1, at(1))).unwrap();
+        let (code, detail) = ("refused", "404".to_owned());
+        let verdict = Verdict::Again { at: at(2), refused, code, detail };
+        book.write(|tx| tx.end_action(1, &verdict)).unwrap();
+    }
+    let row = |book: &mut Book| book.write(|tx| tx.actions_of("m1")).unwrap().remove(0);
+    assert_eq!((row(&mut book).attempts, row(&mut book).refusals), (3, 2));
+    book.write(|tx| tx.retry_actions(&ActionFilter::default(), at(9))).unwrap();
+    assert_eq!((row(&mut book).attempts, row(&mut book).refusals), (0, 0));
 }
 
 #[test]

@@ -14,6 +14,7 @@ use super::gate::Kept;
 use super::post::{self, Post, PostError};
 use super::refusals;
 use super::situation::{Situation, gather, policy};
+use super::uptime::Uptime;
 use crate::config::{Config, Outbound};
 use crate::ledger::{LedgerError, SendError, Tx, WaitingMail};
 use crate::log::{LOG_FILE, Level, LogDb, LogQuery};
@@ -39,16 +40,16 @@ pub(super) struct Herald {
     tools: Tools,
     situation: watch::Receiver<Situation>,
     state_dir: PathBuf,
-    started_at: Timestamp,
+    uptime: Uptime,
     post: Post,
 }
 
 impl Herald {
     /// One that speaks of what `situation` has, from now on.
     pub(super) fn new(tools: Tools, situation: watch::Receiver<Situation>, post: Post) -> Self {
-        let started_at = tools.clock.now();
+        let uptime = Uptime::from(&tools.clock.mark());
         let state_dir = situation.borrow().config.daemon.state_dir.clone();
-        Self { tools, situation, state_dir, started_at, post }
+        Self { tools, situation, state_dir, uptime, post }
     }
 
     /// Runs until it is cancelled.
@@ -56,10 +57,11 @@ impl Herald {
         let mut changed = true;
         loop {
             let situation = self.situation.borrow_and_update().clone();
+            let up = self.uptime.at(&self.tools.clock.mark());
             let pause = situation.config.notices.digest.checked_div(4).unwrap_or(LOOK_EVERY);
             tokio::select! {
                 () = cancel.cancelled() => return,
-                done = self.round(&situation, changed) => if let Err(error) = done {
+                done = self.round(&situation, changed, up) => if let Err(error) = done {
                     tracing::error!(target: "daemon", code = error.code(), "Notices: {error}");
                 }
             }
@@ -74,14 +76,19 @@ impl Herald {
         }
     }
 
-    async fn round(&self, situation: &Situation, changed: bool) -> Result<(), LedgerError> {
+    async fn round(
+        &self,
+        situation: &Situation,
+        changed: bool,
+        up: SignedDuration,
+    ) -> Result<(), LedgerError> {
         if changed {
             let waiting = self.tools.ledger.read("read mails", waiting).await?;
             if waiting.iter().any(|mail| mail.retry_at.is_some()) {
                 self.tools.ledger.write("retry mails", retry).await?;
             }
         }
-        let standings = self.look(situation).await?;
+        let standings = self.look(situation, up).await?;
         let config = &situation.config;
         let outbound = config.outbound_account(None);
         let (Some(to), Ok(outbound)) = (&config.notices.error_reporting, outbound) else {
@@ -92,9 +99,13 @@ impl Herald {
     }
 
     /// Compares what is wrong with what stood, and keeps it.
-    async fn look(&self, situation: &Situation) -> Result<Vec<Standing>, LedgerError> {
+    async fn look(
+        &self,
+        situation: &Situation,
+        up: SignedDuration,
+    ) -> Result<Vec<Standing>, LedgerError> {
         let ledger = &self.tools.ledger;
-        let facts = gather(&self.tools, situation, self.started_at).await?;
+        let facts = gather(&self.tools, situation, up).await?;
         let now = self.tools.clock.now();
         let before = ledger.read("read notices", standings).await?;
         let seen = notice::watch(&facts, now);

@@ -21,6 +21,7 @@ mod scheduler;
 mod situation;
 pub mod state;
 mod upkeep;
+mod uptime;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -45,13 +45,14 @@ pub(super) fn policy(config: &Config) -> Policy {
 pub(super) async fn gather(
     tools: &Tools,
     situation: &Situation,
-    started_at: Timestamp,
+    up: SignedDuration,
 ) -> Result<Facts, LedgerError> {
     let config = Arc::clone(&situation.config);
     let now = tools.clock.now();
+    let started_at = now.checked_sub(up).unwrap_or(now);
     let read = move |tx: &Tx<'_>| -> Result<Vec<AccountFacts>, LedgerError> {
         let enabled = config.inbound.values().filter(|account| account.enabled);
-        enabled.map(|account| facts_of(tx, account, &config, now)).collect()
+        enabled.map(|account| facts_of(tx, account, &config, (started_at, now))).collect()
     };
     let accounts = tools.ledger.read("look at all accounts", read).await?;
     let (config, tokens) = (Arc::clone(&situation.config), tools.tokens.clone());
@@ -68,7 +69,7 @@ fn facts_of(
     tx: &Tx<'_>,
     account: &Inbound,
     config: &Config,
-    now: Timestamp,
+    (started_at, now): (Timestamp, Timestamp),
 ) -> Result<AccountFacts, LedgerError> {
     let row = tx.account(&account.name)?.unwrap_or_default();
     let watched = tx.watched(&account.name)?;
@@ -85,7 +86,10 @@ fn facts_of(
     };
     let due_at = match (&account.schedule, row.last_success_at) {
         _ if paused => Some(now),
-        (Schedule::Cron(cron), Some(last)) => cron.next_after(last, &config.archive.timezone),
+        (Schedule::Cron(cron), Some(last)) => {
+            let last = if last > now { started_at } else { last };
+            cron.next_after(last, &config.archive.timezone)
+        }
         _ => None,
     };
     let actions = failed_actions(tx, &account.name, now)?;

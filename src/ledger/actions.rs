@@ -5,7 +5,7 @@
 //! begun; after a crash it is due again), `done`, `failed` (its time is used up), `dropped` (by a
 //! person).
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{OptionalExtension, Row, params};
 use serde::Serialize;
 
@@ -83,6 +83,9 @@ pub struct ActionRow {
     /// The same in words.
     pub detail: String,
 }
+
+/// No action waits longer for its next try: the longest wait of `rules`.
+const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(1);
 
 /// What became of a try.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -209,7 +212,8 @@ impl Tx<'_> {
     }
 
     /// The pending actions of a rule that are due, those that wait longest first; those in an order
-    /// of messages by that, of which the first one may not be due yet.
+    /// of messages by that, of which the first one may not be due yet. One that is due later than
+    /// any wait is long was put off by a clock that ran ahead: it is due.
     pub fn due_actions(
         &self,
         (account, rule): (&str, &str),
@@ -218,17 +222,20 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<Vec<ActionRow>, LedgerError> {
         const ANY: &str = rows!(
-            "WHERE account.name = ?1 AND rule = ?2 AND state = 'pending' AND due_at <= ?3
-            ORDER BY due_at, action.id LIMIT ?4"
+            "WHERE account.name = ?1 AND rule = ?2 AND state = 'pending'
+            AND (due_at <= ?3 OR due_at > ?5) ORDER BY due_at, action.id LIMIT ?4"
         );
         const ORDERED: &str = rows!(
             "WHERE account.name = ?1 AND rule = ?2 AND state IN ('pending', 'running')
-            AND ?3 = ?3 ORDER BY action.id LIMIT ?4"
+            AND ?3 = ?3 AND ?5 = ?5 ORDER BY action.id LIMIT ?4"
         );
         let sql = if in_order { ORDERED } else { ANY };
         let most = i64::try_from(if in_order { 1 } else { most }).unwrap_or(i64::MAX);
-        let found = self.actions_by(sql, params![account, rule, millis(now), most])?;
-        let due = |row: &ActionRow| row.state == ActionState::Pending && row.due_at <= now;
+        let ahead = now.checked_add(LONGEST_WAIT).unwrap_or(Timestamp::MAX);
+        let row = params![account, rule, millis(now), most, millis(ahead)];
+        let found = self.actions_by(sql, row)?;
+        let is_due = |at: Timestamp| at <= now || at > ahead;
+        let due = |row: &ActionRow| row.state == ActionState::Pending && is_due(row.due_at);
         Ok(found.into_iter().filter(due).collect())
     }
 
@@ -257,7 +264,7 @@ impl Tx<'_> {
     /// Counts a try before it is made; false if the action isn't pending any more.
     pub fn begin_action(&self, id: i64, now: Timestamp) -> Result<bool, LedgerError> {
         let sql = "UPDATE action SET state = 'running', attempts = attempts + 1,
-            first_at = coalesce(first_at, ?2), last_at = ?2 WHERE id = ?1 AND state = 'pending'";
+            first_at = min(coalesce(first_at, ?2), ?2), last_at = ?2 WHERE id = ?1 AND state = 'pending'";
         let changed = self.db.execute(sql, params![id, millis(now)]);
         Ok(changed.map_err(sqlite("begin an action"))? > 0)
     }

@@ -274,7 +274,8 @@ impl Tx<'_> {
 
     /// Records that a mailbox got mail that is not our own.
     pub(super) fn got_mail(&self, mailbox: i64, at: i64) -> Result<(), LedgerError> {
-        let sql = "UPDATE account SET last_mail_at = max(coalesce(last_mail_at, ?2), ?2)
+        // Whatever was there: a clock that ran ahead may have written it.
+        let sql = "UPDATE account SET last_mail_at = ?2
             WHERE id = (SELECT account_id FROM mailbox WHERE id = ?1)";
         self.db.execute(sql, [mailbox, at]).map_err(sqlite("record the last mail"))?;
         Ok(())

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 /// All that is known at one moment.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// When this daemon began.
+    /// When this daemon began, by the clock as it goes now; or when that clock was last set back.
     pub started_at: Timestamp,
     /// The enabled inbound accounts.
     pub accounts: Vec<AccountFacts>,

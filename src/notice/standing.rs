@@ -98,7 +98,7 @@ pub fn observe(
     let mut seen: BTreeMap<(Kind, String), Condition> =
         conditions.into_iter().map(|c| ((c.kind, c.subject.clone()), c)).collect();
     let mut after = Vec::new();
-    for standing in before {
+    for standing in before.into_iter().map(|standing| clamped(standing, now)) {
         let key = (standing.condition.kind, standing.condition.subject.clone());
         match seen.remove(&key) {
             Some(condition) => after.push(goes_on(&standing, condition, now)),
@@ -115,6 +115,19 @@ pub fn observe(
         told: None,
     }));
     after
+}
+
+/// One without moments that are still to come: a clock that ran ahead has written them, and nothing
+/// would be told before it is so late.
+fn clamped(standing: Standing, now: Timestamp) -> Standing {
+    let Standing { condition, raised_at, changed_at, told, .. } = standing;
+    Standing {
+        condition: Condition { since: condition.since.min(now), ..condition },
+        raised_at: raised_at.min(now),
+        changed_at: changed_at.min(now),
+        told: told.map(|told| Told { at: told.at.min(now), ..told }),
+        ..standing
+    }
 }
 
 /// One that is seen again.

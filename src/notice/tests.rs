@@ -421,7 +421,7 @@ fn restart_ends_no_condition_before_the_account_was_polled_again() {
     let mut post = Post::default();
     let mut failing = account(-7 * HOUR);
     failing.error = Some(error("connection-lost", -7 * HOUR, 9));
-    failing.last_poll_at = Some(at(MINUTE));
+    failing.last_poll_at = Some(at(0));
     for second in 0..(2 * MINUTE) {
         post.see(watch(&facts(failing.clone()), at(second)), second);
     }
@@ -464,4 +464,48 @@ fn action_that_failed_for_good_is_told_at_once_for_as_long_as_one_is_left() {
     assert_eq!((found[0].title.as_str(), found[0].since), ("2 actions have failed", at(5)));
     assert!(found[0].text.contains("of rule `ticket`: h answered with status 503."));
     assert!(watch(&facts(account(0)), at(6)).conditions.is_empty());
+}
+
+#[test]
+fn clock_that_was_once_ahead_silences_no_alarm() {
+    const YEAR: i64 = 365 * DAY;
+    let titles = |account: &AccountFacts, second| -> Vec<String> {
+        let look = watch(&facts(account.clone()), at(second));
+        look.conditions.into_iter().map(|condition| condition.title).collect()
+    };
+    // Nobody knows when it was last polled well: it gets the whole time from the start on.
+    let quiet = account(YEAR);
+    assert_eq!(titles(&quiet, 6 * HOUR - 1), [""; 0]);
+    assert_eq!(titles(&quiet, 6 * HOUR), ["no successful poll for 6 h"]);
+    let silent = AccountFacts {
+        no_mail: Some(secs(DAY)),
+        last_mail_at: Some(at(YEAR)),
+        ..account(DAY - HOUR)
+    };
+    assert_eq!(titles(&silent, DAY - 1), [""; 0]);
+    assert_eq!(titles(&silent, DAY), ["no mail for 24 h"]);
+    let held = HeldFacts { n: 1, since: at(YEAR), reason: "no".to_owned() };
+    let ill = AccountFacts { held: Some(held), ..account(HOUR) };
+    assert_eq!(titles(&ill, HOUR), ["1 message is held"]);
+    let full = AccountFacts { error: Some(error("disk-full", YEAR, 1)), ..account(HOUR) };
+    assert_eq!(titles(&full, HOUR).len(), 1);
+}
+
+#[test]
+fn notice_of_a_clock_that_was_once_ahead_is_recalled_after_a_day_and_ends() {
+    const YEAR: i64 = 365 * DAY;
+    let mut post = Post::default();
+    let stop = || vec![condition(Kind::DeleteStop, "a", 1, YEAR)];
+    post.look(stop(), YEAR);
+    post.look(stop(), YEAR + 2 * MINUTE);
+    assert_eq!(post.mails.len(), 1);
+    // The clock is put right.
+    post.made.clear();
+    for hour in 0..=25 {
+        post.look(stop(), hour * HOUR);
+    }
+    assert_eq!(post.mails.len(), 2, "{:?}", post.subjects());
+    post.look(vec![], 26 * HOUR);
+    post.look(vec![], 26 * HOUR + 2 * MINUTE);
+    assert!(post.subjects()[2].contains("over"), "{:?}", post.subjects());
 }

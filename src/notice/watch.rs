@@ -50,16 +50,19 @@ impl Look {
 #[must_use]
 pub fn watch(facts: &Facts, now: Timestamp) -> Look {
     let mut look = Look::default();
-    for account in &facts.accounts {
+    let started_at = facts.started_at.min(now);
+    let accounts: Vec<AccountFacts> =
+        facts.accounts.iter().map(|account| settled(account, started_at, now)).collect();
+    for account in &accounts {
         let refused = |oauth: &&OauthFacts| {
             oauth.refused.is_some() && account.oauth.as_ref() == Some(&oauth.name)
         };
         let consent = facts.oauths.iter().any(|oauth| refused(&oauth));
-        look.add(Kind::Account, account, liveness(account, facts.started_at, consent, now));
-        look.add(Kind::NoMail, account, silence(account, facts.started_at, now));
+        look.add(Kind::Account, account, liveness(account, started_at, consent, now));
+        look.add(Kind::NoMail, account, silence(account, started_at, now));
     }
     let found = &mut look.conditions;
-    for account in &facts.accounts {
+    for account in &accounts {
         found.extend(held(account, now));
         found.extend(account.actions.as_ref().map(|failed| actions(&account.name, failed)));
         found.extend(account.delete_stop.as_ref().map(|stop| delete_stop(&account.name, stop)));
@@ -73,9 +76,28 @@ pub fn watch(facts: &Facts, now: Timestamp) -> Look {
     for (name, until) in &facts.client_certificates {
         found.extend(client_certificate(name, *until, now));
     }
-    found.extend(archive(&facts.accounts, now));
+    found.extend(archive(&accounts, now));
     found.extend(facts.config.as_ref().map(refused));
     look
+}
+
+/// An account's facts without times that can't be: a clock that ran ahead has written them, and
+/// what they say would silence alarms until it is so late. What began then began with this daemon
+/// at the latest; what happened then is not known to have happened.
+fn settled(account: &AccountFacts, started_at: Timestamp, now: Timestamp) -> AccountFacts {
+    let past = |at: Option<Timestamp>| at.filter(|at| *at <= now);
+    let begun = |at: Timestamp| if at > now { started_at } else { at };
+    let mut account = account.clone();
+    account.last_poll_at = past(account.last_poll_at);
+    account.last_success_at = past(account.last_success_at);
+    account.last_mail_at = past(account.last_mail_at);
+    if let Some(error) = &mut account.error {
+        error.since = begun(error.since);
+    }
+    if let Some(held) = &mut account.held {
+        held.since = begun(held.since);
+    }
+    account
 }
 
 /// Whether an account is polled as it should be.

@@ -142,3 +142,21 @@ fn fact_and_actions_are_one_commit() {
     assert_eq!(book.write(|tx| tx.stored_after("box", 0, 9)).unwrap().len(), 1);
     assert!(book.write(|tx| tx.stored_after("box", row, 9)).unwrap().is_empty());
 }
+
+#[test]
+fn action_that_a_clock_ahead_has_put_off_is_due() {
+    let mut book = book("r", 2);
+    const YEAR: i64 = 365 * 86_400;
+    for id in [1, 2] {
+        book.write(|tx| tx.begin_action(id, at(YEAR))).unwrap();
+        book.write(|tx| tx.end_action(id, &again(YEAR + 60))).unwrap();
+    }
+    assert_eq!(due(&mut book, false, 9, 100), [1, 2]);
+    assert_eq!(due(&mut book, true, 9, 100), [1]);
+    // Its time for tries counts by the right clock, too.
+    book.write(|tx| tx.begin_action(1, at(100))).unwrap();
+    let row = book.write(|tx| tx.actions_of("m1")).unwrap().remove(0);
+    assert_eq!(row.first_at, Some(at(100)));
+    book.write(|tx| tx.end_action(1, &again(100 + 3_600))).unwrap();
+    assert_eq!(due(&mut book, false, 9, 100), [2], "the longest wait is waited");
+}

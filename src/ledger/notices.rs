@@ -65,8 +65,9 @@ impl Tx<'_> {
     /// All conditions, those that rest included.
     pub fn standings(&self) -> Result<Vec<Standing>, LedgerError> {
         let sql = "SELECT kind, subject, grade, since, code, title, words, hint, state, raised_at,
-            changed_at, returns, told_at, told_grade, told_times FROM notice
-            ORDER BY raised_at, kind, subject";
+            changed_at, returns, told_at, told_grade, told_times, EXISTS (SELECT 1
+            FROM notice_mail WHERE notice_mail.id = notice.mail AND sent_at IS NULL) AS waits
+            FROM notice ORDER BY raised_at, kind, subject";
         let act = || sqlite("read notices");
         let mut get = self.db.prepare_cached(sql).map_err(act())?;
         let rows = get.query_map([], standing).map_err(act())?;
@@ -115,7 +116,7 @@ impl Tx<'_> {
     }
 
     fn put(&self, standing: &Standing, mail: Option<i64>) -> Result<(), LedgerError> {
-        let Standing { condition, state, raised_at, changed_at, returns, told } = standing;
+        let Standing { condition, state, raised_at, changed_at, returns, told, .. } = standing;
         let sql =
             "INSERT INTO notice (kind, subject, grade, since, code, title, words, hint, state,
             raised_at, changed_at, returns, told_at, told_grade, told_times, mail)
@@ -318,6 +319,7 @@ fn standing(row: &Row<'_>) -> rusqlite::Result<Option<Standing>> {
         changed_at: at("changed_at")?,
         returns: row.get("returns")?,
         told: told_at.map(|at| Told { at: timestamp(at), grade, times }),
+        mail_waits: row.get("waits")?,
     }))
 }
 

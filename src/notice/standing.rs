@@ -47,6 +47,9 @@ pub struct Standing {
     pub returns: u32,
     /// What the mails said of it; `None`: not yet told.
     pub told: Option<Told>,
+    /// The last mail that told something of it has not gone yet, and may be taken back.
+    #[serde(skip)]
+    pub mail_waits: bool,
 }
 
 /// What the mails said of a condition.
@@ -113,6 +116,7 @@ pub fn observe(
         changed_at: now,
         returns: 0,
         told: None,
+        mail_waits: false,
     }));
     after
 }
@@ -154,6 +158,7 @@ fn goes_on(before: &Standing, condition: Condition, now: Timestamp) -> Standing 
             changed_at: now,
             returns: before.returns.saturating_add(1),
             told: None,
+            mail_waits: before.mail_waits,
         },
     }
 }
@@ -173,7 +178,9 @@ fn has_ended(before: Standing, policy: &Policy, now: Timestamp) -> Option<Standi
         State::Over => Some(before),
         State::Rest => {
             // A clock that went back far is no reason to keep it for ever.
-            (now.duration_since(before.changed_at).abs() < CALM).then_some(before)
+            let is_fresh = now.duration_since(before.changed_at).abs() < CALM;
+            // Its end stands in a mail that may be taken back: then it is to be told anew.
+            (is_fresh || before.mail_waits).then_some(before)
         }
     }
 }

@@ -224,3 +224,42 @@ fn canary_of_a_clock_that_ran_ahead_is_not_the_newest_for_ever() {
     })
     .unwrap();
 }
+
+#[test]
+fn end_that_stands_in_a_mail_taken_back_after_a_day_is_told_anew() {
+    const HOUR: i64 = 3_600;
+    let mut book = Book::new();
+    book.write(|tx| {
+        look(tx, vec![condition("a")], 0)?;
+        let first = tx.waiting_mails()?.remove(0).id;
+        tx.mail_sent(first, at(1), at(0))?;
+        // It ends; the mail that says so is written a moment later, and can't be sent.
+        assert_eq!(look(tx, vec![], 10)?, [Word::Over]);
+        let waiting = tx.waiting_mails()?.remove(0).id;
+        for hour in 1..=24 {
+            assert_eq!(look(tx, vec![], 10 + hour * HOUR)?, []);
+        }
+        tx.fold_mail(waiting)?;
+        assert_eq!(look(tx, vec![], 11 + 24 * HOUR)?, [Word::Over]);
+        // Once that has gone it is forgotten.
+        let again = tx.waiting_mails()?.remove(0).id;
+        tx.mail_sent(again, at(12 + 24 * HOUR), at(0))?;
+        look(tx, vec![], 13 + 24 * HOUR)?;
+        assert_eq!(tx.standings()?, []);
+        Ok(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn last_mail_is_what_the_last_mail_says_though_the_clock_was_once_ahead() {
+    let mut book = Book::new();
+    let inbox = book.inbox();
+    book.write(|tx| {
+        store(tx, inbox, 9_000_000, None)?;
+        store(tx, inbox, 5, None)?;
+        assert_eq!(tx.watched("box")?.last_mail_at, Some(at(5)));
+        Ok(())
+    })
+    .unwrap();
+}

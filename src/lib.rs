@@ -24,6 +24,7 @@ pub mod oauth;
 pub mod outbound;
 pub mod plan;
 pub mod poll;
+pub mod process;
 pub mod provider;
 pub mod query;
 pub mod recovery;

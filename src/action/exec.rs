@@ -6,21 +6,15 @@
 
 use std::fs::File;
 use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
 use super::{Means, Task, file, open};
 use crate::config::{Exec, Stdin};
 use crate::net::within;
+use crate::process::{Ended, ProcessGroup, watch};
 use crate::rules::Trouble;
-use crate::secret::ProcessGroup;
 
-/// Octets of a program's output that are kept.
-const OUTPUT: usize = 8 << 10;
-/// What a program leaves behind may hold its output open: that is waited for no longer.
-const LAST_WORDS: Duration = Duration::from_secs(1);
 /// `EX_TEMPFAIL` of sysexits.h.
 const TRY_LATER: i32 = 75;
 
@@ -41,14 +35,14 @@ pub(super) async fn run(task: &Task, deed: &Exec, means: &Means) -> Result<(), T
     let spawned = spawned.map_err(std::io::Error::from).flatten();
     let mut child = spawned.map_err(file(program))?;
     let mut group = ProcessGroup::of(&child);
-    let ended = within(task.rule.timeout, watch(&mut child)).await;
+    let ended = within(task.rule.timeout, watch(&mut child, &[])).await;
     let Some(ended) = ended else {
         // Killed with its children when `group` is dropped.
         let limit = task.rule.timeout;
         return Err(Trouble::passing("timeout", format!("it did not end within {limit:?}")));
     };
     group.release();
-    let (status, output) = ended.map_err(file(program))?;
+    let Ended { status, output, .. } = ended.map_err(file(program))?;
     verdict(status, &output)
 }
 
@@ -88,46 +82,6 @@ fn input(task: &Task, stdin: Stdin, means: &Means) -> Result<Stdio, Trouble> {
     };
     let found: std::io::Result<File> = open(task, means)?.read(name);
     Ok(Stdio::from(found.map_err(file(name))?))
-}
-
-/// Waits for the end, and keeps the beginning of what it says on both streams.
-async fn watch(child: &mut Child) -> std::io::Result<(ExitStatus, Vec<u8>)> {
-    let (out, err) = (child.stdout.take(), child.stderr.take());
-    let mut output = (Vec::new(), Vec::new());
-    let status = {
-        let reading = async {
-            tokio::join!(keep(out, &mut output.0), keep(err, &mut output.1));
-        };
-        tokio::pin!(reading);
-        let status = tokio::select! {
-            status = child.wait() => Some(status?),
-            () = &mut reading => None,
-        };
-        match status {
-            Some(status) => {
-                within(LAST_WORDS, reading).await;
-                status
-            }
-            None => child.wait().await?,
-        }
-    };
-    // Errors are what a person wants to see first.
-    let (mut said, mut more) = (output.1, output.0);
-    if !said.is_empty() && !more.is_empty() && !said.ends_with(b"\n") {
-        said.push(b'\n');
-    }
-    said.append(&mut more);
-    Ok((status, said))
-}
-
-/// Reads to the end, so that the program never waits for us, and keeps the beginning.
-async fn keep(stream: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
-    let Some(mut stream) = stream else { return };
-    let mut block = vec![0_u8; 4096];
-    while let Ok(read @ 1..) = stream.read(&mut block).await {
-        let room = OUTPUT.saturating_sub(kept.len()).min(read);
-        kept.extend_from_slice(block.get(..room).unwrap_or_default());
-    }
 }
 
 fn verdict(status: ExitStatus, output: &[u8]) -> Result<(), Trouble> {

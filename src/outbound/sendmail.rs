@@ -1,10 +1,10 @@
-//! The host's own `sendmail`: no shell, a bare environment, a deadline, and its exit code.
+//! The host's own `sendmail`: no shell, a bare environment, a deadline for it and its children, and
+//! its exit code.
 
 use std::path::Path;
 use std::process::Stdio;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
 use super::error::SubmitError;
 use super::printable::printable;
@@ -13,11 +13,10 @@ use super::submit::{Envelope, Receipt};
 use super::transcript::{Speaker, Watch};
 use crate::config::Outbound;
 use crate::net::within;
+use crate::process::{Ended, ProcessGroup, watch as watch_child};
 
 /// `EX_TEMPFAIL` of sysexits.h: the message is not taken now, and may be later.
 const TEMPORARY: i32 = 75;
-/// Octets of its words that are read.
-const WORDS_MAX: u64 = 8 << 10;
 
 /// Gives a message to the program.
 pub(super) async fn submit(
@@ -37,19 +36,30 @@ pub(super) async fn submit(
     let mut command = Command::new(&program);
     command.args(&arguments).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.kill_on_drop(true);
-    let mut child =
-        command.spawn().map_err(|error| failed(format!("can't be started: {error}"), false))?;
-    let limit = account.send_timeout;
-    let (words, status) = within(limit, feed(&mut child, octets))
+    command.process_group(0).kill_on_drop(true);
+    let spawned = tokio::task::spawn_blocking(move || command.spawn()).await;
+    let spawned = spawned.map_err(std::io::Error::from).flatten();
+    let mut child = spawned.map_err(|error| failed(format!("can't be started: {error}"), false))?;
+    let mut group = ProcessGroup::of(&child);
+    // LF alone, as `sendmail` takes it.
+    let text = lf_alone(octets);
+    let limit = account.read_timeout;
+    // On failure killed with its children, when `group` is dropped.
+    let Ended { status, output, is_fed } = within(limit, watch_child(&mut child, &text))
         .await
         .ok_or_else(|| failed(format!("has not ended within {limit:?}; it was killed"), true))?
         .map_err(|error| failed(format!("failed: {error}"), true))?;
+    group.release();
+    let words = output;
     let words = printable(words.trim_ascii());
     watch.transcript.add(Speaker::Server, format!("{status}: {words}"));
     if !status.success() {
         let later = status.code() == Some(TEMPORARY);
         return Err(failed(format!("ended with {status}: {words}"), later));
+    }
+    if !is_fed {
+        let what = format!("ended with {status} before it had read the whole message: {words}");
+        return Err(failed(what, true));
     }
     let reply = Reply { code: 250, enhanced: None, lines: vec![words] };
     let taken = envelope.to.clone();
@@ -76,38 +86,6 @@ fn arguments(argv: &[String], envelope: &Envelope) -> Vec<String> {
     arguments.extend(["-f".to_owned(), envelope.from.clone(), "--".to_owned()]);
     arguments.extend(envelope.to.iter().cloned());
     arguments
-}
-
-/// Writes the message with LF alone, as `sendmail` takes it, and reads what the program says.
-async fn feed(
-    child: &mut Child,
-    octets: &[u8],
-) -> std::io::Result<(Vec<u8>, std::process::ExitStatus)> {
-    let text: Vec<u8> = lf_alone(octets);
-    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let write = async {
-        if let Some(mut stdin) = stdin {
-            // A program that refuses may not read to the end; its exit code tells.
-            stdin.write_all(&text).await.ok();
-        }
-    };
-    let read = async {
-        let mut words = Vec::new();
-        if let Some(stdout) = stdout {
-            stdout.take(WORDS_MAX).read_to_end(&mut words).await.ok();
-        }
-        words
-    };
-    let complaints = async {
-        let mut words = Vec::new();
-        if let Some(stderr) = stderr {
-            stderr.take(WORDS_MAX).read_to_end(&mut words).await.ok();
-        }
-        words
-    };
-    let ((), mut words, complaints) = tokio::join!(write, read, complaints);
-    words.extend_from_slice(&complaints);
-    Ok((words, child.wait().await?))
 }
 
 fn lf_alone(octets: &[u8]) -> Vec<u8> {

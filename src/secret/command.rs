@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
@@ -12,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::file::one_line;
 use super::{LIMIT, MAX_SECRET, Secret, SecretFault, within};
+use crate::process::ProcessGroup;
 
 /// Runs a program; the first line of its output is the secret.
 pub(super) async fn run(
@@ -60,32 +60,6 @@ async fn run_within(
     }
     let line = output.split_inclusive(|octet| *octet == b'\n').next().unwrap_or_default();
     one_line(line)
-}
-
-/// The process group of a child; killed when dropped before its release.
-#[derive(Debug)]
-pub struct ProcessGroup(Option<Pid>);
-
-impl ProcessGroup {
-    /// Of a child that was started with a group of its own.
-    pub fn of(child: &Child) -> Self {
-        let id = child.id().and_then(|id| i32::try_from(id).ok());
-        Self(id.and_then(Pid::from_raw))
-    }
-
-    /// Lets it live on, or be gone: its leader was waited for.
-    pub fn release(&mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for ProcessGroup {
-    fn drop(&mut self) {
-        if let Some(pid) = self.0 {
-            // It may be gone already, which is as good.
-            kill_process_group(pid, Signal::KILL).ok();
-        }
-    }
 }
 
 /// Output up to the limit (one octet more says that there is more), and the exit status.

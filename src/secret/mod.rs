@@ -18,7 +18,6 @@ use zeroize::Zeroizing;
 
 use crate::config::{ClientProof, Config, DaemonConfig, Deed, SecretSpec};
 
-pub use command::ProcessGroup;
 pub use file::one_line;
 pub use keystore::{Keystore, KeystoreFault};
 pub use mark::mark;

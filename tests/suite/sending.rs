@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -171,6 +172,14 @@ fn sendmail_of_the_host_takes_the_message_and_its_exit_code_counts() {
     assert_eq!(argv, "-i\n-f\na@example.org\n--\nx$HOME@example.org\n");
     let stdin = fs::read_to_string(folder.path().join("stdin")).unwrap();
     assert!(stdin.contains("X-Postrider-Report: test\n") && !stdin.contains('\r'), "{stdin}");
+    // One that talks much and leaves a child behind that holds its output open has ended well.
+    let text = format!(
+        "#!/bin/sh\nprintf x >{at}/begun\ncat >{at}/stdin\nsleep 60 &\nhead -c 200000 /dev/zero\n"
+    );
+    fs::write(&program, text).unwrap();
+    let output = site.cli(&["send-test", "o", "--to", "x@example.org", "--json"]);
+    assert_eq!(output.code, 0, "{output:?}");
+    assert!(output.took < Duration::from_secs(30), "{:?}", output.took);
     for code in [67, 75] {
         with(code);
         let output = site.cli(&["send-test", "o", "--to", "x@example.org", "--json"]);

@@ -134,14 +134,14 @@ const SERVER: &[Key] = &[
         Kind::Duration(Duration::from_millis(100), secs(3600)),
         "\"10s\"",
         "For TLS, and for each whole answer of the server before the message is handed over.",
-        "With `sendmail`, for the whole run.",
+        "",
     ),
     key(
         "read_timeout",
         Kind::Duration(Duration::from_millis(100), secs(3600)),
         "\"120s\"",
         "For the answer to the message, while the server scans it.",
-        "Who gives up there may send twice: RFC 5321 asks for ten minutes.",
+        "With `sendmail`, for the whole run. Who gives up there may send twice: RFC 5321 asks for ten minutes.",
     ),
 ];
 

@@ -1,5 +1,6 @@
 //! The daemon: it holds the instance, schedules the polls, reloads and stops.
 
+mod aside;
 pub mod attempt;
 mod canary;
 mod control;
@@ -38,8 +39,9 @@ use crate::audit::{self, Act};
 use crate::config::{self, Config};
 use crate::ledger::LedgerError;
 use crate::log::{Level, Sink};
-use crate::poll::{Clock, announce};
+use crate::poll::{Clock, Tools, announce};
 
+use aside::Aside;
 use attempt::Attempts;
 use control::Desk;
 use herald::{Herald, situation};
@@ -52,6 +54,9 @@ use state::{InForce, Rejected};
 
 /// How long tasks may take to end; what is not done by then is safe to cut.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
+
+/// Rest before the outbox's worker is started again: one that dies at once is no busy loop.
+const WORK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What ends the daemon with an error.
 #[derive(Debug, thiserror::Error)]
@@ -91,8 +96,8 @@ struct Daemon {
     /// The outbox's worker.
     outbox: JoinSet<()>,
     cancel: CancellationToken,
-    /// Ends with the daemon.
-    aside: JoinSet<()>,
+    /// What is done beside the polls; ends with the daemon.
+    aside: Aside,
 }
 
 /// The signals that the daemon listens to.
@@ -119,13 +124,8 @@ pub async fn run(
     locked();
     let (attempts, cancel) = (attempts(config), CancellationToken::new());
     let tools = || instance.tools.clone();
-    let mut aside = JoinSet::new();
-    let state_dir = Arc::from(config.daemon.state_dir.as_path());
-    aside.spawn(upkeep::keep(tools(), state_dir, cancel.clone()));
     let (told, heard) = watch::channel(situation(config));
-    let post = Post::new(tools(), attempts.clone());
-    aside.spawn(canary::keep(tools(), heard.clone(), post.clone(), cancel.clone()));
-    aside.spawn(Herald::new(tools(), heard, post).run(cancel.clone()));
+    let mut aside = aside(&tools(), &attempts, &heard, &cancel);
     let (book, rules) = watch::channel(Arc::new(outbox::book(config)));
     let mut worker = JoinSet::new();
     worker.spawn(outbox::work(tools(), rules, cancel.clone()));
@@ -138,7 +138,7 @@ pub async fn run(
         Desk::open(config, runtime_dir.as_deref(), tools(), attempts.clone(), cancel.clone());
     scheduler.apply(config);
     let ledger = instance.tools.ledger.clone();
-    aside.spawn(audit::keep(ledger, audit::of(config, Act::Start, Clock.now())));
+    aside.once(audit::keep(ledger, audit::of(config, Act::Start, Clock.now())));
     tracing::info!(
         target: "daemon",
         code = "daemon-started",
@@ -169,6 +169,33 @@ pub async fn run(
     }
     .live()
     .await
+}
+
+/// Starts what is done beside the polls.
+fn aside(
+    tools: &Tools,
+    attempts: &Attempts,
+    heard: &watch::Receiver<Situation>,
+    cancel: &CancellationToken,
+) -> Aside {
+    let mut aside = Aside::new(cancel.clone());
+    let post = Post::new(tools.clone(), attempts.clone());
+    let parts = (tools.clone(), heard.clone(), post, cancel.clone());
+    let canaries = parts.clone();
+    aside.keep("canaries", move || {
+        let (tools, heard, post, cancel) = canaries.clone();
+        canary::keep(tools, heard, post, cancel)
+    });
+    aside.keep("notices", move || {
+        let (tools, heard, post, cancel) = parts.clone();
+        Herald::new(tools, heard, post).run(cancel)
+    });
+    let (tools, heard, cancel) = (tools.clone(), heard.clone(), cancel.clone());
+    aside.keep("the ledger", move || {
+        let state_dir = Arc::from(heard.borrow().config.daemon.state_dir.as_path());
+        upkeep::keep(tools.clone(), state_dir, cancel.clone())
+    });
+    aside
 }
 
 /// What polls by the daemon and by hand are limited by.
@@ -240,6 +267,7 @@ impl Daemon {
                 call = self.desk.next() => self.answer(call).await,
                 () = until(self.attempts.live.debugging_ends()) => self.end_debugging(),
                 () = self.scheduler.supervise() => {}
+                () = self.aside.supervise() => {}
                 () = sleep_until(self.alive_at) => self.prove_alive().await?,
                 Some(Err(error)) = self.outbox.join_next() => self.work_again(&error),
                 () = ledger.ended() => return Err(DaemonError::Ledger(LedgerError::Gone)),
@@ -258,7 +286,14 @@ impl Daemon {
             "The worker of the rules died ({error}); it starts again"
         );
         let (tools, cancel) = (self.instance.tools.clone(), self.cancel.clone());
-        self.outbox.spawn(outbox::work(tools, self.book.subscribe(), cancel));
+        let rules = self.book.subscribe();
+        self.outbox.spawn(async move {
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                () = tokio::time::sleep(WORK_AGAIN) => {}
+            }
+            outbox::work(tools, rules, cancel).await;
+        });
     }
 
     /// Feeds the watchdog only when the ledger answers: a daemon that can't record is not alive.

@@ -104,7 +104,7 @@ impl Daemon {
                 self.told.send_replace(situation(&new.config));
                 let actor = by.map_or_else(|| user.to_owned(), ToString::to_string);
                 let entry = audit::by(&new.config, Act::Reload, actor, now);
-                self.aside.spawn(audit::keep(self.instance.tools.ledger.clone(), entry));
+                self.aside.once(audit::keep(self.instance.tools.ledger.clone(), entry));
                 self.in_force = new;
                 self.loaded_at = now;
                 self.rejected = None;

@@ -186,3 +186,65 @@ fn client_certificates(config: &Config) -> Vec<(String, Timestamp)> {
 pub(super) fn signed(duration: Duration) -> SignedDuration {
     SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::ledger::{Ledger, Pause};
+    use crate::notice::watch;
+
+    const DAY: i64 = 86_400;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second.saturating_add(2_000_000_000)).unwrap()
+    }
+
+    fn config() -> Config {
+        let text = "[archive]\nroot = \"/\"\n[outbound.relay]\nhost = \"h\"\n[notices]\n\
+                    system = \"r@example.org\"\n[inbound.a]\nprotocol = \"imap\"\nhost = \"h\"\n\
+                    user = \"u@example.org\"\npassword = { key = \"k\" }\nalert_if_no_mail = \"1h\"\n\
+                    [inbound.a.canary]\nvia = \"relay\"\nevery = \"1h\"\nmax = \"15m\"\n";
+        let loaded = crate::config::load_text(text, Path::new("/x"), Timestamp::UNIX_EPOCH);
+        loaded.config.unwrap_or_else(|| panic!("{:?}", loaded.problems))
+    }
+
+    /// What is told of `a`, which was polled well at 0 and not since.
+    async fn told(ledger: &Ledger, now: Timestamp) -> Vec<String> {
+        let config = config();
+        let find = move |tx: &Tx<'_>| facts_of(tx, &config.inbound["a"], &config, (at(0), now));
+        let account = ledger.read("test", find).await.unwrap();
+        let facts = Facts {
+            started_at: at(0),
+            accounts: vec![account],
+            oauths: vec![],
+            config: None,
+            client_certificates: vec![],
+        };
+        watch(&facts, now).conditions.into_iter().map(|condition| condition.title).collect()
+    }
+
+    #[tokio::test]
+    async fn paused_account_is_not_told_of_until_its_pause_is_over() {
+        let ledger = Ledger::in_memory().unwrap();
+        let begin = |tx: &Tx<'_>| {
+            tx.poll_succeeded("a", at(1))?;
+            tx.new_canary("token", ("a", "relay"), at(1), at(0))?;
+            tx.sent_canary("token", Ok(at(2)))
+        };
+        ledger.write("test", begin).await.unwrap();
+        let all = ["no successful poll for 24 h", "no mail for 24 h", "canary did not arrive"];
+        assert_eq!(told(&ledger, at(DAY + 60)).await, all);
+        let pause = Pause {
+            since: at(5),
+            until: Some(at(2 * DAY)),
+            by: "alice (uid 1000)".to_owned(),
+            reason: "a move".to_owned(),
+        };
+        ledger.write("test", move |tx| tx.pause("a", &pause)).await.unwrap();
+        assert_eq!(told(&ledger, at(DAY + 60)).await, [""; 0]);
+        // Its time has passed.
+        assert_eq!(told(&ledger, at(2 * DAY)).await.len(), 3);
+    }
+}

@@ -217,3 +217,27 @@ fn canary_that_was_caught_up_with_stays_on_the_server_and_is_not_called_late() {
     wait_for("the delete", SOON, || (dovecot.imap_client("u1").uids("INBOX") == [1]).then_some(()));
     assert_eq!(daemon.stop(SOON).code, 0);
 }
+
+#[test]
+fn no_canary_goes_out_for_an_account_that_is_paused() {
+    let (dovecot, smtp) = (Dovecot::start(), Server::start(Protocol::Smtp));
+    let mut site = site(&dovecot.account("imap", "tls", "u1"), &smtp, "2s");
+    for (name, user) in [("a", "u1"), ("b", "u2")] {
+        site.account(name, &(dovecot.account("imap", "tls", user) + "poll_interval = \"1s\"\n"));
+        let canary =
+            format!("via = \"relay\"\nto = \"{user}@example.net\"\nevery = \"2s\"\nmax = \"2s\"\n");
+        site.set(&format!("inbound.{name}.canary"), &canary);
+    }
+    assert_eq!(site.cli(&["account", "pause", "a"]).code, 0);
+    let daemon = site.spawn(&["run"]);
+    let to = |user: &str| {
+        let of =
+            |taken: &crate::support::server::Taken| taken.to[0] == format!("<{user}@example.net>");
+        smtp.store(|store| store.taken.iter().filter(|taken| of(taken)).count())
+    };
+    wait_for("canaries of b", SOON, || (to("u2") > 1).then_some(()));
+    assert_eq!(to("u1"), 0);
+    assert_eq!(site.cli(&["account", "resume", "a"]).code, 0);
+    wait_for("a canary of a", SOON, || (to("u1") > 0).then_some(()));
+    assert_eq!(daemon.stop(SOON).code, 0);
+}

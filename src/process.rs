@@ -114,9 +114,9 @@ async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> 
 #[cfg(test)]
 mod tests {
     use std::process::Stdio;
-    use std::time::Instant;
 
     use tokio::process::Command;
+    use tokio::time::Instant;
 
     use super::*;
 

@@ -48,6 +48,7 @@ impl PostError {
     /// The stable code of its log record.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Kept { kept: Kept::Untold(error), .. } => error.code(),
             Self::Kept { .. } => "account-rests",
             Self::Letter(_) => "message-refused",
             Self::Send(error) => error.code(),
@@ -58,6 +59,7 @@ impl PostError {
     /// What a person can do about it in this account.
     pub fn advice(&self, account: &Outbound) -> Option<String> {
         match self {
+            Self::Kept { kept: Kept::Untold(error), .. } => error.hint().map(str::to_owned),
             Self::Kept { account, .. } => Some(format!(
                 "correct the config or the secret, or: postrider account resume {account}"
             )),

@@ -145,8 +145,8 @@ fn fact_and_actions_are_one_commit() {
 
 #[test]
 fn action_that_a_clock_ahead_has_put_off_is_due() {
-    let mut book = book("r", 2);
     const YEAR: i64 = 365 * 86_400;
+    let mut book = book("r", 2);
     for id in [1, 2] {
         book.write(|tx| tx.begin_action(id, at(YEAR))).unwrap();
         book.write(|tx| tx.end_action(id, &again(YEAR + 60))).unwrap();

@@ -19,7 +19,7 @@ fn receiver_that_never_answers_holds_up_no_fetching() {
     let mut site = site(&dovecot, &[&rule]);
     site.add("inbound.a", "");
     let lines = dovecot.account("imap", "none", "u1") + "poll_interval = \"1s\"\n";
-    site.account("a", &super::with_rules(&lines, &[&rule]));
+    site.account("a", &with_rules(&lines, &[&rule]));
     let daemon = site.spawn(&["run"]);
     wait_for("the receiver has the first message", SOON, || {
         (receiver.requests().len() == 1).then_some(())
@@ -83,7 +83,7 @@ fn daemon_tries_again_by_itself_and_a_stop_forgets_nothing() {
     });
     let rule = format!("do = \"webhook\"\nurl = \"{}\"\ntimeout = \"1h\"", receiver.url());
     let lines = dovecot.account("imap", "none", "u1") + "poll_interval = \"1s\"\n";
-    let site = Site::new(&[("a", super::with_rules(&lines, &[&rule]))]);
+    let site = Site::new(&[("a", with_rules(&lines, &[&rule]))]);
     let daemon = site.spawn(&["run"]);
     wait_for("the second try", SOON, || (receiver.requests().len() == 2).then_some(()));
     let stopped = daemon.stop(SOON);

@@ -63,6 +63,25 @@ fn each_mechanism_sends_over_each_encryption() {
 }
 
 #[test]
+fn client_certificate_sends_without_a_password() {
+    let more = "ssl_verify_client_cert = yes\nauth_ssl_username_from_cert = yes\n\
+                auth_ssl_require_client_cert = no\nssl_require_crl = no\n\
+                passdb {\n driver = static\n args = nopassword=y\n mechanisms = external\n}\n";
+    let server = Submission::start("plain external", more);
+    for encryption in ["tls", "starttls"] {
+        let account = server.account(encryption, "u1");
+        let own = account.lines().filter(|line| !line.starts_with("password"));
+        let own: String = own.flat_map(|line| [line, "\n"]).collect();
+        let client = server.client().display().to_string();
+        let lines = format!("{own}tls_client_certificate = \"{client}\"\n");
+        let output = site(&lines).cli(&["send-test", "o", "--json"]);
+        assert_eq!(output.code, 0, "{encryption}: {output:?}\n{}", server.log());
+        assert_eq!(mechanism(&json(&output)), "EXTERNAL", "{encryption}");
+    }
+    assert_eq!(server.sink.store(|store| store.taken.len()), 2);
+}
+
+#[test]
 fn strongest_mechanism_is_taken_and_a_wrong_password_costs_one_attempt() {
     let server = Submission::start("plain login cram-md5 scram-sha-1 scram-sha-256", "");
     let output = site(&server.account("tls", "u1")).cli(&["send-test", "--json"]);

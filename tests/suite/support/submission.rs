@@ -5,6 +5,7 @@ use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -89,6 +90,11 @@ impl Submission {
             self.certs.ca.display(),
             Dovecot::password(user)
         )
+    }
+
+    /// A client's certificate for the user `u1`, and its key behind it.
+    pub fn client(&self) -> PathBuf {
+        self.certs.client()
     }
 
     /// What the server has logged.

@@ -20,7 +20,7 @@ use crate::archive::root::Root;
 use crate::config::{Config, Deed, Inbound};
 use crate::daemon::instance::{Instance, InstanceError};
 use crate::daemon::outbox;
-use crate::ledger::{ActionState, Asked, Ledger, LedgerError, NewAction};
+use crate::ledger::{ActionState, Asked, Ledger, LedgerError, NewAction, Tx};
 use crate::log::Sink;
 use crate::poll::Clock;
 use crate::query::{MESSAGE, Moment, Query, parse_time};
@@ -176,12 +176,13 @@ impl Sought {
             && self.condition.as_ref().is_none_or(|condition| condition.matches(facts))
     }
 
-    /// What each rule says of a message.
-    fn lines(&self, row: i64, path: &str, facts: &MessageFacts) -> Vec<Line> {
-        // Checked with the config.
-        let Ok(rules) = Rules::read(&self.account.on_received, &self.moment) else {
-            return Vec::new();
-        };
+    /// What each rule that is looked at says of a message.
+    fn lines(
+        &self,
+        rules: &Rules<'_>,
+        (row, path): (i64, &str),
+        facts: &MessageFacts,
+    ) -> Vec<Line> {
         let judged = rules.judge(facts).into_iter();
         let mine = judged.filter(|(rule, _)| self.rule.as_ref().is_none_or(|r| *r == rule.name));
         let lines = mine.map(|(rule, finding)| Line {
@@ -200,39 +201,56 @@ impl Sought {
     }
 }
 
-/// Hands each sought message's lines on, page by page of the ledger.
-async fn each(
-    ledger: &Ledger,
-    root: &Root,
-    sought: &Sought,
-    mut take: impl FnMut(Line),
-) -> Result<u64, LedgerError> {
-    let (mut from, mut unreadable) = (0, 0_u64);
-    loop {
-        let name = Arc::clone(&sought.account.name);
-        let page = move |tx: &crate::ledger::Tx<'_>| tx.stored_after(&name, from, PAGE);
-        let page = ledger.read("read stored messages", page).await?;
-        let Some((last, _)) = page.last() else { return Ok(unreadable) };
-        from = *last;
-        for (row, path) in page {
-            let facts = match action::facts(root, &path) {
-                Ok(facts) => facts,
-                Err(why) => {
-                    unreadable = unreadable.saturating_add(1);
-                    render::warning(&why, Some("postrider verify says more"));
-                    continue;
+/// What the rules say of one page of stored messages.
+#[derive(Debug, Default)]
+struct Page {
+    lines: Vec<Line>,
+    unreadable: u64,
+}
+
+/// A walk through the stored messages of an account: one page is in memory at a time.
+struct Walk<'s> {
+    ledger: &'s Ledger,
+    root: &'s Root,
+    sought: &'s Sought,
+    rules: Rules<'s>,
+    after: i64,
+}
+
+impl<'s> Walk<'s> {
+    fn new(ledger: &'s Ledger, root: &'s Root, sought: &'s Sought) -> Self {
+        // The conditions were checked with the config.
+        let rules = Rules::read(&sought.account.on_received, &sought.moment);
+        let rules = rules.unwrap_or_else(|_| Rules::none());
+        Self { ledger, root, sought, rules, after: 0 }
+    }
+
+    /// The next page; `None` after the last one.
+    async fn next(&mut self) -> Result<Option<Page>, LedgerError> {
+        let (name, after) = (Arc::clone(&self.sought.account.name), self.after);
+        let read = move |tx: &Tx<'_>| tx.stored_after(&name, after, PAGE);
+        let stored = self.ledger.read("read stored messages", read).await?;
+        let Some((last, _)) = stored.last() else { return Ok(None) };
+        self.after = *last;
+        let mut page = Page::default();
+        for (row, path) in stored {
+            match action::facts(self.root, &path) {
+                Ok(facts) if self.sought.has(&facts) => {
+                    page.lines.extend(self.sought.lines(&self.rules, (row, &path), &facts));
                 }
-            };
-            if !sought.has(&facts) {
-                continue;
-            }
-            let id = facts.id.clone();
-            let before = ledger.read("read actions", move |tx| tx.actions_of(&id)).await?;
-            for mut line in sought.lines(row, &path, &facts) {
-                line.before = before.iter().find(|row| row.key == line.key).map(|row| row.state);
-                take(line);
+                Ok(_) => {}
+                Err(why) => {
+                    page.unreadable = page.unreadable.saturating_add(1);
+                    render::warning(&why, Some("postrider verify says more"));
+                }
             }
         }
+        let keys: Vec<String> = page.lines.iter().map(|line| line.key.clone()).collect();
+        let states = self.ledger.read("read actions", move |tx| tx.action_states(&keys)).await?;
+        for (line, state) in page.lines.iter_mut().zip(states) {
+            line.before = state;
+        }
+        Ok(Some(page))
     }
 }
 
@@ -240,18 +258,19 @@ fn dry(out: Out, config: &Config, sought: &Sought) -> Exit {
     let looked = block_on(async {
         let root = Root::open(&config.archive.root).map_err(InstanceError::Archive)?;
         let ledger = Ledger::open_read_only(&config.daemon.state_dir)?;
-        let mut lines = 0_u64;
-        let mut would = 0_u64;
-        let unreadable = each(&ledger, &root, sought, |line| {
-            lines = lines.saturating_add(1);
-            would = would.saturating_add(u64::from(line.applies));
-            if out.json {
-                out.value(&line);
-            } else {
-                out.line(&line.text());
+        let (mut would, mut unreadable) = (0_u64, 0_u64);
+        let mut walk = Walk::new(&ledger, &root, sought);
+        while let Some(page) = walk.next().await? {
+            unreadable = unreadable.saturating_add(page.unreadable);
+            for line in page.lines {
+                would = would.saturating_add(u64::from(line.applies));
+                if out.json {
+                    out.value(&line);
+                } else {
+                    out.line(&line.text());
+                }
             }
-        })
-        .await?;
+        }
         Ok::<_, InstanceError>((would, unreadable))
     });
     match looked {
@@ -270,6 +289,11 @@ fn dry(out: Out, config: &Config, sought: &Sought) -> Exit {
 }
 
 impl Line {
+    fn into_action(self) -> NewAction {
+        let Self { row, message, path, rule, deed: kind, key, .. } = self;
+        NewAction { row, message, path, rule, kind, key }
+    }
+
     fn text(&self) -> String {
         let deed = if self.applies { self.deed } else { "nothing" };
         let again = match self.before {
@@ -285,10 +309,13 @@ impl Line {
 }
 
 /// What a replay came to.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Done {
     asked: u64,
+    /// Those that were to be done anyway.
+    due_anyway: u64,
     unreadable: u64,
+    /// Of those that were asked for.
     left: u64,
 }
 
@@ -297,50 +324,54 @@ async fn replay(config: &Config, sink: &Sink, sought: Sought) -> Result<Done, In
     // A log that can't be stored is counted; the replay goes on.
     drop(sink.store_in(&config.daemon.state_dir));
     let tools = &instance.tools;
-    let mut wanted = Vec::new();
-    let root = tools.archive.root();
-    let unreadable = each(&tools.ledger, root, &sought, |line| {
-        if line.applies {
-            wanted.push(NewAction {
-                row: line.row,
-                message: line.message,
-                path: line.path,
-                rule: line.rule,
-                kind: line.deed,
-                key: line.key,
-            });
-        }
-    })
-    .await?;
-    let (name, now) = (Arc::clone(&sought.account.name), tools.clock.now());
-    let add =
-        move |tx: &crate::ledger::Tx<'_>| tx.add_actions(&name, &wanted, Asked::ByPerson, now);
-    let asked = tools.ledger.write("ask for actions", add).await?;
+    let now = tools.clock.now();
+    let mut done = Done::default();
+    let mut walk = Walk::new(&tools.ledger, tools.archive.root(), &sought);
+    while let Some(page) = walk.next().await? {
+        done.unreadable = done.unreadable.saturating_add(page.unreadable);
+        let open = |state| matches!(state, ActionState::Pending | ActionState::Running);
+        let applying = page.lines.into_iter().filter(|line| line.applies);
+        let (anyway, wanted): (Vec<Line>, Vec<Line>) =
+            applying.partition(|line| line.before.is_some_and(open));
+        done.due_anyway = done.due_anyway.saturating_add(anyway.len() as u64);
+        let wanted: Vec<NewAction> = wanted.into_iter().map(Line::into_action).collect();
+        let name = Arc::clone(&sought.account.name);
+        let add = move |tx: &Tx<'_>| tx.add_actions(&name, &wanted, Asked::ByPerson, now);
+        let asked = tools.ledger.write("ask for actions", add).await?;
+        done.asked = done.asked.saturating_add(asked);
+    }
     tracing::info!(
         target: "rules",
         code = "replay-asked",
         account = &*sought.account.name,
-        n = asked,
+        n = done.asked,
         "{} asked for once more",
-        plural(asked, "action")
+        plural(done.asked, "action")
     );
     let mut book = outbox::book(config);
     book.retain(|name, _| *name == sought.account.name);
+    for rules in book.values_mut() {
+        rules.retain(|rule| sought.rule.as_ref().is_none_or(|only| *only == rule.name));
+    }
     outbox::drain(tools.clone(), book, CancellationToken::new()).await;
     let name = Arc::clone(&sought.account.name);
-    let counts = tools.ledger.read("count actions", move |tx| tx.action_counts(&name)).await?;
-    let left = counts.pending.saturating_add(counts.failed);
+    done.left = tools.ledger.read("count actions", move |tx| tx.left_of(&name, now)).await?;
     instance.close().await;
-    Ok(Done { asked, unreadable, left })
+    Ok(done)
 }
 
 impl Done {
     fn report(&self, out: Out) -> Exit {
-        let Self { asked, unreadable, left } = self;
+        let Self { asked, due_anyway, unreadable, left } = self;
         if out.json {
-            out.value(&json!({ "asked": asked, "unreadable": unreadable, "left": left }));
+            out.value(&json!({
+                "asked": asked, "due_anyway": due_anyway, "unreadable": unreadable, "left": left
+            }));
         } else {
             out.line(&format!("{} asked for", plural(*asked, "action")));
+            if *due_anyway > 0 {
+                out.line(&format!("{} due anyway", plural(*due_anyway, "action")));
+            }
             if *left > 0 {
                 out.line(&format!(
                     "{} not done yet: postrider actions list",

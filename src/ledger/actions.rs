@@ -159,6 +159,9 @@ macro_rules! rows {
     };
 }
 
+const OF_MESSAGE: &str = rows!("WHERE message_id = ?1 ORDER BY action.id");
+const STATE_BY_KEY: &str = "SELECT state FROM action WHERE key = ?1";
+
 impl Tx<'_> {
     /// Adds actions; how many are new or asked for anew.
     ///
@@ -181,7 +184,8 @@ impl Tx<'_> {
             WHERE NOT EXISTS (SELECT 1 FROM message WHERE id = ?2 AND own = 2)
             ON CONFLICT (key) DO UPDATE SET state = 'pending', replay = 1, attempts = 0,
             refusals = 0,
-            due_at = ?9, first_at = NULL, code = '', detail = '', path = ?4, kind = ?6
+            created_at = ?9, due_at = ?9, first_at = NULL, code = '', detail = '', message_id = ?2,
+            path = ?4, kind = ?6
             WHERE ?8 AND state IN ('done', 'failed', 'dropped')";
         let mut put = self.db.prepare_cached(sql).map_err(sqlite("add actions"))?;
         let mut added = 0_u64;
@@ -299,10 +303,35 @@ impl Tx<'_> {
         self.actions_by(sql, params![account, rule, id, failed, all, most])
     }
 
-    /// The actions of a message, by its id.
-    pub fn actions_of(&self, message: &str) -> Result<Vec<ActionRow>, LedgerError> {
-        let sql = rows!("WHERE message = ?1 ORDER BY action.id");
-        self.actions_by(sql, [message])
+    /// The actions of a message, by its row.
+    pub fn actions_of(&self, message: i64) -> Result<Vec<ActionRow>, LedgerError> {
+        self.actions_by(OF_MESSAGE, [message])
+    }
+
+    /// How the actions with these keys stand, in their order; `None` for one that there isn't.
+    pub fn action_states(&self, keys: &[String]) -> Result<Vec<Option<ActionState>>, LedgerError> {
+        let mut get = self.db.prepare_cached(STATE_BY_KEY).map_err(sqlite("read actions"))?;
+        let mut states = Vec::with_capacity(keys.len());
+        for key in keys {
+            let found: Option<String> = get
+                .query_row([key], |row| row.get(0))
+                .optional()
+                .map_err(sqlite("read actions"))?;
+            states.push(found.as_deref().map(state));
+        }
+        Ok(states)
+    }
+
+    /// How many of the actions that a person asked for at this moment are not done.
+    pub fn left_of(&self, account: &str, asked_at: Timestamp) -> Result<u64, LedgerError> {
+        let sql = "SELECT count(*) FROM action
+            WHERE account_id = (SELECT id FROM account WHERE name = ?1)
+            AND state IN ('pending', 'running', 'failed') AND replay = 1 AND created_at = ?2";
+        let n: i64 = self
+            .db
+            .query_row(sql, params![account, millis(asked_at)], |row| row.get(0))
+            .map_err(sqlite("count actions"))?;
+        Ok(n.unsigned_abs())
     }
 
     /// Stored messages of an account, row and path, by rows from the one behind `after` on.
@@ -407,18 +436,21 @@ impl Tx<'_> {
     }
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<ActionRow> {
-    let at = |column: &str| -> rusqlite::Result<Option<Timestamp>> {
-        Ok(row.get::<_, Option<i64>>(column)?.map(timestamp))
-    };
-    let state: String = row.get("state")?;
-    let state = match state.as_str() {
+fn state(word: &str) -> ActionState {
+    match word {
         "running" => ActionState::Running,
         "done" => ActionState::Done,
         "failed" => ActionState::Failed,
         "dropped" => ActionState::Dropped,
         _ => ActionState::Pending,
+    }
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<ActionRow> {
+    let at = |column: &str| -> rusqlite::Result<Option<Timestamp>> {
+        Ok(row.get::<_, Option<i64>>(column)?.map(timestamp))
     };
+    let word: String = row.get("state")?;
     Ok(ActionRow {
         id: row.get("id")?,
         account: row.get("account")?,
@@ -427,7 +459,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ActionRow> {
         rule: row.get("rule")?,
         kind: row.get("kind")?,
         key: row.get("key")?,
-        state,
+        state: state(&word),
         replay: row.get("replay")?,
         attempts: row.get("attempts")?,
         refusals: row.get("refusals")?,
@@ -438,4 +470,22 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ActionRow> {
         code: row.get("code")?,
         detail: row.get("detail")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A replay asks for each stored message: a walk through all actions each time is quadratic.
+    #[test]
+    fn actions_of_one_message_are_found_without_a_walk_through_all() {
+        let mut db = rusqlite::Connection::open_in_memory().unwrap();
+        crate::ledger::schema::migrate(&mut db).unwrap();
+        for sql in [OF_MESSAGE, STATE_BY_KEY] {
+            let mut plan = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let steps = plan.query_map(["1"], |row| row.get(3)).unwrap();
+            let steps: Vec<String> = steps.map(Result::unwrap).collect();
+            assert!(steps.iter().all(|step| !step.starts_with("SCAN")), "{sql}: {steps:?}");
+        }
+    }
 }

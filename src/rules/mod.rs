@@ -52,6 +52,11 @@ impl<'r> Rules<'r> {
         rules.iter().map(read).collect::<Result<_, _>>().map(Self)
     }
 
+    /// No rule at all.
+    pub fn none() -> Self {
+        Self(Vec::new())
+    }
+
     /// What each rule says of a message, in their order.
     pub fn judge(&self, facts: &MessageFacts) -> Vec<(&'r Rule, Finding)> {
         let mut stopped = false;

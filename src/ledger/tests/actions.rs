@@ -45,9 +45,14 @@ fn action_of_one_key_exists_once_and_a_person_can_have_it_done_again() {
     book.write(|tx| tx.end_action(1, &Verdict::Done)).unwrap();
     assert_eq!(add(&mut book, Asked::ByArrival), 0);
     assert_eq!(add(&mut book, Asked::ByPerson), 1);
-    let row = book.write(|tx| tx.actions_of("m1")).unwrap().remove(0);
+    let row = book.write(|tx| tx.actions_of(1)).unwrap().remove(0);
     assert_eq!((row.state, row.replay, row.attempts), (ActionState::Pending, true, 0));
-    assert_eq!(row.key, "r-1");
+    assert_eq!((&*row.key, row.created_at), ("r-1", at(5)));
+    let left = |book: &mut Book, second| book.write(|tx| tx.left_of("box", at(second))).unwrap();
+    assert_eq!((left(&mut book, 5), left(&mut book, 0)), (1, 0), "what was asked for then");
+    let keys = ["x".to_owned(), "r-1".to_owned()];
+    let states = book.write(|tx| tx.action_states(&keys)).unwrap();
+    assert_eq!(states, [None, Some(ActionState::Pending)]);
 }
 
 #[test]
@@ -74,7 +79,7 @@ fn try_whose_end_is_not_known_is_due_again_and_has_been_counted() {
     book.write(|tx| tx.begin_action(2, at(1))).unwrap();
     assert_eq!(book.write(|tx: &Tx<'_>| tx.resume_actions(&[2])).unwrap(), 0, "it is under way");
     assert_eq!(book.write(|tx: &Tx<'_>| tx.resume_actions(&[1])).unwrap(), 1);
-    let row = book.write(|tx| tx.actions_of("m2")).unwrap().remove(0);
+    let row = book.write(|tx| tx.actions_of(2)).unwrap().remove(0);
     assert_eq!((row.state, row.attempts), (ActionState::Pending, 1));
     assert_eq!((row.first_at, row.due_at), (Some(at(1)), at(0)));
 }
@@ -106,7 +111,7 @@ fn failed_actions_are_counted_retried_with_all_their_time_and_dropped() {
     assert_eq!(counts(&mut book), ActionCounts { pending: 1, failed: 2, most_attempts: 0 });
     let one = ActionFilter { id: Some(1), ..ActionFilter::default() };
     assert_eq!(book.write(|tx| tx.retry_actions(&one, at(9))).unwrap(), 1);
-    let row = book.write(|tx| tx.actions_of("m1")).unwrap().remove(0);
+    let row = book.write(|tx| tx.actions_of(1)).unwrap().remove(0);
     assert_eq!((row.attempts, row.first_at, row.due_at), (0, None, at(9)));
     let ill = ActionFilter { failed: true, ..ActionFilter::default() };
     assert_eq!(book.write(|tx| tx.actions(&ill, 9)).unwrap().len(), 1);

@@ -216,6 +216,29 @@ fn replay_says_what_it_would_do_and_does_it_with_the_same_key() {
 }
 
 #[test]
+fn replay_is_judged_by_what_it_did_itself_and_not_by_older_failures() {
+    let dovecot = Dovecot::start();
+    for n in 0..2 {
+        dovecot.deliver("u1", &sample(&format!("letter {n}"), 10));
+    }
+    let (bad, good) = (Receiver::start(|_, _| Reply::Status(503)), all_well());
+    let rules = [("bad", bad.url()), ("good", good.url())].map(|(name, url)| {
+        format!("name = \"{name}\"\ndo = \"webhook\"\nurl = \"{url}\"\nretries = \"0s\"")
+    });
+    let site = site(&dovecot, &[&rules[0], &rules[1]]);
+    site.poll();
+    assert_eq!((count(&site, "failed"), count(&site, "done")), (2, 2));
+    let replay = site.cli(&["replay", "a", "--rule", "good", "--json"]);
+    assert_eq!(replay.code, 0, "the other rule's failures are older: {replay:?}");
+    let said: Value = serde_json::from_str(&replay.stdout).unwrap();
+    assert_eq!((&said["asked"], &said["left"]), (&Value::from(2), &Value::from(0)));
+    let replay = site.cli(&["replay", "a"]);
+    assert_eq!(replay.code, 3, "{replay:?}");
+    assert!(replay.stdout.contains("2 actions not done yet"), "{replay:?}");
+    assert_eq!((bad.requests().len(), good.requests().len()), (4, 6));
+}
+
+#[test]
 fn rule_acts_on_the_messages_of_its_condition_and_on_no_other() {
     let dovecot = Dovecot::start();
     for n in 0..4 {

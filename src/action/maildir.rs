@@ -6,6 +6,7 @@
 use std::io;
 use std::path::Path;
 
+use super::copy::{Limit, copy};
 use super::{Means, Task, facts, file, open};
 use crate::archive::dir::Folder;
 use crate::rules::Trouble;
@@ -19,10 +20,11 @@ pub(super) fn deliver(task: &Task, to: &Path, means: &Means) -> Result<(), Troub
     let octets = open(task, means)?.read("message.eml").map_err(file("message.eml"))?;
     let maildir = Folder::open(to).map_err(file(&shown))?;
     let name = format!("{}.{}.postrider", received.as_second(), task.key);
-    place(&maildir, &name, octets).map_err(file(&shown))
+    let limit = Limit::of(task.rule.timeout);
+    place(&maildir, &name, octets, limit).map_err(limit.trouble(&shown))
 }
 
-fn place(maildir: &Folder, name: &str, mut octets: std::fs::File) -> io::Result<()> {
+fn place(maildir: &Folder, name: &str, mut octets: std::fs::File, limit: Limit) -> io::Result<()> {
     let (new, _) = maildir.open_or_make("new", 0o700)?;
     let (cur, _) = maildir.open_or_make("cur", 0o700)?;
     let (tmp, _) = maildir.open_or_make("tmp", 0o700)?;
@@ -34,7 +36,7 @@ fn place(maildir: &Folder, name: &str, mut octets: std::fs::File) -> io::Result<
     // Of a try that was cut.
     tmp.remove_all(name)?;
     let mut file = tmp.create(name, 0o600)?;
-    io::copy(&mut octets, &mut file)?;
+    copy(&mut octets, &mut file, limit)?;
     file.sync_all()?;
     match tmp.rename(name, &new, name) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => tmp.remove_all(name)?,
@@ -57,7 +59,7 @@ mod tests {
             let mut file = tempfile::tempfile().unwrap();
             file.write_all(b"Subject: x\r\n\r\n").unwrap();
             file.rewind().unwrap();
-            place(&maildir, "7.k.postrider", file).unwrap();
+            place(&maildir, "7.k.postrider", file, Limit::of(std::time::Duration::MAX)).unwrap();
         };
         let names = |folder| maildir.folder(folder).unwrap().names().unwrap();
         deliver();

@@ -5,6 +5,7 @@
 //! an argument list, an environment or a path: those have our own words and paths only. Not for
 //! deciding which actions are due, nor when: that is `rules`, carried out by `daemon`.
 
+mod copy;
 mod exec;
 mod http;
 mod maildir;

@@ -2,24 +2,22 @@
 //!
 //! A copy appears whole, under a name that nothing had before: temporary file, sync, rename that
 //! replaces nothing, sync of the folder. A file of the same name and octets is taken for the copy,
-//! so a second try adds nothing.
+//! so a second try adds nothing. However many files of one name there are, few are looked at.
 
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io;
 
 use jiff::tz::TimeZone;
-use sha2::{Digest as _, Sha256};
 
+use super::copy::{Limit, copy, digest_of};
 use super::{Means, Task, facts, file, open};
 use crate::archive::component::safe_name;
 use crate::archive::dir::Folder;
 use crate::config::Save;
 use crate::rules::{Attached, MessageFacts, Trouble};
 
-/// Numbers that a name may get.
-const NUMBERS: u32 = 10_000;
-/// Octets of a file that are in memory at a time.
-const BLOCK: usize = 64 << 10;
+/// Numbers that a name may get; behind them it gets the action's key.
+const NUMBERS: u32 = 10;
 
 /// Copies the attachments that the rule wants, once.
 pub(super) fn save(task: &Task, deed: &Save, means: &Means) -> Result<(), Trouble> {
@@ -28,6 +26,7 @@ pub(super) fn save(task: &Task, deed: &Save, means: &Means) -> Result<(), Troubl
     let folder = open(task, means)?;
     let shown = deed.to.display().to_string();
     let to = Folder::open(&deed.to).map_err(file(&shown))?;
+    let limit = Limit::of(task.rule.timeout);
     for (n, attached) in (1_usize..).zip(&facts.attachments) {
         if !wanted(&deed.only, attached) {
             continue;
@@ -35,7 +34,8 @@ pub(super) fn save(task: &Task, deed: &Save, means: &Means) -> Result<(), Troubl
         let from = format!("attachments/{}", attached.file);
         let name = name(&deed.name, &facts, attached, n, means.archive.timezone_name());
         let octets = folder.read(&from).map_err(file(&from))?;
-        place(&to, &name, octets, (&task.key, n, deed.mode)).map_err(file(&shown))?;
+        let own = Own { key: &task.key, n, mode: deed.mode, limit };
+        place(&to, &name, octets, own).map_err(limit.trouble(&shown))?;
     }
     Ok(())
 }
@@ -96,77 +96,89 @@ fn name(template: &str, facts: &MessageFacts, attached: &Attached, n: usize, zon
     safe_name(Some(&name), &attached.content_type, n)
 }
 
+/// Whose copy it is, and how it is made.
+#[derive(Clone, Copy, Debug)]
+struct Own<'k> {
+    key: &'k str,
+    n: usize,
+    mode: u32,
+    limit: Limit,
+}
+
 /// Puts a copy into the folder, unless the same octets stand there under its name.
-fn place(
-    to: &Folder,
-    name: &str,
-    mut octets: File,
-    (key, n, mode): (&str, usize, u32),
-) -> io::Result<()> {
-    let part = format!(".postrider-{key}-{n}.part");
+fn place(to: &Folder, name: &str, octets: File, own: Own<'_>) -> io::Result<()> {
+    let part = format!(".postrider-{}-{}.part", own.key, own.n);
     // Of a try that was cut.
     to.remove_all(&part)?;
-    let mut file = to.create(&part, mode)?;
-    let digest = copy(&mut octets, &mut file)?;
+    let placed = place_part(to, &part, (name, octets), own);
+    if placed.is_err() {
+        to.remove_all(&part)?;
+    }
+    placed
+}
+
+fn place_part(
+    to: &Folder,
+    part: &str,
+    (name, mut octets): (&str, File),
+    Own { key, n, mode, limit }: Own<'_>,
+) -> io::Result<()> {
+    let mut file = to.create(part, mode)?;
+    let digest = copy(&mut octets, &mut file, limit)?;
     file.sync_all()?;
+    let size = file.metadata()?.len();
     drop(file);
-    for number in 1..NUMBERS {
-        let name = if number == 1 { name.to_owned() } else { numbered(name, number) };
-        match to.rename(&part, to, &name) {
+    for number in 1..=NUMBERS {
+        let name = match number {
+            1 => name.to_owned(),
+            NUMBERS => numbered(name, &format!("{key}-{n}")),
+            number => numbered(name, &number.to_string()),
+        };
+        match to.rename(part, to, &name) {
             Ok(()) => return to.sync(),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => {
-                to.remove_all(&part)?;
-                return Err(error);
-            }
+            Err(error) => return Err(error),
         }
-        let same = to.read(&name).and_then(digest_of).is_ok_and(|d| d == digest);
-        if same {
-            to.remove_all(&part)?;
+        let there = to.read(&name);
+        let Some(there) = there.ok().filter(|f| f.metadata().is_ok_and(|m| m.len() == size)) else {
+            continue;
+        };
+        if digest_of(there, limit)? == digest {
+            to.remove_all(part)?;
             // Who put it there may have died before its own sync.
             return to.sync();
         }
     }
-    to.remove_all(&part)?;
-    Err(io::Error::other("too many files of one name"))
+    Err(io::Error::other("another file has the name that only this copy can have"))
 }
 
-fn numbered(name: &str, number: u32) -> String {
+fn numbered(name: &str, number: &str) -> String {
     match name.rsplit_once('.') {
         Some((stem, extension)) if !stem.is_empty() => format!("{stem}-{number}.{extension}"),
         _ => format!("{name}-{number}"),
     }
 }
 
-fn copy(from: &mut File, to: &mut File) -> io::Result<[u8; 32]> {
-    let mut block = vec![0_u8; BLOCK];
-    let mut digest = Sha256::new();
-    loop {
-        let read = from.read(&mut block)?;
-        if read == 0 {
-            return Ok(digest.finalize().into());
-        }
-        let octets = block.get(..read).unwrap_or_default();
-        digest.update(octets);
-        to.write_all(octets)?;
-    }
-}
-
-fn digest_of(mut file: File) -> io::Result<[u8; 32]> {
-    let mut block = vec![0_u8; BLOCK];
-    let mut digest = Sha256::new();
-    loop {
-        let read = file.read(&mut block)?;
-        if read == 0 {
-            return Ok(digest.finalize().into());
-        }
-        digest.update(block.get(..read).unwrap_or_default());
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+    use std::time::Duration;
+
     use super::*;
+
+    const LONG: Duration = Duration::from_mins(10);
+
+    fn source(text: &str) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        io::Seek::rewind(&mut file).unwrap();
+        file
+    }
+
+    fn put(to: &Folder, key: &str, text: &str, time: Duration) -> io::Result<()> {
+        let own = Own { key, n: 1, mode: 0o640, limit: Limit::of(time) };
+        place(to, "a.pdf", source(text), own)
+    }
 
     fn attached(file: &str, content_type: &str) -> Attached {
         let (file, content_type) = (file.to_owned(), content_type.to_owned());
@@ -210,14 +222,8 @@ mod tests {
     #[test]
     fn copy_replaces_nothing_and_a_second_try_adds_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let source = |text: &str| {
-            let mut file = tempfile::tempfile().unwrap();
-            file.write_all(text.as_bytes()).unwrap();
-            io::Seek::rewind(&mut file).unwrap();
-            file
-        };
         let to = Folder::open(dir.path()).unwrap();
-        let put = |key: &str, text: &str| place(&to, "a.pdf", source(text), (key, 1, 0o640));
+        let put = |key: &str, text: &str| put(&to, key, text, LONG);
         put("k1", "one").unwrap();
         put("k1", "one").unwrap();
         put("k2", "two").unwrap();
@@ -228,5 +234,33 @@ mod tests {
         assert_eq!(to.names().unwrap(), ["a-2.pdf", "a-3.pdf", "a.pdf"]);
         let text = |name| std::fs::read_to_string(dir.path().join(name)).unwrap();
         assert_eq!([text("a.pdf"), text("a-2.pdf"), text("a-3.pdf")], ["one", "two", "three"]);
+    }
+
+    /// Each try looked at all files of the name that there were.
+    #[test]
+    fn many_files_of_one_name_are_told_apart_by_few_looks() {
+        let dir = tempfile::tempdir().unwrap();
+        let to = Folder::open(dir.path()).unwrap();
+        for _ in 0..2 {
+            for n in 0..30 {
+                put(&to, &format!("key{n:02}"), &format!("{n:02}"), LONG).unwrap();
+            }
+        }
+        let names = to.names().unwrap();
+        assert_eq!(names.len(), 30, "a second try adds nothing: {names:?}");
+        let has = |name: &str| names.iter().any(|found| found == name);
+        assert!(has("a.pdf") && has("a-9.pdf") && !has("a-10.pdf"), "{names:?}");
+        assert!(has("a-key09-1.pdf") && has("a-key29-1.pdf"), "{names:?}");
+        assert_eq!(std::fs::read_to_string(dir.path().join("a-key29-1.pdf")).unwrap(), "29");
+    }
+
+    #[test]
+    fn copy_ends_with_its_time_and_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let to = Folder::open(dir.path()).unwrap();
+        let error = put(&to, "k", "text", Duration::ZERO).unwrap_err();
+        let trouble = Limit::of(Duration::from_secs(7)).trouble("/srv/x")(error);
+        assert_eq!((trouble.code, &*trouble.detail), ("timeout", "/srv/x: not done within 7s"));
+        assert_eq!(to.names().unwrap(), [""; 0]);
     }
 }

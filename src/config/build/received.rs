@@ -150,6 +150,7 @@ impl Builder<'_> {
     }
 
     fn save(&mut self, view: &View<'_>) -> Deed {
+        self.needs_attachments(view);
         let to = self.target(view);
         let name = view.text("as").unwrap_or_default();
         if let Some(fault) = template_fault(&name) {
@@ -158,6 +159,16 @@ impl Builder<'_> {
         }
         let mode = if let Some(Value::Mode(mode)) = view.value("file_mode") { mode } else { 0o640 };
         Deed::Save(Save { to, name, only: view.list("only"), mode })
+    }
+
+    /// An archive without attachments has none to copy, and no message of it has any.
+    fn needs_attachments(&mut self, view: &View<'_>) {
+        let archive = View::new(&keys::ARCHIVE, vec![(Layer::Own, &self.raw.archive)]);
+        if !archive.list("write").iter().any(|part| part == "attachments") {
+            let what = "`do = \"save\"` copies attachments, and `archive.write` leaves them out";
+            let hint = "add \"attachments\" to `write` of `[archive]`";
+            self.report_at(view, "do", Problem::error(what).hint(hint));
+        }
     }
 
     /// A folder of another program: it must be there, so that a slip makes no new one.

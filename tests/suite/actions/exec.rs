@@ -151,3 +151,18 @@ fn check_refuses_rules_that_cannot_be_meant() {
         assert!(output.contains(said), "{rule}: {output}");
     }
 }
+
+#[test]
+fn copies_of_attachments_that_the_archive_does_not_have_are_an_error_of_the_config() {
+    let dovecot = Dovecot::start();
+    let mut site = site(&dovecot, &[]);
+    site.add("archive", "write = [\"eml\", \"text\"]");
+    let account = dovecot.account("imap", "none", "u1");
+    site.account("a", &super::with_rules(&account, &["do = \"save\"\nto = \"/tmp\""]));
+    let output = site.cli(&["check"]);
+    assert_eq!(output.code, 2, "{output:?}");
+    let said = output.stdout + &output.stderr;
+    assert!(said.contains("`archive.write` leaves them out"), "{said}");
+    assert!(said.contains("add \"attachments\" to `write`"), "{said}");
+    assert!(said.contains("postrider.toml:"), "{said}");
+}

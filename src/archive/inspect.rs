@@ -279,6 +279,7 @@ impl FoundCopy {
             flagged: false,
             delete_ok: false,
             actions_open: false,
+            actions_unknown: false,
         }
     }
 }

@@ -159,6 +159,7 @@ fn copy_of(staged: &Staged) -> StoredCopy {
         flagged: false,
         delete_ok: true,
         actions_open: false,
+        actions_unknown: false,
     }
 }
 

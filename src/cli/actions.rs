@@ -72,6 +72,9 @@ struct DropWhich {
     /// Only those that have failed for good
     #[arg(long)]
     failed: bool,
+    /// What rules asked for before the ledger was made anew: nobody knows what of it is done
+    #[arg(long, requires = "account", conflicts_with_all = ["rule", "id", "failed"])]
+    unknown: bool,
 }
 
 /// A change of the outbox.
@@ -108,7 +111,9 @@ impl Actions {
                     render::error("which actions?", Some("name an account, or `--id`"));
                     return Exit::Usage;
                 }
-                change(context, &config, Change::Drop, drop.which.filter(drop.failed))
+                let filter = drop.which.filter(drop.failed);
+                let unknown = drop.unknown;
+                change(context, &config, Change::Drop, ActionFilter { unknown, ..filter })
             }
         }
     }
@@ -117,7 +122,7 @@ impl Actions {
 impl Which {
     fn filter(&self, failed: bool) -> ActionFilter {
         let (account, rule) = (self.account.clone(), self.rule.clone());
-        ActionFilter { account, rule, id: self.id, failed, all: false }
+        ActionFilter { account, rule, id: self.id, failed, ..ActionFilter::default() }
     }
 }
 
@@ -188,8 +193,8 @@ fn print(out: Out, rows: &[ActionRow]) {
 /// Has the daemon do it, or does it where none runs.
 fn change(context: &Context, config: &Config, change: Change, filter: ActionFilter) -> Exit {
     let drop = change == Change::Drop;
-    let ActionFilter { account, rule, id, failed, .. } = filter.clone();
-    let command = Command::Actions { drop, account, rule, id, failed };
+    let ActionFilter { account, rule, id, failed, unknown, .. } = filter.clone();
+    let command = Command::Actions { drop, account, rule, id, failed, unknown };
     let done = match ask(&config.daemon.state_dir, command, |_| {}) {
         Ok(Some(result)) => result,
         Ok(None) => match here(context, config, drop, filter) {
@@ -202,8 +207,12 @@ fn change(context: &Context, config: &Config, change: Change, filter: ActionFilt
         context.out.value(&done);
     } else {
         let n = done.get("actions").and_then(Value::as_u64).unwrap_or_default();
-        let what = if drop { "given up" } else { "due now" };
-        context.out.line(&format!("{} {what}", plural(n, "action")));
+        let (of, what) = match (drop, unknown) {
+            (true, true) => ("message", "with nothing left to do"),
+            (true, false) => ("action", "given up"),
+            (false, _) => ("action", "due now"),
+        };
+        context.out.line(&format!("{} {what}", plural(n, of)));
     }
     Exit::Done
 }

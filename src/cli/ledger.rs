@@ -10,7 +10,7 @@ use super::render::{self, count, plural};
 use super::verify::{bar, failed, instance_error};
 use super::{Context, block_on, records};
 use crate::archive::Reader;
-use crate::config::Config;
+use crate::config::{Config, Deed};
 use crate::daemon::instance::{InstanceError, fit, hold};
 use crate::ledger::{Ledger as Book, LedgerError};
 use crate::poll::Clock;
@@ -176,6 +176,12 @@ fn renamed(config: &Config) -> BTreeMap<String, String> {
     config.inbound.values().filter_map(of).collect()
 }
 
+/// Whether an account has rules that do something with its mail.
+fn has_rules(config: &Config, name: &str) -> bool {
+    let account = config.inbound.get(name);
+    account.is_some_and(|account| account.on_received.iter().any(|rule| rule.deed != Deed::None))
+}
+
 /// Codes of what was done.
 const REBUILT: &str = "ledger-rebuilt";
 const RECONCILED: &str = "ledger-reconciled";
@@ -235,5 +241,11 @@ fn report(context: &Context, config: &Config, outcome: &Outcome, (code, dry): (&
         out.line("nothing was changed");
     } else {
         out.line("deletes are held until the server has shown each message again: postrider poll");
+        for account in outcome.adopted.keys().filter(|name| has_rules(config, name)) {
+            out.line(&format!(
+                "{account}: what its rules asked for, and whether it was done, isn't known any \
+                 more: postrider replay {account}"
+            ));
+        }
     }
 }

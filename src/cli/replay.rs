@@ -176,6 +176,11 @@ impl Sought {
             && self.condition.as_ref().is_none_or(|condition| condition.matches(facts))
     }
 
+    /// Whether what all rules say of a message is looked at.
+    fn has_all_rules(&self) -> bool {
+        self.rule.is_none() || self.account.on_received.len() == 1
+    }
+
     /// What each rule that is looked at says of a message.
     fn lines(
         &self,
@@ -205,6 +210,8 @@ impl Sought {
 #[derive(Debug, Default)]
 struct Page {
     lines: Vec<Line>,
+    /// Messages of which all rules have spoken.
+    judged: Vec<i64>,
     unreadable: u64,
 }
 
@@ -237,6 +244,7 @@ impl<'s> Walk<'s> {
             match action::facts(self.root, &path) {
                 Ok(facts) if self.sought.has(&facts) => {
                     page.lines.extend(self.sought.lines(&self.rules, (row, &path), &facts));
+                    page.judged.extend(self.sought.has_all_rules().then_some(row));
                 }
                 Ok(_) => {}
                 Err(why) => {
@@ -336,7 +344,11 @@ async fn replay(config: &Config, sink: &Sink, sought: Sought) -> Result<Done, In
         done.due_anyway = done.due_anyway.saturating_add(anyway.len() as u64);
         let wanted: Vec<NewAction> = wanted.into_iter().map(Line::into_action).collect();
         let name = Arc::clone(&sought.account.name);
-        let add = move |tx: &Tx<'_>| tx.add_actions(&name, &wanted, Asked::ByPerson, now);
+        let judged = page.judged;
+        let add = move |tx: &Tx<'_>| {
+            tx.actions_known(&judged)?;
+            tx.add_actions(&name, &wanted, Asked::ByPerson, now)
+        };
         let asked = tools.ledger.write("ask for actions", add).await?;
         done.asked = done.asked.saturating_add(asked);
     }

@@ -39,6 +39,9 @@ pub enum Command {
         id: Option<i64>,
         /// Only those that failed.
         failed: bool,
+        /// What a lost ledger knew of.
+        #[serde(default)]
+        unknown: bool,
     },
     /// Log everything of an account for a time.
     Debug {

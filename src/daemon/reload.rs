@@ -29,8 +29,9 @@ impl Daemon {
         let Call { command, person, replies } = call;
         let name = |account: &str| self.account(account);
         match command {
-            Command::Actions { drop, account, rule, id, failed } => {
-                let filter = ActionFilter { account, rule, id, failed, all: false };
+            Command::Actions { drop, account, rule, id, failed, unknown } => {
+                let all = false;
+                let filter = ActionFilter { account, rule, id, failed, all, unknown };
                 self.desk.change_actions(filter, drop, person, replies);
             }
             Command::Status => replies.end(Ok(self.facts())),

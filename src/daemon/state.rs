@@ -116,6 +116,9 @@ pub struct Brief {
     pub delete_from_received: bool,
     /// A mark is all that is wanted.
     pub delete_by_flag: bool,
+    /// Deletes wait until what rules ask for is done.
+    #[serde(default)]
+    pub delete_after_actions: bool,
     /// Rules on received mail that do something.
     #[serde(default)]
     pub rules: Vec<String>,
@@ -179,6 +182,7 @@ impl Brief {
             delete_after_days: days,
             delete_from_received: account.delete_age_from == DeleteAge::Received,
             delete_by_flag: account.delete_mode == DeleteMode::Flag,
+            delete_after_actions: account.delete_after_actions && days.is_some(),
             rules: active.map(|rule| rule.name.clone()).collect(),
         }
     }
@@ -238,6 +242,7 @@ mod tests {
             delete_after_days: None,
             delete_from_received: false,
             delete_by_flag: false,
+            delete_after_actions: false,
             rules: Vec::new(),
         }
     }

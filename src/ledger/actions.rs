@@ -5,12 +5,15 @@
 //! begun; after a crash it is due again), `done`, `failed` (its time is used up), `dropped` (by a
 //! person).
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{OptionalExtension, Row, params};
 use serde::Serialize;
 
 use super::error::{LedgerError, sqlite};
 use super::tx::{Tx, millis, timestamp};
+use crate::model::StoredCopy;
 
 /// An action to be done.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -125,6 +128,8 @@ pub struct ActionFilter {
     pub failed: bool,
     /// Those that are done or dropped, too.
     pub all: bool,
+    /// Of an account: what a lost ledger knew of, whatever it was; no rows are left of it.
+    pub unknown: bool,
 }
 
 /// How many actions an account has in which state.
@@ -136,6 +141,8 @@ pub struct ActionCounts {
     pub failed: u64,
     /// The number of tries that the most often tried one of the pending has behind it.
     pub most_attempts: u32,
+    /// Stored messages of which nobody knows what rules asked for.
+    pub unknown: u64,
 }
 
 /// What was asked for when an action of the same key exists already.
@@ -299,7 +306,7 @@ impl Tx<'_> {
             AND (NOT ?4 OR state = 'failed')
             ORDER BY action.id LIMIT ?6"
         );
-        let ActionFilter { account, rule, id, failed, all } = filter;
+        let ActionFilter { account, rule, id, failed, all, .. } = filter;
         self.actions_by(sql, params![account, rule, id, failed, all, most])
     }
 
@@ -373,16 +380,56 @@ impl Tx<'_> {
             WHERE (?1 IS NULL OR account_id = (SELECT id FROM account WHERE name = ?1))
             AND (?2 IS NULL OR rule = ?2) AND (?3 IS NULL OR id = ?3)
             AND state IN ('pending', 'running', 'failed') AND (NOT ?4 OR state = 'failed')";
-        let ActionFilter { account, rule, id, failed, .. } = filter;
+        let ActionFilter { account, rule, id, failed, unknown, .. } = filter;
+        if *unknown {
+            return self.forget_unknown(account.as_deref().unwrap_or_default());
+        }
         let row = params![account, rule, id, failed];
         Ok(self.db.execute(sql, row).map_err(sqlite("drop actions"))? as u64)
+    }
+
+    /// A person says that nothing is left to be done with the messages of an account of which a
+    /// lost ledger knew more; how many.
+    fn forget_unknown(&self, account: &str) -> Result<u64, LedgerError> {
+        let sql = "SELECT message.id FROM message
+            JOIN mailbox ON mailbox.id = message.mailbox_id
+            JOIN account ON account.id = mailbox.account_id
+            WHERE account.name = ?1 AND actions_unknown = 1";
+        let act = || sqlite("read messages");
+        let mut get = self.db.prepare_cached(sql).map_err(act())?;
+        let rows = get.query_map([account], |row| row.get(0)).map_err(act())?;
+        let rows: Vec<i64> = rows.collect::<Result<_, _>>().map_err(act())?;
+        self.actions_known(&rows)?;
+        Ok(rows.len() as u64)
+    }
+
+    /// From now on all that is to be done with these messages is in the outbox; what was held up
+    /// by that is looked at again.
+    pub fn actions_known(&self, rows: &[i64]) -> Result<(), LedgerError> {
+        let sql = "UPDATE message SET actions_unknown = 0 WHERE id = ?1 AND actions_unknown = 1
+            RETURNING mailbox_id";
+        let act = || sqlite("record that actions are known");
+        let mut set = self.db.prepare_cached(sql).map_err(act())?;
+        let mut mailboxes = BTreeSet::new();
+        for row in rows {
+            let changed = set.query_row([row], |row| row.get(0)).optional();
+            mailboxes.extend(changed.map_err(act())?.map(|id: i64| id));
+        }
+        for id in mailboxes {
+            let wake = "UPDATE mailbox SET wake_at = 0 WHERE id = ?1";
+            self.db.execute(wake, [id]).map_err(act())?;
+        }
+        Ok(())
     }
 
     /// How many actions of an account are open.
     pub fn action_counts(&self, account: &str) -> Result<ActionCounts, LedgerError> {
         let sql = "SELECT count(*) FILTER (WHERE state <> 'failed'),
             count(*) FILTER (WHERE state = 'failed'),
-            coalesce(max(attempts) FILTER (WHERE state <> 'failed'), 0)
+            coalesce(max(attempts) FILTER (WHERE state <> 'failed'), 0),
+            (SELECT count(*) FROM message JOIN mailbox ON mailbox.id = message.mailbox_id
+             JOIN account ON account.id = mailbox.account_id WHERE account.name = ?1
+             AND actions_unknown = 1 AND message.state IN ('archived', 'deleting'))
             FROM action WHERE account_id = (SELECT id FROM account WHERE name = ?1)
             AND state IN ('pending', 'running', 'failed')";
         let read = |row: &Row<'_>| {
@@ -390,6 +437,7 @@ impl Tx<'_> {
                 pending: row.get::<_, i64>(0)?.unsigned_abs(),
                 failed: row.get::<_, i64>(1)?.unsigned_abs(),
                 most_attempts: row.get(2)?,
+                unknown: row.get::<_, i64>(3)?.unsigned_abs(),
             })
         };
         self.db.query_row(sql, [account], read).map_err(sqlite("count actions"))
@@ -417,8 +465,25 @@ impl Tx<'_> {
         get.query_row([], |row| row.get(0)).map_err(sqlite("read actions"))
     }
 
+    /// Whether there is any message of which nobody knows what rules asked for.
+    pub(super) fn are_actions_unknown(&self) -> Result<bool, LedgerError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM message WHERE actions_unknown = 1)";
+        let mut get = self.db.prepare_cached(sql).map_err(sqlite("read messages"))?;
+        get.query_row([], |row| row.get(0)).map_err(sqlite("read messages"))
+    }
+
+    /// Puts down with a copy how its actions stand.
+    pub(super) fn note_actions(&self, copy: &mut StoredCopy) -> Result<(), LedgerError> {
+        copy.actions_open = self.has_open_actions(copy.row)?;
+        let sql = "SELECT actions_unknown FROM message WHERE id = ?1";
+        let mut get = self.db.prepare_cached(sql).map_err(sqlite("read a message"))?;
+        let unknown = get.query_row([copy.row], |row| row.get(0)).optional();
+        copy.actions_unknown = unknown.map_err(sqlite("read a message"))?.unwrap_or(false);
+        Ok(())
+    }
+
     /// Whether a message has an action that isn't done: pending, running or failed.
-    pub(super) fn has_open_actions(&self, message: i64) -> Result<bool, LedgerError> {
+    fn has_open_actions(&self, message: i64) -> Result<bool, LedgerError> {
         let sql = "SELECT EXISTS (SELECT 1 FROM action WHERE message_id = ?1
             AND state IN ('pending', 'running', 'failed'))";
         let mut get = self.db.prepare_cached(sql).map_err(sqlite("read actions"))?;

@@ -304,6 +304,9 @@ CREATE TABLE outbound (
     error_message TEXT NOT NULL DEFAULT '',
     error_hint TEXT NOT NULL DEFAULT ''
 ) STRICT, WITHOUT ROWID;
+-- taken from the tree by a ledger that doesn't know what rules asked for with it
+ALTER TABLE message ADD COLUMN actions_unknown INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX message_actions_unknown ON message (mailbox_id) WHERE actions_unknown = 1;
 ",
 ];
 

@@ -220,6 +220,8 @@ pub enum KeepReason {
 pub enum DeletesHeld {
     /// What rules ask for isn't done with the message.
     Actions,
+    /// Nobody knows what rules asked for with the message: the ledger that did is lost.
+    ActionsUnknown,
     /// The wall clock disagrees with the boot clock.
     ClockDoubt,
     /// Its copy is empty: the server may never have shown the message.
@@ -247,7 +249,7 @@ impl DeletesHeld {
     /// Whether only a person, or another listing, ends it: time alone changes nothing.
     pub fn stands(self) -> bool {
         match self {
-            Self::Empty | Self::NetworkRoot | Self::Stopped => true,
+            Self::ActionsUnknown | Self::Empty | Self::NetworkRoot | Self::Stopped => true,
             Self::Actions
             | Self::ClockDoubt
             | Self::Identity
@@ -263,6 +265,9 @@ impl DeletesHeld {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Actions => "what rules ask for isn't done",
+            Self::ActionsUnknown => {
+                "what rules asked for isn't known since the ledger was made anew"
+            }
             Self::ClockDoubt => "the clock jumped",
             Self::Empty => "the copy is empty",
             Self::IdentityChanged => "the account's server, user or unique-ids changed",

@@ -89,6 +89,8 @@ pub struct StoredCopy {
     pub canary: bool,
     /// What rules ask for isn't done with it.
     pub actions_open: bool,
+    /// Whether they are done isn't known: the copy was found in the tree by a new ledger.
+    pub actions_unknown: bool,
 }
 
 /// A SHA-256 digest; printed as lower-case hex.

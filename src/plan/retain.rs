@@ -55,6 +55,9 @@ pub(super) fn retain(
     if rules.delete_after_actions && copy.actions_open {
         return keep(KeepReason::DeletesHeld { cause: DeletesHeld::Actions });
     }
+    if rules.delete_after_actions && copy.actions_unknown {
+        return keep(KeepReason::DeletesHeld { cause: DeletesHeld::ActionsUnknown });
+    }
     if copy.size == 0 {
         return keep(KeepReason::DeletesHeld { cause: DeletesHeld::Empty });
     }

@@ -76,6 +76,7 @@ fn copy(row: i64, archived: i64) -> StoredCopy {
         flagged: false,
         delete_ok: true,
         actions_open: false,
+        actions_unknown: false,
     }
 }
 

@@ -214,7 +214,7 @@ fn held(out: Out, row: &Row, now: Timestamp) {
 
 /// What rules still have to do, and what a person has to look at.
 fn actions(out: Out, row: &Row) {
-    let ActionCounts { pending, failed, most_attempts } = row.actions;
+    let ActionCounts { pending, failed, most_attempts, unknown } = row.actions;
     let name = &row.name;
     if pending > 0 && most_attempts > 1 {
         out.line("");
@@ -225,6 +225,18 @@ fn actions(out: Out, row: &Row) {
         out.line("");
         out.line(&format!("{name}: {} failed", plural(failed, "action")));
         out.line(&format!("  hint: postrider actions list {name} --failed; then retry or drop"));
+    }
+    if unknown > 0 {
+        let n = plural(unknown, "message");
+        out.line("");
+        out.line(&format!(
+            "{name}: {n} stay on the server: what rules asked for isn't known since the ledger was \
+             made anew"
+        ));
+        let drop = format!("postrider actions drop {name} --unknown");
+        out.line(&format!(
+            "  hint: postrider replay {name} does it once more; nothing left: {drop}"
+        ));
     }
     for (rule, n) in &row.orphaned {
         out.line("");

@@ -75,6 +75,9 @@ pub(super) async fn read(
         let about = About { account, live, now, timezone: &scope.timezone };
         let row = Row::of(&about, found.unwrap_or_default(), counts, held);
         let orphaned = account.orphaned(open);
+        // Where nothing waits for them it is of no moment.
+        let unknown = if account.delete_after_actions { actions.unknown } else { 0 };
+        let actions = ActionCounts { unknown, ..actions };
         rows.push(Row { actions, orphaned, ..row });
     }
     Ok(rows)
@@ -141,7 +144,8 @@ impl Row {
 
     /// Whether a person should look. Who is paused or disabled is meant not to work.
     pub(super) fn is_ill(&self) -> bool {
-        if self.actions.failed > 0 || !self.orphaned.is_empty() {
+        let ActionCounts { failed, unknown, .. } = self.actions;
+        if failed > 0 || unknown > 0 || !self.orphaned.is_empty() {
             return true;
         }
         if matches!(self.state, "paused" | "disabled") {

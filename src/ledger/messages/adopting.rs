@@ -75,20 +75,21 @@ const COLUMNS_OF_SHELF: &str =
 impl Tx<'_> {
     /// Gives a copy that was found in the tree its row; it may not be deleted before the server
     /// has shown that it is the one. What a unique-id means by now only the content tells: which
-    /// messages had left the server is not known.
+    /// messages had left the server is not known, nor what rules asked for with it and whether that
+    /// was done.
     pub fn adopt(&self, found: &Adoption) -> Result<Adopted, LedgerError> {
         let name = found.key.mailbox().unwrap_or_default();
         let id = self.mailbox(&found.account, name)?.id;
         let k = Columns::of(&found.key);
         let sql = "INSERT INTO message (mailbox_id, uid_validity, uid, generation, unique_id,
             occurrence, state, attempts, first_seen, path, sha256, json_sha256, size,
-            internal_date, received, archived_at, delete_ok, doubtful)
+            internal_date, received, archived_at, delete_ok, doubtful, actions_unknown)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'archived', 1, ?12, ?7, ?8, ?9, ?10, ?11, ?13, ?12, 0,
-            ?5 <> '')
+            ?5 <> '', 1)
             ON CONFLICT (mailbox_id, uid_validity, uid, generation, unique_id, occurrence)
             DO UPDATE SET state = 'archived', path = ?7, sha256 = ?8, json_sha256 = ?9, size = ?10,
             listed_size = NULL, internal_date = ?11, received = ?13, archived_at = ?12,
-            delete_ok = 0, doubtful = ?5 <> '', retry_at = NULL, reason_code = '', reason = ''
+            delete_ok = 0, doubtful = ?5 <> '', actions_unknown = 1, retry_at = NULL, reason_code = '', reason = ''
             WHERE state IN ('fetching', 'held', 'gone')";
         let row = params![
             id.0,

@@ -82,7 +82,11 @@ impl Tx<'_> {
             JOIN account ON account.id = mailbox.account_id WHERE message.id = ?1";
         let mut get = self.db.prepare_cached(sql).map_err(act())?;
         let mut rows = get.query([row]).map_err(act())?;
-        rows.next().map_err(act())?.map(read).transpose()
+        let mut trail = rows.next().map_err(act())?.map(read).transpose()?;
+        if let Some(copy) = trail.as_mut().and_then(|trail| trail.copy.as_mut()) {
+            self.note_actions(copy)?;
+        }
+        Ok(trail)
     }
 
     /// Rows of copies with this Message-ID, as far as the index has it: other messages may share

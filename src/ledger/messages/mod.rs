@@ -121,10 +121,10 @@ impl Tx<'_> {
             }
         }
         self.add_caught_up(id, listed, &mut known)?;
-        let open = self.are_actions_open()?;
-        for state in known.values_mut().filter(|_| open) {
+        let (open, unknown) = (self.are_actions_open()?, self.are_actions_unknown()?);
+        for state in known.values_mut().filter(|_| open || unknown) {
             if let KnownState::Stored(copy) = state {
-                copy.actions_open = self.has_open_actions(copy.row)?;
+                self.note_actions(copy)?;
             }
         }
         Ok(known)

@@ -71,7 +71,7 @@ impl Tx<'_> {
             DO UPDATE SET state = 'placing', path = ?7, sha256 = ?8, json_sha256 = ?9, size = ?10,
             listed_size = ?11, internal_date = ?12, received = ?13, archived_at = ?14,
             header_sha256 = ?15, delete_ok = ?16, own = ?17, message_id = ?18, to_mark = ?19,
-            parse_marks = 0, retry_at = NULL, reason_code = '', reason = ''
+            parse_marks = 0, actions_unknown = 0, retry_at = NULL, reason_code = '', reason = ''
             WHERE state IN ('fetching', 'held', 'placing', 'gone')
             RETURNING id";
         let mut put = self.db.prepare_cached(sql).map_err(sqlite("commit the intent to place"))?;

@@ -110,6 +110,7 @@ pub(super) fn copy(row: &Row<'_>, key: MessageKey) -> Result<StoredCopy, LedgerE
         delete_ok: delete_ok && state != "placing",
         canary: number("own")? == Some(CANARY),
         actions_open: false,
+        actions_unknown: false,
     })
 }
 

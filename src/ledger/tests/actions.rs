@@ -108,7 +108,10 @@ fn failed_actions_are_counted_retried_with_all_their_time_and_dropped() {
         book.write(|tx| tx.end_action(id, &failed)).unwrap();
     }
     let counts = |book: &mut Book| book.write(|tx| tx.action_counts("box")).unwrap();
-    assert_eq!(counts(&mut book), ActionCounts { pending: 1, failed: 2, most_attempts: 0 });
+    assert_eq!(
+        counts(&mut book),
+        ActionCounts { pending: 1, failed: 2, ..ActionCounts::default() }
+    );
     let one = ActionFilter { id: Some(1), ..ActionFilter::default() };
     assert_eq!(book.write(|tx| tx.retry_actions(&one, at(9))).unwrap(), 1);
     let row = book.write(|tx| tx.actions_of(1)).unwrap().remove(0);
@@ -116,7 +119,10 @@ fn failed_actions_are_counted_retried_with_all_their_time_and_dropped() {
     let ill = ActionFilter { failed: true, ..ActionFilter::default() };
     assert_eq!(book.write(|tx| tx.actions(&ill, 9)).unwrap().len(), 1);
     assert_eq!(book.write(|tx| tx.drop_actions(&ill)).unwrap(), 1);
-    assert_eq!(counts(&mut book), ActionCounts { pending: 2, failed: 0, most_attempts: 0 });
+    assert_eq!(
+        counts(&mut book),
+        ActionCounts { pending: 2, failed: 0, ..ActionCounts::default() }
+    );
     let other = ActionFilter { account: Some("other".to_owned()), ..ActionFilter::default() };
     assert_eq!(book.write(|tx| tx.drop_actions(&other)).unwrap(), 0, "another account's stay");
     let open = book.write(|tx: &Tx<'_>| tx.open_rules()).unwrap();
@@ -160,8 +166,49 @@ fn action_that_a_clock_ahead_has_put_off_is_due() {
     assert_eq!(due(&mut book, true, 9, 100), [1]);
     // Its time for tries counts by the right clock, too.
     book.write(|tx| tx.begin_action(1, at(100))).unwrap();
-    let row = book.write(|tx| tx.actions_of("m1")).unwrap().remove(0);
+    let row = book.write(|tx| tx.actions_of(1)).unwrap().remove(0);
     assert_eq!(row.first_at, Some(at(100)));
     book.write(|tx| tx.end_action(1, &again(100 + 3_600))).unwrap();
     assert_eq!(due(&mut book, false, 9, 100), [2], "the longest wait is waited");
+}
+
+#[test]
+fn actions_of_a_found_copy_are_unknown_until_a_person_settles_them() {
+    let mut book = Book::new();
+    let inbox = book.inbox();
+    let adoption = |uid: u32| Adoption {
+        account: "box".to_owned(),
+        key: imap(1, uid),
+        path: format!("a/in/{uid}"),
+        sha256: Sha256([1; 32]),
+        json_sha256: Sha256([2; 32]),
+        size: 7,
+        internal_date: None,
+        received: at(0),
+        archived_at: at(0),
+    };
+    for uid in 1..=3 {
+        book.write(|tx| tx.adopt(&adoption(uid))).unwrap();
+    }
+    let unknown = |book: &mut Book| -> Vec<bool> {
+        let keys = [1, 2, 3].map(|uid| imap(1, uid));
+        let known = book.write(|tx| tx.known(inbox, &keys)).unwrap();
+        let of = |key| match &known[key] {
+            crate::model::KnownState::Stored(copy) => copy.actions_unknown,
+            _ => panic!(),
+        };
+        keys.iter().map(of).collect()
+    };
+    let count = |book: &mut Book| book.write(|tx| tx.action_counts("box")).unwrap().unknown;
+    assert_eq!((unknown(&mut book), count(&mut book)), (vec![true; 3], 3));
+    book.write(|tx| tx.actions_known(&[2])).unwrap();
+    assert_eq!((unknown(&mut book), count(&mut book)), (vec![true, false, true], 2));
+    let of = |account: &str| ActionFilter {
+        account: Some(account.to_owned()),
+        unknown: true,
+        ..ActionFilter::default()
+    };
+    assert_eq!(book.write(|tx| tx.drop_actions(&of("other"))).unwrap(), 0);
+    assert_eq!(book.write(|tx| tx.drop_actions(&of("box"))).unwrap(), 2);
+    assert_eq!((unknown(&mut book), count(&mut book)), (vec![false; 3], 0));
 }

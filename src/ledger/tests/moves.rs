@@ -174,6 +174,7 @@ fn delete_of(key: MessageKey, row: i64) -> Delete {
         flagged: false,
         delete_ok: true,
         actions_open: false,
+        actions_unknown: false,
     };
     Delete { key, number: 3, copy, why: DeleteReason::Begun }
 }

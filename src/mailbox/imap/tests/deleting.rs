@@ -26,6 +26,7 @@ fn delete(uid: u32, listed_size: Option<u64>, date: Option<&str>) -> Delete {
             flagged: false,
             delete_ok: true,
             actions_open: false,
+            actions_unknown: false,
         },
         why: DeleteReason::Begun,
     }

@@ -37,6 +37,7 @@ fn delete(unique_id: &str, occurrence: u32, number: u32, listed_size: Option<u64
         flagged: false,
         delete_ok: true,
         actions_open: false,
+        actions_unknown: false,
     };
     Delete { key: key(unique_id, occurrence), number, copy, why: DeleteReason::Begun }
 }

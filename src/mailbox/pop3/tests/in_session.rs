@@ -43,6 +43,7 @@ fn delete(unique_id: &str, number: u32) -> Delete {
         deleting: true,
         delete_ok: true,
         actions_open: false,
+        actions_unknown: false,
         received: None,
         flagged: false,
     };

@@ -48,7 +48,8 @@ fn unreachable_because(error: &NetError) -> Trouble {
         NetError::PollDeadline | NetError::Silent { .. } | NetError::TooSlow { .. } => "timeout",
         _ => "unreachable",
     };
-    Trouble::passing(code, error.to_string())
+    let hint = error.hint().map(|hint| format!("; {hint}"));
+    Trouble::passing(code, format!("{error}{}", hint.unwrap_or_default()))
 }
 
 /// Head fields and body. Reads each file once to sign it; what is sent is read anew.

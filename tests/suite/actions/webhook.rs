@@ -6,7 +6,9 @@ use serde_json::Value;
 
 use super::{actions, all_well, count, each_came, retry, site};
 use crate::crash::walk;
-use crate::support::{Dovecot, Options, Receiver, Reply, Site, messages, sample};
+use crate::support::{
+    Certificate, Certs, Dovecot, Options, Receiver, Reply, Site, messages, sample,
+};
 
 #[test]
 fn receiver_that_fails_hangs_dies_or_answers_twice_gets_each_message_and_none_is_forgotten() {
@@ -97,6 +99,40 @@ fn hook_is_signed_and_has_the_message_in_full() {
     assert!(site.log().iter().all(|record| !record.to_string().contains("c2VjcmV0LXdvcmQ")));
 }
 
+#[test]
+fn hook_over_tls_goes_to_the_server_that_is_trusted_or_pinned_and_to_no_other() {
+    let dovecot = Dovecot::start();
+    dovecot.deliver("u1", &sample("one", 10));
+    let (folder, others) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let certs = Certs::make(folder.path(), Certificate::Good);
+    let other_ca = Certs::make(others.path(), Certificate::Good).ca;
+    let receiver = Receiver::start_tls(&certs);
+    let rule = |more: &str| {
+        format!("name = \"r\"\ndo = \"webhook\"\nurl = \"{}\"\n{more}", receiver.url())
+    };
+    let account = dovecot.account("imap", "none", "u1");
+    let mut site = Site::new(&[("a", super::with_rules(&account, &[&rule("")]))]);
+    site.poll();
+    let refused = actions(&site).remove(0);
+    assert_eq!((&refused["state"], &refused["code"]), (&"pending".into(), &"unreachable".into()));
+    let detail = refused["detail"].as_str().unwrap();
+    let (_, rest) = detail.split_once("tls_pin_sha256 = \"").unwrap_or_else(|| panic!("{detail}"));
+    let pin = format!("tls_pin_sha256 = \"{}\"", rest.split('"').next().unwrap());
+    let ca = |path: &std::path::Path| format!("tls_ca_file = \"{}\"", path.display());
+    let wrong_pin = format!("tls_pin_sha256 = \"{}\"", data_encoding::BASE64.encode(&[7; 32]));
+    for (more, came) in [(ca(&other_ca), 0), (wrong_pin, 0), (ca(&certs.ca), 1), (pin, 2)] {
+        site.account("a", &super::with_rules(&account, &[&rule(&more)]));
+        if came > 1 {
+            assert_eq!(site.cli(&["replay", "a"]).code, 0, "{more}");
+        } else {
+            retry(&site);
+            site.poll();
+        }
+        assert_eq!(receiver.requests().len(), came, "{more}: {:?}", actions(&site));
+    }
+    each_came(&site, &receiver.requests(), "over TLS");
+}
+
 pub(super) fn signature(request: &crate::support::Request, secret: &[u8]) -> String {
     use hmac::{Hmac, KeyInit, Mac};
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret).unwrap();
@@ -141,6 +177,35 @@ fn killed_at_any_step_each_message_is_acted_on_and_what_comes_again_has_its_key(
         killed.code != 0
     });
     assert!(tried > 30, "{tried} steps");
+}
+
+/// The copy stands in its place, and no row knows of it: it is adopted by two commits.
+#[test]
+fn copy_that_is_adopted_at_its_place_is_acted_on_whichever_commit_comes_last() {
+    let dovecot = Dovecot::start_with(&Options { users: 100, ..Options::default() });
+    let users = std::sync::atomic::AtomicU64::new(1);
+    let tried = walk(5, |step| {
+        let user = format!("u{}", users.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+        dovecot.deliver(&user, &sample("one", 10));
+        let (receiver, account) = (all_well(), dovecot.account("imap", "none", &user));
+        let mut site = Site::empty_in(std::path::Path::new("/dev/shm"));
+        site.account("a", &account);
+        site.init_root();
+        site.poll();
+        let db = rusqlite::Connection::open(site.state().join("ledger.db")).unwrap();
+        db.execute_batch("DELETE FROM message; UPDATE mailbox SET listed_at = NULL").unwrap();
+        drop(db);
+        let hook = format!("do = \"webhook\"\nurl = \"{}\"", receiver.url());
+        site.account("a", &super::with_rules(&account, &[&hook]));
+        let order = format!("kill@{step}");
+        let killed = site.cli_with(&[("POSTRIDER_STEP", &order)], &["poll"]);
+        site.poll();
+        let when = format!("{order}: {killed:?}");
+        assert_eq!((site.stored().len(), count(&site, "done")), (1, 1), "{when}");
+        each_came(&site, &receiver.requests(), &when);
+        killed.code != 0
+    });
+    assert!(tried > 10, "{tried} steps");
 }
 
 #[test]

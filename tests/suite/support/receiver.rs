@@ -1,11 +1,13 @@
 //! A web service that takes what webhooks bring, and does wrong where it is told to.
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
+
+use super::Certs;
 
 /// What the service does with a request that it has read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -50,6 +52,7 @@ struct Shared {
 
 /// The running service; it ends with the test's process.
 pub struct Receiver {
+    scheme: &'static str,
     port: u16,
     shared: Arc<Shared>,
 }
@@ -57,27 +60,39 @@ pub struct Receiver {
 impl Receiver {
     /// A service that decides by the requests of the same key before (counted from 0) and the key.
     pub fn start(decide: impl Fn(usize, &str) -> Reply + Send + Sync + 'static) -> Self {
+        Self::listen(None, Box::new(decide))
+    }
+
+    /// One over TLS, which takes all with 200.
+    pub fn start_tls(certs: &Certs) -> Self {
+        Self::listen(Some(certs), Box::new(|_, _| Reply::Status(200)))
+    }
+
+    fn listen(certs: Option<&Certs>, decide: Box<Decide>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared {
             requests: Mutex::default(),
             released: Mutex::new(false),
             bell: Condvar::new(),
-            decide: Box::new(decide),
+            decide,
         });
         let of_threads = Arc::clone(&shared);
+        let tls = certs.map(Certs::server_config);
+        let scheme = if tls.is_some() { "https" } else { "http" };
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let shared = Arc::clone(&of_threads);
-                thread::spawn(move || shared.serve(stream));
+                let tls = tls.clone();
+                thread::spawn(move || shared.greet(stream, tls));
             }
         });
-        Self { port, shared }
+        Self { scheme, port, shared }
     }
 
     /// Where it is.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/hook?x=1", self.port)
+        format!("{}://127.0.0.1:{}/hook?x=1", self.scheme, self.port)
     }
 
     /// What came so far, in the order of coming.
@@ -97,9 +112,24 @@ impl Shared {
         self.requests.lock().unwrap()
     }
 
-    fn serve(&self, mut stream: TcpStream) {
+    fn greet(&self, mut stream: TcpStream, tls: Option<Arc<rustls::ServerConfig>>) {
         stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
-        let Some((fields, body)) = read(&mut stream) else { return };
+        match tls {
+            None => self.serve(&mut stream),
+            Some(config) => {
+                let mut session = rustls::ServerConnection::new(config).unwrap();
+                self.serve(&mut rustls::Stream::new(&mut session, &mut stream));
+                session.send_close_notify();
+                // The client may be gone.
+                drop(session.write_tls(&mut stream));
+            }
+        }
+        // The client may be gone.
+        drop(stream.shutdown(Shutdown::Both));
+    }
+
+    fn serve(&self, stream: &mut (impl Read + Write)) {
+        let Some((fields, body)) = read(stream) else { return };
         let key = fields.get("webhook-id").cloned().unwrap_or_default();
         let reply = {
             let mut requests = self.requests();
@@ -126,11 +156,10 @@ impl Shared {
         };
         // The client may be gone.
         drop(stream.write_all(text.as_bytes()));
-        drop(stream.shutdown(Shutdown::Both));
     }
 }
 
-fn read(stream: &mut TcpStream) -> Option<(BTreeMap<String, String>, Vec<u8>)> {
+fn read(stream: &mut impl Read) -> Option<(BTreeMap<String, String>, Vec<u8>)> {
     let (mut octets, mut block) = (Vec::new(), vec![0; 65536]);
     loop {
         if let Some(end) = octets.windows(4).position(|window| window == b"\r\n\r\n") {

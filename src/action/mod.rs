@@ -24,6 +24,7 @@ use crate::archive::Archive;
 use crate::archive::dir::Folder;
 use crate::archive::root::Root;
 use crate::config::{Deed, Rule};
+use crate::mail;
 use crate::rules::{MessageFacts, Trouble};
 use crate::secret::{Secret, Surroundings};
 use crate::steps;
@@ -73,6 +74,10 @@ pub async fn perform(task: &Task, means: &Means, now: Timestamp) -> Result<(), T
     step("act")?;
     let done = match &task.rule.deed {
         Deed::None => Ok(()),
+        // It needs an outbound account: `daemon`.
+        Deed::Forward(_) => Err(Trouble::passing("later", "done by the daemon")),
+        // A session of the account does it: `poll`.
+        Deed::Flag(_) | Deed::Seen => Err(Trouble::passing("later", "done by a poll")),
         Deed::Exec(deed) => exec::run(task, deed, means).await,
         Deed::Webhook(deed) => webhook::call(task, deed, means, now).await,
         Deed::Save(deed) => {
@@ -106,11 +111,28 @@ pub fn facts(root: &Root, path: &str) -> Result<MessageFacts, String> {
     MessageFacts::read(&text).map_err(|error| format!("{path}/{error}"))
 }
 
+/// The same with the header fields of the message itself, where they are asked for.
+pub fn facts_with(root: &Root, path: &str, header: bool) -> Result<MessageFacts, String> {
+    let facts = facts(root, path)?;
+    if !header {
+        return Ok(facts);
+    }
+    let read = || -> std::io::Result<Vec<u8>> {
+        let file = root.folder().folder(path)?.read("message.eml")?;
+        let mut octets = Vec::new();
+        file.take(mail::HEADER_MAX as u64).read_to_end(&mut octets)?;
+        Ok(octets)
+    };
+    let octets = read().map_err(|error| format!("{path}/message.eml: {error}"))?;
+    Ok(MessageFacts { header: mail::header_fields(&octets), ..facts })
+}
+
 fn file(what: &str) -> impl Fn(std::io::Error) -> Trouble {
     move |error| Trouble::passing("file", format!("{what}: {error}"))
 }
 
-fn step(name: &'static str) -> Result<(), Trouble> {
+/// Passes a step of a try, where a test can end the program.
+pub fn step(name: &'static str) -> Result<(), Trouble> {
     steps::pass(name).map_err(file("step"))
 }
 

@@ -221,6 +221,8 @@ struct Walk<'s> {
     root: &'s Root,
     sought: &'s Sought,
     rules: Rules<'s>,
+    /// Whether the messages' own header fields are asked for.
+    header: bool,
     after: i64,
 }
 
@@ -229,7 +231,9 @@ impl<'s> Walk<'s> {
         // The conditions were checked with the config.
         let rules = Rules::read(&sought.account.on_received, &sought.moment);
         let rules = rules.unwrap_or_else(|_| Rules::none());
-        Self { ledger, root, sought, rules, after: 0 }
+        let asked = sought.condition.as_ref().is_some_and(|condition| condition.asks("header"));
+        let header = asked || rules.ask_header();
+        Self { ledger, root, sought, rules, header, after: 0 }
     }
 
     /// The next page; `None` after the last one.
@@ -241,7 +245,7 @@ impl<'s> Walk<'s> {
         self.after = *last;
         let mut page = Page::default();
         for (row, path) in stored {
-            match action::facts(self.root, &path) {
+            match action::facts_with(self.root, &path, self.header) {
                 Ok(facts) if self.sought.has(&facts) => {
                     page.lines.extend(self.sought.lines(&self.rules, (row, &path), &facts));
                     page.judged.extend(self.sought.has_all_rules().then_some(row));
@@ -361,8 +365,8 @@ async fn replay(config: &Config, sink: &Sink, sought: Sought) -> Result<Done, In
         plural(done.asked, "action")
     );
     let mut book = outbox::book(config);
-    book.retain(|name, _| *name == sought.account.name);
-    for rules in book.values_mut() {
+    book.rules.retain(|name, _| *name == sought.account.name);
+    for rules in book.rules.values_mut() {
         rules.retain(|rule| sought.rule.as_ref().is_none_or(|only| *only == rule.name));
     }
     outbox::drain(tools.clone(), book, CancellationToken::new()).await;

@@ -55,9 +55,10 @@ pub use problem::{Place, Problem, Severity};
 pub use sending::NoOutbound;
 pub use types::{
     ArchiveConfig, Canary, ClientCertificate, ClientProof, Config, DaemonConfig, Deed, Encryption,
-    Exec, Grant, Inbound, LogConfig, MinRate, NoticesConfig, Oauth, OauthEndpoints, OauthProvider,
-    OauthUses, Outbound, Properties, Protocol, Rule, SECRET_EXPIRY_WARNING, SafeLogon, Save,
-    Schedule, SecretSpec, Stdin, TlsRules, Transport, Watch, WebUrl, Webhook, WritePart,
+    Exec, Forward, Grant, Inbound, LogConfig, MinRate, NoticesConfig, Oauth, OauthEndpoints,
+    OauthProvider, OauthUses, Outbound, Properties, Protocol, Rule, SECRET_EXPIRY_WARNING,
+    SafeLogon, Save, Schedule, SecretSpec, Stdin, TlsRules, Transport, Watch, WebUrl, Webhook,
+    WritePart,
 };
 
 pub use value::is_account_name;

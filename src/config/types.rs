@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use crate::model::{AccountName, ByteSize, Mechanism};
 
 pub use notices::{Canary, NoticesConfig, Watch};
-pub use received::{Deed, Exec, Rule, Save, Stdin, WebUrl, Webhook};
+pub use received::{Deed, Exec, Forward, Rule, Save, Stdin, WebUrl, Webhook};
 
 pub use oauth::{
     ClientProof, Grant, Oauth, OauthEndpoints, OauthProvider, OauthUses, SECRET_EXPIRY_WARNING,

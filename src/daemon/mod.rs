@@ -4,6 +4,7 @@ mod aside;
 pub mod attempt;
 mod canary;
 mod control;
+mod forward;
 pub mod gate;
 mod herald;
 pub mod instance;

@@ -20,6 +20,9 @@ use crate::model::AccountName;
 use crate::poll::Tools;
 use crate::rules::{Next, Past, Trouble, after, room};
 use crate::secret;
+use crate::send::Opened;
+
+use super::forward::{Post, forward};
 
 /// Tries under way, all rules together.
 const MOST: usize = 64;
@@ -33,12 +36,19 @@ const FAREWELL: Duration = Duration::from_secs(8);
 const BY_HAND: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
 
 /// The rules of all accounts, enabled or not: what is stored is acted on.
-pub type Book = BTreeMap<AccountName, Vec<Rule>>;
+#[derive(Clone, Debug)]
+pub struct Book {
+    /// By account.
+    pub rules: BTreeMap<AccountName, Vec<Rule>>,
+    /// Where the outbound accounts are.
+    config: Arc<Config>,
+}
 
 /// The rules of a config.
 pub fn book(config: &Config) -> Book {
     let accounts = config.inbound.iter();
-    accounts.map(|(name, account)| (Arc::clone(name), account.on_received.clone())).collect()
+    let rules = accounts.map(|(name, account)| (Arc::clone(name), account.on_received.clone()));
+    Book { rules: rules.collect(), config: Arc::new(config.clone()) }
 }
 
 /// A rule, as far as the ledger is asked for its actions.
@@ -59,6 +69,8 @@ struct Worker {
     tools: Tools,
     means: Means,
     book: Arc<Book>,
+    /// Logins that open a server for sending.
+    opened: Opened,
     tries: JoinSet<Result<(), Trouble>>,
     under_way: Vec<UnderWay>,
     /// Ends of tries that couldn't be written yet.
@@ -130,7 +142,8 @@ impl Worker {
         let (tries, under_way, unwritten) = (JoinSet::new(), Vec::new(), Vec::new());
         // What a dead process had begun.
         let in_doubt = true;
-        Self { tools, means, book, tries, under_way, unwritten, in_doubt, turn: 0 }
+        let opened = Opened::default();
+        Self { tools, means, book, opened, tries, under_way, unwritten, in_doubt, turn: 0 }
     }
 
     /// Writes the ends that couldn't be written; whatever else was begun and isn't under way is due
@@ -207,8 +220,8 @@ impl Worker {
     /// Rules that have room for another try, a different one first each time.
     fn wanted(&mut self) -> Vec<Wanted> {
         let mut wanted = Vec::new();
-        for (account, rules) in &*self.book {
-            for rule in rules.iter().filter(|rule| rule.deed != Deed::None) {
+        for (account, rules) in &self.book.rules {
+            for rule in rules.iter().filter(|rule| rule.deed.is_of_outbox()) {
                 let own = self
                     .under_way
                     .iter()
@@ -241,6 +254,8 @@ impl Worker {
             secret: None,
         };
         let (means, redactor) = (self.means.clone(), self.tools.redactor.clone());
+        let (config, opened) = (Arc::clone(&self.book.config), Arc::clone(&self.opened));
+        let post = Post { config, keyring: self.tools.keyring(), opened };
         let one = async move {
             let mut task = task;
             if let Deed::Webhook(webhook) = &task.rule.deed
@@ -252,7 +267,10 @@ impl Worker {
                 redactor.register(found.expose());
                 task.secret = Some(found);
             }
-            perform(&task, &means, now).await
+            match &task.rule.deed {
+                Deed::Forward(deed) => forward(&task, deed, (&means, &post), now).await,
+                _ => perform(&task, &means, now).await,
+            }
         };
         let id = self.tries.spawn(one).id();
         self.under_way.push(UnderWay { id, row, rule });

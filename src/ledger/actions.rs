@@ -12,6 +12,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use serde::Serialize;
 
 use super::error::{LedgerError, sqlite};
+use super::mailboxes::MailboxId;
 use super::tx::{Tx, millis, timestamp};
 use crate::model::StoredCopy;
 
@@ -90,6 +91,19 @@ pub struct ActionRow {
 /// No action waits longer for its next try: the longest wait of `rules`.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(1);
 
+/// A mark that a rule wants on the server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct DueMark {
+    /// The action's number.
+    pub id: i64,
+    /// The message's UID.
+    pub uid: u32,
+    /// Tries so far.
+    pub attempts: u32,
+    /// When it was first tried.
+    pub first_at: Option<Timestamp>,
+}
+
 /// What became of a try.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Verdict {
@@ -163,6 +177,15 @@ macro_rules! rows {
             "FROM action JOIN account ON account.id = action.account_id ",
             $which
         )
+    };
+}
+
+/// Marks of messages that have left the server.
+macro_rules! departed {
+    () => {
+        "WHERE account_id = (SELECT id FROM account WHERE name = ?1) AND state = 'pending' \
+         AND kind IN ('seen', 'flag') \
+         AND message_id IN (SELECT id FROM message WHERE state IN ('deleted', 'gone'))"
     };
 }
 
@@ -297,6 +320,48 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Actions of a rule that is done on the server, due in one mailbox: with the messages' UIDs.
+    pub fn due_marks(
+        &self,
+        (account, rule): (&str, &str),
+        mailbox: MailboxId,
+        uid_validity: u32,
+        now: Timestamp,
+    ) -> Result<Vec<DueMark>, LedgerError> {
+        let sql = "SELECT action.id, message.uid, action.attempts, action.first_at FROM action
+            JOIN message ON message.id = action.message_id
+            WHERE action.account_id = (SELECT id FROM account WHERE name = ?1)
+            AND action.rule = ?2 AND action.state = 'pending' AND action.due_at <= ?5
+            AND message.mailbox_id = ?3 AND message.uid_validity = ?4 AND message.uid > 0
+            AND message.doubtful = 0 AND message.state IN ('archived', 'deleting')
+            ORDER BY message.uid LIMIT 500";
+        let act = || sqlite("read what is to be marked");
+        let mut get = self.db.prepare_cached(sql).map_err(act())?;
+        let of = params![account, rule, mailbox.0, uid_validity, millis(now)];
+        let rows = get.query_map(of, |row| {
+            let first_at = row.get::<_, Option<i64>>(3)?.map(timestamp);
+            Ok(DueMark { id: row.get(0)?, uid: row.get(1)?, attempts: row.get(2)?, first_at })
+        });
+        rows.map_err(act())?.collect::<Result<_, _>>().map_err(act())
+    }
+
+    /// Whether messages that were to be marked on the server have left it.
+    pub fn have_marks_departed(&self, account: &str) -> Result<bool, LedgerError> {
+        let sql = concat!("SELECT EXISTS (SELECT 1 FROM action ", departed!(), ")");
+        let mut get = self.db.prepare_cached(sql).map_err(sqlite("read actions"))?;
+        get.query_row([account], |row| row.get(0)).map_err(sqlite("read actions"))
+    }
+
+    /// Gives up what was to be marked on the server and has left it; how many.
+    pub fn drop_departed(&self, account: &str) -> Result<u64, LedgerError> {
+        let sql = concat!(
+            "UPDATE action SET state = 'dropped', code = 'gone', ",
+            "detail = 'the message has left the server' ",
+            departed!()
+        );
+        Ok(self.db.execute(sql, [account]).map_err(sqlite("drop actions"))? as u64)
+    }
+
     /// Actions, the newest last.
     pub fn actions(&self, filter: &ActionFilter, most: u32) -> Result<Vec<ActionRow>, LedgerError> {
         let sql = rows!(
@@ -329,11 +394,13 @@ impl Tx<'_> {
         Ok(states)
     }
 
-    /// How many of the actions that a person asked for at this moment are not done.
+    /// How many of the actions that a person asked for at this moment are not done; those that are
+    /// done on the server are for the next poll.
     pub fn left_of(&self, account: &str, asked_at: Timestamp) -> Result<u64, LedgerError> {
         let sql = "SELECT count(*) FROM action
             WHERE account_id = (SELECT id FROM account WHERE name = ?1)
-            AND state IN ('pending', 'running', 'failed') AND replay = 1 AND created_at = ?2";
+            AND state IN ('pending', 'running', 'failed') AND replay = 1 AND created_at = ?2
+            AND kind NOT IN ('seen', 'flag')";
         let n: i64 = self
             .db
             .query_row(sql, params![account, millis(asked_at)], |row| row.get(0))

@@ -36,7 +36,9 @@ use crate::model::{Delete, DeleteIntent};
 use sqlite::Durability;
 
 pub use accounts::{AccountRow, AccountState, ClockMark, LastError};
-pub use actions::{ActionCounts, ActionFilter, ActionRow, ActionState, Asked, NewAction, Verdict};
+pub use actions::{
+    ActionCounts, ActionFilter, ActionRow, ActionState, Asked, DueMark, NewAction, Verdict,
+};
 pub use backup::{BACKUPS, Upkeep, last_backup};
 pub use canaries::CanaryRow;
 pub use catch_up::CatchUp;

@@ -69,6 +69,24 @@ pub fn received_date(octets: &[u8]) -> Option<Timestamp> {
     })?
 }
 
+/// Octets of a message that [`header_fields`] looks at.
+pub const HEADER_MAX: usize = 1 << 20;
+
+/// All header fields from the top, names in lower case, texts decoded and on one line. `octets` may
+/// hold more than the header section.
+pub fn header_fields(octets: &[u8]) -> Vec<(String, String)> {
+    guarded(|| {
+        let mut warnings = Warnings::default();
+        let header = header::header_of(octets, HEADER_MAX, &mut warnings);
+        let fields = fields::fields(header).filter_map(|field| {
+            let name = String::from_utf8(field.name.to_ascii_lowercase()).ok()?;
+            Some((name, decode::unstructured(field, &mut warnings).unwrap_or_default()))
+        });
+        fields.collect()
+    })
+    .unwrap_or_default()
+}
+
 /// What a message's header says of coming from postrider itself; anybody can write such a header.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Marks {

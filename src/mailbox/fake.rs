@@ -243,15 +243,20 @@ impl ReadMailbox for FakeSession {
 }
 
 impl MarkMail for FakeSession {
-    async fn mark_seen(
+    async fn mark(
         &mut self,
         _mailbox: &str,
         uid_validity: u32,
         uids: &[u32],
+        flag: &str,
     ) -> Result<Marked, MailboxError> {
         Ok(self.server.with(|state| {
             if state.no_marks || state.uid_validity() != Some(uid_validity) {
                 return Marked::Refused("no".to_owned());
+            }
+            if flag != "\\Seen" {
+                state.commands.push(format!("mark {flag} {uids:?}"));
+                return Marked::Done;
             }
             state.commands.push(format!("mark {uids:?}"));
             for uid in uids {

@@ -71,19 +71,20 @@ pub trait ReadMailbox: Send {
     fn quit(self) -> impl Future<Output = Result<(), MailboxError>> + Send;
 }
 
-/// Marks messages on a server as read. One caller: `poll::marking`.
+/// Marks messages on a server, as read or otherwise. One caller: `poll::marking`.
 pub trait MarkMail: ReadMailbox {
-    /// Sets `\Seen` on messages of one mailbox by their UIDs, ascending, and on no others; nothing
-    /// when the mailbox has another UIDVALIDITY by now. POP3 has no such mark.
-    fn mark_seen(
+    /// Sets a flag (never `\Deleted`) on messages of one mailbox by their UIDs, ascending, and on no
+    /// others; nothing when the mailbox has another UIDVALIDITY by now. POP3 has no marks.
+    fn mark(
         &mut self,
         mailbox: &str,
         uid_validity: u32,
         uids: &[u32],
+        flag: &str,
     ) -> impl Future<Output = Result<Marked, MailboxError>> + Send;
 }
 
-/// The outcome of [`MarkMail::mark_seen`].
+/// The outcome of [`MarkMail::mark`].
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Marked {
     /// The server took all marks.

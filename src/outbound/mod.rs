@@ -9,6 +9,7 @@
 mod address;
 mod channel;
 mod error;
+mod forward;
 mod letter;
 mod login;
 mod printable;
@@ -21,6 +22,7 @@ mod tests;
 mod transcript;
 
 pub use error::{ErrorScope, Refusal, Refused, Retry, SubmitError};
+pub use forward::{FORWARDED_FIELD, Onward, Unfit, attached, mark, may_go, resent};
 pub use letter::{Attachment, Letter, LetterError, message_id, one_line};
 pub use reply::Reply;
 pub use submit::{Envelope, Receipt, submit, try_account};

@@ -282,8 +282,8 @@ fn every_doubt_holds_deletes_and_says_which() {
 
 #[test]
 fn delete_waits_for_actions_where_the_rule_says_so_and_only_there() {
-    let copy = StoredCopy { actions_open: true, ..copy(1, -DAY) };
-    let known = Known::from([(key(1), KnownState::Stored(copy))]);
+    let open = StoredCopy { actions_open: true, ..copy(1, -DAY) };
+    let known = Known::from([(key(1), KnownState::Stored(open))]);
     let listing = listing(vec![listed(1, None)]);
     let delete = DeleteRule::AfterDays(0);
     let mut rules = Rules { delete, ..Rules::default() };
@@ -293,6 +293,13 @@ fn delete_waits_for_actions_where_the_rule_says_so_and_only_there() {
     let plan = plan_all(&listing, &known, &rules);
     assert_eq!(plan.keep[0].why, KeepReason::DeletesHeld { cause });
     assert_eq!(plan_all(&listing, &stored(1, -DAY), &rules).delete.len(), 1);
+    let unknown = StoredCopy { actions_unknown: true, ..copy(1, -DAY) };
+    let known = Known::from([(key(1), KnownState::Stored(unknown))]);
+    let cause = DeletesHeld::ActionsUnknown;
+    let plan = plan_all(&listing, &known, &rules);
+    assert_eq!(plan.keep[0].why, KeepReason::DeletesHeld { cause });
+    rules.delete_after_actions = false;
+    assert_eq!(plan_all(&listing, &known, &rules).delete.len(), 1);
 }
 
 #[test]

@@ -211,7 +211,7 @@ impl<M: DeleteMail + MarkMail> Visit<'_, M> {
             }
         }
         self.fetch(&mut listing).await?;
-        if self.account.config.mark_seen {
+        if marking::may_mark(&self.account.config) {
             self.end().await?;
             marking::mark(self.account, self.session, (self.mailbox, name), opened).await?;
         }

@@ -35,8 +35,9 @@ pub(super) async fn asked(
         let rules = Rules::read(&account.on_received, &Moment { now, zone });
         let unread = |mistake: Mistake| std::io::Error::other(mistake.to_string());
         let rules = rules.map_err(|mistake| ArchiveError::io("read", "rules")(unread(mistake)))?;
+        let header = rules.ask_header();
         for (row, path) in messages {
-            let facts = action::facts(archive.root(), &path).map_err(|why| {
+            let facts = action::facts_with(archive.root(), &path, header).map_err(|why| {
                 ArchiveError::io("read", path.clone())(std::io::Error::other(why))
             })?;
             for rule in rules.due(&facts) {

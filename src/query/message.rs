@@ -1,6 +1,7 @@
 //! The fields of a stored message, for the conditions of rules.
 //!
-//! They are evaluated in memory, on the facts of `message.json`; no table has these columns.
+//! They are evaluated in memory, on the facts of `message.json` and, below `header`, on the fields of
+//! the message; no table has these columns.
 
 use super::schema::{Column, Field, Kind, Schema};
 
@@ -26,6 +27,7 @@ pub static MESSAGE: Schema = Schema {
         field("account", Kind::Text),
         field("label", Kind::Text),
         field("id", Kind::Text),
+        field("header", Kind::Loose),
     ],
 };
 

@@ -75,6 +75,11 @@ impl Query {
         self.root.holds(record)
     }
 
+    /// Whether it looks at this field, or at names below it.
+    pub fn asks(&self, field: &str) -> bool {
+        self.root.asks(field)
+    }
+
     /// Both conditions.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
@@ -96,6 +101,14 @@ impl Node {
             Self::Any(nodes) => nodes.iter().any(|node| node.holds(record)),
             Self::Not(node) => !node.holds(record),
             Self::Test(test) => test.holds(record),
+        }
+    }
+
+    fn asks(&self, field: &str) -> bool {
+        match self {
+            Self::All(nodes) | Self::Any(nodes) => nodes.iter().any(|node| node.asks(field)),
+            Self::Not(node) => node.asks(field),
+            Self::Test(test) => test.field.name == field,
         }
     }
 

@@ -54,6 +54,10 @@ pub struct MessageFacts {
     /// Attachments.
     #[serde(default)]
     pub attachments: Vec<Attached>,
+    /// The message's own header fields, names in lower case; read only where a condition asks for
+    /// them.
+    #[serde(skip)]
+    pub header: Vec<(String, String)>,
 }
 
 /// A name and an address.
@@ -92,7 +96,7 @@ impl MessageFacts {
 
 impl Facts for MessageFacts {
     /// A person's address counts as it was sent and in lower case, and by its display name.
-    fn atoms(&self, field: &str, _below: &str) -> Vec<Atom<'_>> {
+    fn atoms(&self, field: &str, below: &str) -> Vec<Atom<'_>> {
         match field {
             "subject" => text(self.subject.as_deref()),
             "from" => people(&self.from),
@@ -120,6 +124,10 @@ impl Facts for MessageFacts {
             "account" => text(Some(&self.account)),
             "label" => text(self.label.as_deref()),
             "id" => text(Some(&self.id)),
+            "header" => {
+                let of = self.header.iter().filter(|(name, _)| name.eq_ignore_ascii_case(below));
+                of.map(|(_, value)| Atom::Text(Cow::Borrowed(value))).collect()
+            }
             _ => Vec::new(),
         }
     }

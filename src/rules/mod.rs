@@ -57,6 +57,11 @@ impl<'r> Rules<'r> {
         Self(Vec::new())
     }
 
+    /// Whether a condition looks at the message's own header fields.
+    pub fn ask_header(&self) -> bool {
+        self.0.iter().any(|(_, when)| when.as_ref().is_some_and(|when| when.asks("header")))
+    }
+
     /// What each rule says of a message, in their order.
     pub fn judge(&self, facts: &MessageFacts) -> Vec<(&'r Rule, Finding)> {
         let mut stopped = false;

@@ -4,6 +4,8 @@
 mod delete;
 mod examples;
 mod exec;
+mod forward;
+mod marks;
 mod order;
 mod webhook;
 

@@ -26,7 +26,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("discover", &["config", "model", "net", "provider"]),
     ("steps", &[]),
     ("archive", &["config", "mail", "model", "steps"]),
-    ("action", &["archive", "config", "model", "net", "process", "rules", "secret", "steps"]),
+    (
+        "action",
+        &["archive", "config", "mail", "model", "net", "process", "rules", "secret", "steps"],
+    ),
     ("ledger", &["config", "model", "notice", "query", "steps"]),
     ("log", &["config", "ledger", "model", "query"]),
     ("control", &["model", "net"]),

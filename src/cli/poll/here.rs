@@ -40,7 +40,7 @@ pub(super) async fn poll(
     let mut tasks = JoinSet::new();
     let asked = Asked::of(!wanted.accounts.is_empty(), wanted.force);
     let mut book = outbox::book(config);
-    book.retain(|name, _| chosen.iter().any(|account| account.name == *name));
+    book.rules.retain(|name, _| chosen.iter().any(|account| account.name == *name));
     for config in chosen {
         let account = Account::new(config, instance.tools.clone(), cancel.clone());
         let bar = bar(&bars, &account.config.name);

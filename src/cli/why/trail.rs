@@ -10,8 +10,9 @@ use super::Sources;
 use crate::archive::Depth;
 use crate::cli::plan::is_network;
 use crate::cli::reasons;
+use crate::cli::render::plural;
 use crate::config::{DeleteRule, Inbound};
-use crate::ledger::{LedgerError, Trail};
+use crate::ledger::{ActionRow, ActionState, LedgerError, Trail};
 use crate::log::{Level, LogQuery};
 use crate::model::{
     ByteSize, DeletesHeld, KeepReason, Known, KnownState, Listed, Listing, Plan, Received,
@@ -49,6 +50,8 @@ pub(super) struct Told {
     pub(super) copy_faults: Option<Vec<String>>,
     /// In their order.
     pub(super) events: Vec<Event>,
+    /// What rules asked for.
+    pub(super) actions: Vec<ActionRow>,
     /// What the rules say of it now.
     pub(super) now: Event,
 }
@@ -62,6 +65,9 @@ impl Sources<'_> {
     ) -> Result<Told, LedgerError> {
         let mut events = events(&trail);
         self.add_records(&trail, &mut events);
+        let row = trail.row;
+        let actions = self.ledger.read("read actions", move |tx| tx.actions_of(row)).await?;
+        events.extend(actions.iter().map(action));
         events.sort_by_key(|event| event.at.unwrap_or(Timestamp::MAX));
         let held = self.held(&trail.account).await?;
         let account = self.config.inbound.get(trail.account.as_str());
@@ -77,6 +83,7 @@ impl Sources<'_> {
             sha256: trail.copy.as_ref().map(|copy| copy.sha256.to_hex()),
             copy_faults,
             events,
+            actions,
             now,
             state: trail.state,
             account: trail.account,
@@ -160,6 +167,22 @@ fn events(trail: &Trail) -> Vec<Event> {
     }
     all.extend(departure(trail));
     all
+}
+
+/// How an action stands.
+fn action(row: &ActionRow) -> Event {
+    let ActionRow { rule, kind, attempts, code, detail, .. } = row;
+    let tries = plural(u64::from(*attempts), "try").replace("trys", "tries");
+    let (at, how) = match row.state {
+        ActionState::Pending => (Some(row.due_at), format!("due ({tries} so far)")),
+        ActionState::Running => (row.last_at, format!("under way, {tries}")),
+        ActionState::Done => (row.last_at, format!("done after {tries}")),
+        ActionState::Failed => (row.last_at, format!("FAILED after {tries}")),
+        ActionState::Dropped => (row.last_at, "given up".to_owned()),
+    };
+    let why = if code.is_empty() { String::new() } else { format!(": {code}: {detail}") };
+    let replay = if row.replay { ", asked for once more" } else { "" };
+    event(at, "rule", format!("{rule}: {kind} {how}{replay}{why}"))
 }
 
 /// How it left the server, or was to.

@@ -7,7 +7,7 @@ use super::delete::DELETE_KEYS;
 use crate::config::deleting::DeleteRule;
 use crate::config::include;
 use crate::config::problem::{Place, Problem};
-use crate::config::types::{Config, Inbound, Protocol};
+use crate::config::types::{Config, Deed, Inbound, Protocol};
 
 impl Builder<'_> {
     pub(super) fn across(&mut self, config: &Config) {
@@ -16,6 +16,7 @@ impl Builder<'_> {
         self.sending(config);
         self.reports_to_ourselves(config);
         self.canaries(config);
+        self.forwards(config);
         self.idle(config);
         self.idle_defaults(config);
         self.renames(config);
@@ -57,6 +58,30 @@ impl Builder<'_> {
         let table = raw.inbound.get(name).map(|half| &half.table);
         let place: Option<&Place> = table.and_then(|table| table.place.as_ref());
         self.report(place, table.map_or("", |table| table.path.as_str()), problem);
+    }
+
+    /// Mail that is sent on to its own mailbox comes again, and is sent on again.
+    fn forwards(&mut self, config: &Config) {
+        for account in config.inbound.values() {
+            for rule in &account.on_received {
+                let Deed::Forward(forward) = &rule.deed else { continue };
+                let own = forward.to.iter().find(|to| to.eq_ignore_ascii_case(&account.user));
+                if let Some(own) = own {
+                    let what =
+                        format!("rule `{}` forwards to {own}, which this account polls", rule.name);
+                    let problem = Problem::error(what).hint("forward to another address");
+                    self.report_account(&account.name, problem);
+                }
+                let unknown =
+                    forward.via.as_ref().is_some_and(|via| !config.outbound.contains_key(via));
+                if let (Err(error), false) =
+                    (config.outbound_account(forward.via.as_deref()), unknown)
+                {
+                    let problem = Problem::error(format!("rule `{}`: {error}", rule.name));
+                    self.report_account(&account.name, problem.hint(error.hint()));
+                }
+            }
+        }
     }
 
     fn idle(&mut self, config: &Config) {

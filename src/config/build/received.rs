@@ -7,12 +7,14 @@ use super::Builder;
 use crate::config::keys;
 use crate::config::problem::Problem;
 use crate::config::raw::RawTable;
-use crate::config::types::{Deed, Exec, Rule, Save, Stdin, TlsRules, WebUrl, Webhook};
+use crate::config::types::{
+    Deed, Exec, Forward, Protocol, Rule, Save, Stdin, TlsRules, WebUrl, Webhook,
+};
 use crate::config::value::{Value, is_account_name};
 use crate::config::view::{Layer, View};
 
 /// Keys that only some deeds have.
-const OF_DEEDS: [(&str, &[&str]); 12] = [
+const OF_DEEDS: [(&str, &[&str]); 16] = [
     ("command", &["exec"]),
     ("stdin", &["exec"]),
     ("url", &["webhook"]),
@@ -25,6 +27,10 @@ const OF_DEEDS: [(&str, &[&str]); 12] = [
     ("as", &["save"]),
     ("only", &["save"]),
     ("file_mode", &["save"]),
+    ("flag", &["flag"]),
+    ("forward_to", &["forward"]),
+    ("forward_as", &["forward"]),
+    ("via", &["forward"]),
 ];
 
 /// Whole arguments that stand for something of the message.
@@ -66,6 +72,9 @@ impl Builder<'_> {
             "webhook" => self.webhook(view),
             "save" => self.save(view),
             "maildir" => Deed::Maildir(self.target(view)),
+            "forward" => self.forward(view),
+            "seen" => Deed::Seen,
+            "flag" => self.flag(view),
             _ => Deed::None,
         };
         let in_order = view.text("order").as_deref() == Some("message");
@@ -159,6 +168,50 @@ impl Builder<'_> {
         }
         let mode = if let Some(Value::Mode(mode)) = view.value("file_mode") { mode } else { 0o640 };
         Deed::Save(Save { to, name, only: view.list("only"), mode })
+    }
+
+    fn forward(&mut self, view: &View<'_>) -> Deed {
+        self.require(view, "forward_to", "add `forward_to = \"somebody@example.org\"`");
+        let to = view.list("forward_to");
+        if to.is_empty() && view.has("forward_to") {
+            let problem = Problem::error("`forward_to` is empty");
+            self.report_at(view, "forward_to", problem.hint("name who gets the mail"));
+        }
+        let via = view.account("via");
+        if let Some(name) = via.as_deref().filter(|name| !self.raw.outbound.contains_key(*name)) {
+            let problem = Problem::error(format!("`via`: there is no `[outbound.{name}]`"));
+            self.report_at(view, "via", problem.hint("name an outbound account, or remove `via`"));
+        }
+        let resent = view.text("forward_as").as_deref() == Some("resent");
+        Deed::Forward(Forward { to, via, resent })
+    }
+
+    fn flag(&mut self, view: &View<'_>) -> Deed {
+        let flag = view.text("flag").unwrap_or_default();
+        let is_keyword = |c: char| c.is_ascii_alphanumeric() || "$_-.".contains(c);
+        let known =
+            ["\\Flagged", "\\Answered"].iter().find(|known| known.eq_ignore_ascii_case(&flag));
+        if known.is_none() && (flag.is_empty() || !flag.chars().all(is_keyword)) {
+            let hint = "`\\Flagged`, `\\Answered`, or a keyword of letters, digits, `$`, `_`, `-`, `.`; \
+                        `\\Seen` is `do = \"seen\"`, what removes mail is `delete_mode`";
+            self.report_at(view, "flag", Problem::error("`flag` is no mark").hint(hint));
+        }
+        Deed::Flag(known.map_or(flag, |known| (*known).to_owned()))
+    }
+
+    /// Marks need a server that keeps them.
+    pub(super) fn marks(&mut self, own: &[RawTable], rules: &[Rule], protocol: Protocol) {
+        if protocol == Protocol::Imap {
+            return;
+        }
+        for (table, rule) in own.iter().zip(rules) {
+            if rule.deed.mark().is_some() {
+                let what =
+                    format!("`do = \"{}\"` is for IMAP: POP3 keeps no marks", rule.deed.as_str());
+                let view = View::new(&keys::ON_RECEIVED, vec![(Layer::Own, table)]);
+                self.report_at(&view, "do", Problem::error(what).hint("remove the rule"));
+            }
+        }
     }
 
     /// An archive without attachments has none to copy, and no message of it has any.

@@ -3,7 +3,8 @@
 use super::{Group, Key, Kind, NO, Table, bare, days, key, secs};
 
 /// What a rule may do.
-pub(crate) const DEEDS: &[&str] = &["exec", "webhook", "save", "maildir", "none"];
+pub(crate) const DEEDS: &[&str] =
+    &["exec", "webhook", "save", "maildir", "forward", "seen", "flag", "none"];
 
 pub(crate) const ON_RECEIVED: Table = Table {
     path: "inbound.NAME.on_received",
@@ -15,6 +16,8 @@ pub(crate) const ON_RECEIVED: Table = Table {
         Group { title: "A program: `do = \"exec\"`", keys: EXEC },
         Group { title: "A web service: `do = \"webhook\"`", keys: WEBHOOK },
         Group { title: "Copies: `do = \"save\"` and `do = \"maildir\"`", keys: COPIES },
+        Group { title: "Mail: `do = \"forward\"`", keys: FORWARD },
+        Group { title: "Marks on the server: `do = \"flag\"`", keys: MARKS },
     ],
 };
 
@@ -153,4 +156,36 @@ const COPIES: &[Key] = &[
         "",
     ),
     key("file_mode", Kind::Mode, "\"0640\"", "Mode of the copies.", ""),
+];
+
+const MARKS: &[Key] = &[key(
+    "flag",
+    Kind::Text(64),
+    "\"\\\\Flagged\"",
+    "The mark that the message gets in its mailbox: `\\Flagged`, `\\Answered`, or a keyword.",
+    "IMAP. `do = \"seen\"` is the same with `\\Seen`.",
+)];
+
+const FORWARD: &[Key] = &[
+    bare(
+        "forward_to",
+        Kind::Addresses,
+        "\"archive@example.org\"",
+        "To whom the message is sent on. Required.",
+        "",
+    ),
+    bare(
+        "via",
+        Kind::AccountName,
+        "\"relay\"",
+        "The outbound account; absent: the one that sends notices.",
+        "",
+    ),
+    bare(
+        "forward_as",
+        Kind::Choice(&["attachment", "resent"]),
+        "\"resent\"",
+        "`attachment` (the default): in a mail of postrider. `resent`: as it came, behind Resent fields.",
+        "",
+    ),
 ];

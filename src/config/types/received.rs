@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{SecretSpec, TlsRules};
+use crate::model::AccountName;
 
 /// One rule: which messages, what is done with them, and how patiently.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -40,6 +41,12 @@ pub enum Deed {
     Save(Save),
     /// The message is delivered to a Maildir.
     Maildir(PathBuf),
+    /// It is sent on.
+    Forward(Forward),
+    /// It is marked as read on the server.
+    Seen,
+    /// It gets another mark on the server.
+    Flag(String),
 }
 
 /// A program and how it is run.
@@ -155,6 +162,17 @@ pub struct Save {
     pub mode: u32,
 }
 
+/// To whom a message is sent on, and how.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Forward {
+    /// Recipients, at least one.
+    pub to: Vec<String>,
+    /// The outbound account; `None`: the one that sends by default.
+    pub via: Option<AccountName>,
+    /// As it came behind a block of Resent fields, not as an attachment.
+    pub resent: bool,
+}
+
 impl Deed {
     /// `exec`, `webhook`, …
     pub fn as_str(&self) -> &'static str {
@@ -164,7 +182,24 @@ impl Deed {
             Self::Webhook(_) => "webhook",
             Self::Save(_) => "save",
             Self::Maildir(_) => "maildir",
+            Self::Forward(_) => "forward",
+            Self::Seen => "seen",
+            Self::Flag(_) => "flag",
         }
+    }
+
+    /// The mark that a session of the account sets on the server, if that is what is done.
+    pub fn mark(&self) -> Option<&str> {
+        match self {
+            Self::Seen => Some("\\Seen"),
+            Self::Flag(flag) => Some(flag),
+            _ => None,
+        }
+    }
+
+    /// Whether the outbox does it, without the server.
+    pub fn is_of_outbox(&self) -> bool {
+        *self != Self::None && self.mark().is_none()
     }
 }
 

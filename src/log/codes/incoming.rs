@@ -38,8 +38,9 @@ pub(super) const CODES: &[Code] = &[
     Code {
         code: "mark-failed",
         level: Level::Warning,
-        cause: "Stored messages could not be marked as read on the server; the next poll tries again.",
-        remedy: "Give the user the right to write to the mailbox, or drop `mark_seen`.",
+        cause: "Stored messages could not be marked on the server, as read or as a rule wants it; a \
+                later poll tries again.",
+        remedy: "Give the user the right to write to the mailbox, or drop `mark_seen` or the rule.",
     },
     Code {
         code: "message-archived",

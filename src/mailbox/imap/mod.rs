@@ -140,13 +140,14 @@ impl ReadMailbox for ImapSession {
 }
 
 impl MarkMail for ImapSession {
-    async fn mark_seen(
+    async fn mark(
         &mut self,
         mailbox: &str,
         uid_validity: u32,
         uids: &[u32],
+        flag: &str,
     ) -> Result<Marked, MailboxError> {
-        mark::mark_seen(self, mailbox, uid_validity, uids).await
+        mark::mark(self, (mailbox, uid_validity), uids, flag).await
     }
 }
 

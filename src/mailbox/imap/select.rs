@@ -19,8 +19,18 @@ pub(super) struct Selected {
     pub(super) uid_validity: Option<u32>,
     /// Selected, not examined; and `\Deleted` can be set.
     pub(super) writable: bool,
-    /// Selected, not examined; and `\Seen` can be set.
-    pub(super) keeps_seen: bool,
+    /// Flags that can be set for good; none where it is examined. `None`: all.
+    pub(super) keeps: Option<Vec<String>>,
+}
+
+impl Selected {
+    /// Whether a flag can be set; a keyword also where the server takes new ones (RFC 9051 §7.1).
+    pub(super) fn keeps(&self, flag: &str) -> bool {
+        let is_new = |kept: &str| kept == "\\*" && !flag.starts_with('\\');
+        self.keeps.as_ref().is_none_or(|keeps| {
+            keeps.iter().any(|kept| kept.eq_ignore_ascii_case(flag) || is_new(kept))
+        })
+    }
 }
 
 /// What the responses to SELECT say.
@@ -28,8 +38,8 @@ pub(super) struct Selected {
 struct Facts {
     opened: Opened,
     read_only: bool,
-    keeps_deleted: Option<bool>,
-    keeps_seen: Option<bool>,
+    /// PERMANENTFLAGS.
+    keeps: Option<Vec<String>>,
 }
 
 impl Facts {
@@ -50,11 +60,8 @@ impl Facts {
             Some(ResponseCode::HighestModSeq(value)) => self.opened.highest_modseq = Some(*value),
             Some(ResponseCode::ReadOnly) => self.read_only = true,
             Some(ResponseCode::PermanentFlags(flags)) => {
-                let keeps = |name: &str| {
-                    flags.iter().any(|flag: &Cow<'_, str>| flag.eq_ignore_ascii_case(name))
-                };
-                self.keeps_deleted = Some(keeps("\\Deleted"));
-                self.keeps_seen = Some(keeps("\\Seen"));
+                let flags = flags.iter().map(|flag: &Cow<'_, str>| flag.to_string());
+                self.keeps = Some(flags.collect());
             }
             _ => {}
         }
@@ -67,7 +74,7 @@ pub(super) async fn examine(
     mailbox: &str,
 ) -> Result<(Selected, Opened), MailboxError> {
     let facts = run(session, "EXAMINE", mailbox).await?;
-    Ok(note(session, mailbox, &facts, (false, false)))
+    Ok(note(session, mailbox, &facts, true))
 }
 
 /// Opens a mailbox for writing, as far as the server allows.
@@ -76,10 +83,7 @@ pub(super) async fn select(
     mailbox: &str,
 ) -> Result<Selected, MailboxError> {
     let facts = run(session, "SELECT", mailbox).await?;
-    // Without PERMANENTFLAGS all flags can be kept (RFC 9051 §7.1).
-    let writable = !facts.read_only && facts.keeps_deleted.unwrap_or(true);
-    let keeps_seen = !facts.read_only && facts.keeps_seen.unwrap_or(true);
-    Ok(note(session, mailbox, &facts, (writable, keeps_seen)).0)
+    Ok(note(session, mailbox, &facts, facts.read_only).0)
 }
 
 /// Has what `open` opened selected again, if another mailbox is by now.
@@ -106,14 +110,17 @@ fn note(
     session: &mut ImapSession,
     mailbox: &str,
     facts: &Facts,
-    (writable, keeps_seen): (bool, bool),
+    read_only: bool,
 ) -> (Selected, Opened) {
-    let selected = Selected {
+    // Without PERMANENTFLAGS all flags can be kept (RFC 9051 §7.1).
+    let keeps = if read_only { Some(Vec::new()) } else { facts.keeps.clone() };
+    let mut selected = Selected {
         mailbox: canonical(mailbox).to_owned(),
         uid_validity: facts.opened.uid_validity,
-        writable,
-        keeps_seen,
+        writable: false,
+        keeps,
     };
+    selected.writable = selected.keeps("\\Deleted");
     session.selected = Some(selected.clone());
     (selected, facts.opened.clone())
 }

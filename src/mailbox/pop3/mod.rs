@@ -125,11 +125,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ReadMailbox for Pop3Session<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> MarkMail for Pop3Session<S> {
-    async fn mark_seen(
+    async fn mark(
         &mut self,
         _mailbox: &str,
         _uid_validity: u32,
         _uids: &[u32],
+        _flag: &str,
     ) -> Result<Marked, MailboxError> {
         Ok(Marked::Refused("POP3 has no mark for it".to_owned()))
     }

@@ -1,0 +1,126 @@
+//! Stored mail sent on: whole, recognisable when it comes again, and never in a circle.
+
+use super::{actions, count, retry, with_rules};
+use crate::support::server::Taken;
+use crate::support::{Dovecot, Protocol, Server, Site, sample};
+
+fn site(dovecot: &Dovecot, server: &Server, rules: &[&str]) -> Site {
+    let account = dovecot.account("imap", "none", "u1");
+    let mut site = Site::empty();
+    site.set("outbound.o", &crate::sending::account(server));
+    site.account("a", &with_rules(&account, rules));
+    site.init_root();
+    site
+}
+
+fn taken(server: &Server) -> Vec<Taken> {
+    server.store(|store| std::mem::take(&mut store.taken))
+}
+
+fn field<'t>(mail: &'t str, name: &str) -> Vec<&'t str> {
+    let head = mail.split("\r\n\r\n").next().unwrap();
+    head.split("\r\n").filter_map(|line| line.strip_prefix(&format!("{name}: "))).collect()
+}
+
+const ATTACHED: &str = "name = \"copy\"\ndo = \"forward\"\n\
+                        forward_to = [\"x@other.example\", \"y@other.example\"]";
+const RESENT: &str = "name = \"on\"\ndo = \"forward\"\nforward_to = \"x@other.example\"\n\
+                      forward_as = \"resent\"\nvia = \"o\"";
+
+#[test]
+fn forwarded_message_is_whole_as_an_attachment_or_unchanged_behind_its_resent_block() {
+    let (dovecot, server) = (Dovecot::start(), Server::start(Protocol::Smtp));
+    dovecot.deliver("u1", &sample("a letter", 900));
+    let site = site(&dovecot, &server, &[ATTACHED, RESENT]);
+    site.poll();
+    assert_eq!(count(&site, "done"), 2, "{:?}", actions(&site));
+    let eml = site.stored()[0].eml.clone();
+    let key = |rule: &str| {
+        let action = actions(&site).into_iter().find(|action| action["rule"] == rule).unwrap();
+        action["key"].as_str().unwrap().to_owned()
+    };
+    let check = |all: Vec<Taken>| {
+        assert_eq!(all.len(), 2);
+        for mail in all {
+            assert_eq!(mail.from, "<u1@example.org>");
+            let text = String::from_utf8(mail.octets.clone()).unwrap();
+            assert_eq!(field(&text, "X-Postrider-Forwarded").len(), 1, "{text}");
+            if mail.to.len() == 2 {
+                assert_eq!(field(&text, "Message-ID"), [format!("<{}@example.org>", key("copy"))]);
+                let inner = text.split("Content-Type: message/rfc822").nth(1).unwrap();
+                let inner = inner.split_once("\r\n\r\n").unwrap().1;
+                assert!(inner.as_bytes().starts_with(&eml), "{text}");
+            } else {
+                assert!(mail.octets.ends_with(&eml), "{text}");
+                let id = format!("<{}@example.org>", key("on"));
+                assert_eq!(field(&text, "Resent-Message-ID"), [id]);
+                assert!(text.starts_with("Resent-Date: "), "{text}");
+            }
+        }
+    };
+    check(taken(&server));
+    // A second time by a person: the same identifiers.
+    assert_eq!(site.cli(&["replay", "a"]).code, 0);
+    check(taken(&server));
+}
+
+#[test]
+fn what_comes_back_or_answers_by_itself_is_not_sent_on_and_a_person_can_see_it() {
+    let (dovecot, server) = (Dovecot::start(), Server::start(Protocol::Smtp));
+    dovecot.deliver("u1", &sample("round", 900));
+    let rule = RESENT.to_owned() + "\nretries = \"0s\"";
+    let site = site(&dovecot, &server, &[&rule]);
+    site.poll();
+    let sent = taken(&server).remove(0);
+    // The recipient's server brings it back, and answers by itself, too.
+    dovecot.deliver("u1", &sent.octets);
+    let answer = "Auto-Submitted: auto-replied\r\nSubject: away\r\n\r\nLater.\r\n";
+    dovecot.deliver("u1", answer.as_bytes());
+    site.poll();
+    assert!(taken(&server).is_empty());
+    assert_eq!((count(&site, "done"), count(&site, "failed")), (1, 2));
+    let list = site.cli(&["actions", "list", "--failed"]);
+    assert!(list.stdout.contains("loop: this rule has sent it on before"), "{list:?}");
+    assert!(list.stdout.contains("loop: it answers a mail by itself"), "{list:?}");
+    assert_eq!(site.stored().len(), 3, "stored they are");
+}
+
+#[test]
+fn forward_waits_for_its_server_and_goes_with_the_key_that_it_had() {
+    let (dovecot, server) = (Dovecot::start(), Server::start(Protocol::Smtp));
+    dovecot.deliver("u1", &sample("later", 900));
+    let mut site = site(&dovecot, &server, &[ATTACHED]);
+    let lines = crate::sending::account(&server);
+    let dead = lines.replace(&format!("port = {}", server.port), "port = 9");
+    site.set("outbound.o", &dead);
+    site.poll();
+    let before = actions(&site).remove(0);
+    assert_eq!((&before["state"], &before["code"]), (&"pending".into(), &"unreachable".into()));
+    site.set("outbound.o", &lines);
+    retry(&site);
+    site.poll();
+    let after = actions(&site).remove(0);
+    assert_eq!((&after["state"], &after["key"]), (&"done".into(), &before["key"]));
+    assert_eq!(taken(&server).len(), 1);
+}
+
+#[test]
+fn check_refuses_forwards_to_nobody_by_nobody_and_to_oneself() {
+    let (dovecot, server) = (Dovecot::start(), Server::start(Protocol::Smtp));
+    for (rule, said) in [
+        ("do = \"forward\"", "`forward_to` is missing"),
+        ("do = \"forward\"\nforward_to = \"x@y.example\"\nvia = \"p\"", "no `[outbound.p]`"),
+        ("do = \"forward\"\nforward_to = \"x\"", "forward_to"),
+        ("do = \"forward\"\nforward_to = \"U1@here.example\"", "which this account polls"),
+    ] {
+        let account = dovecot.account("imap", "none", "u1");
+        let account = account.replace("user = \"u1\"", "user = \"u1@here.example\"");
+        let mut site = Site::empty();
+        site.account("a", &with_rules(&account, &[rule]));
+        site.set("outbound.o", &crate::sending::account(&server));
+        let output = site.cli(&["check"]);
+        site.leave_unverified();
+        assert_eq!(output.code, 2, "{rule}: {output:?}");
+        assert!((output.stdout.clone() + &output.stderr).contains(said), "{rule}: {output:?}");
+    }
+}

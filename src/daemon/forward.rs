@@ -4,44 +4,41 @@
 
 use std::io::Read as _;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::task::spawn_blocking;
 
+use super::post::{Post, PostError};
 use crate::action::{self, Means, Task};
-use crate::config::{Config, Forward};
-use crate::net;
-use crate::outbound::{Envelope, Onward, Retry, Unfit, Watch, attached, mark, may_go, resent};
-use crate::poll::Keyring;
+use crate::config::{Config, Forward, Outbound};
+use crate::outbound::{Envelope, Onward, Retry, Unfit, attached, mark, may_go, resent};
 use crate::rules::Trouble;
-use crate::send::{Opened, SendError, Sender};
+use crate::send::SendError;
 
 /// The largest message that is sent on: it is in memory, some times over.
 const LARGEST: u64 = 64 << 20;
 
 /// What a forward is made with.
 #[derive(Clone, Debug)]
-pub(super) struct Post {
+pub(super) struct Way {
     pub(super) config: Arc<Config>,
-    pub(super) keyring: Keyring,
-    pub(super) opened: Opened,
+    pub(super) post: Post,
 }
 
 /// Sends it on once; it is done when the server has taken it for all recipients.
 pub(super) async fn forward(
     task: &Task,
     deed: &Forward,
-    (means, post): (&Means, &Post),
+    (means, way): (&Means, &Way),
     now: Timestamp,
 ) -> Result<(), Trouble> {
     action::step("act")?;
-    let via = deed.via.as_deref();
-    let (keyring, opened) = (post.keyring.clone(), Arc::clone(&post.opened));
-    let sender = Sender::of(&post.config, via, keyring, opened)
+    let account = way
+        .config
+        .outbound_account(deed.via.as_deref())
         .map_err(|error| Trouble::passing("outbound", format!("{error}; {}", error.hint())))?;
-    let Some(from) = post.config.sender_of(&sender.account) else {
-        let what = format!("`{}` has no `from` address", sender.account.name);
+    let Some(from) = way.config.sender_of(account) else {
+        let what = format!("`{}` has no `from` address", account.name);
         return Err(Trouble::passing("outbound", what));
     };
     let envelope = Envelope::new(&from, &deed.to)
@@ -53,11 +50,8 @@ pub(super) async fn forward(
         let lost = |error: tokio::task::JoinError| Trouble::passing("died", error.to_string());
         spawn_blocking(write).await.map_err(lost)??
     };
-    let limit: Duration = task.rule.timeout;
-    let mut watch = Watch::blind();
-    let sent = net::within(limit, sender.send(&envelope, &octets, &mut watch)).await;
-    let late = || Trouble::passing("timeout", format!("not sent within {limit:?}"));
-    let receipt = sent.ok_or_else(late)?.map_err(|error| refused(&sender, &error))?;
+    let sent = way.post.hand_over(&way.config, account, (&envelope, &octets), task.rule.timeout);
+    let receipt = sent.await.map_err(|error| refused(account, &error))?;
     action::step("acted")?;
     // Who is refused for good is in the log as an error; a further try would only bring it twice to
     // the others. Who is put off gets it by a further try.
@@ -106,13 +100,14 @@ fn unfit(Unfit { code, why }: Unfit) -> Trouble {
     Trouble { hopeless: true, ..Trouble::passing(code, why) }
 }
 
-fn refused(sender: &Sender, error: &SendError) -> Trouble {
-    let hint = error.advice(&sender.account).map(|hint| format!("; {hint}")).unwrap_or_default();
+fn refused(account: &Outbound, error: &PostError) -> Trouble {
+    let hint = error.advice(account).map(|hint| format!("; {hint}")).unwrap_or_default();
     let code = match error {
-        SendError::Secret(_) | SendError::Oauth(_) => "secret",
-        SendError::Submit(submit) if submit.reply().is_some() => "refused",
+        PostError::Slow(_) => "timeout",
+        PostError::Send(SendError::Secret(_) | SendError::Oauth(_)) => "secret",
+        PostError::Send(SendError::Submit(submit)) if submit.reply().is_some() => "refused",
         _ => "unreachable",
     };
-    let hopeless = error.retry() == Retry::Never;
+    let hopeless = matches!(error, PostError::Send(error) if error.retry() == Retry::Never);
     Trouble { hopeless, ..Trouble::passing(code, format!("{error}{hint}")) }
 }

@@ -96,6 +96,8 @@ struct Daemon {
     book: watch::Sender<Arc<outbox::Book>>,
     /// The outbox's worker.
     outbox: JoinSet<()>,
+    /// How mail leaves.
+    post: Post,
     cancel: CancellationToken,
     /// What is done beside the polls; ends with the daemon.
     aside: Aside,
@@ -126,10 +128,11 @@ pub async fn run(
     let (attempts, cancel) = (attempts(config), CancellationToken::new());
     let tools = || instance.tools.clone();
     let (told, heard) = watch::channel(situation(config));
-    let mut aside = aside(&tools(), &attempts, &heard, &cancel);
+    let post = Post::new(tools(), attempts.clone());
+    let mut aside = aside(&tools(), &post, &heard, &cancel);
     let (book, rules) = watch::channel(Arc::new(outbox::book(config)));
     let mut worker = JoinSet::new();
-    worker.spawn(outbox::work(tools(), rules, cancel.clone()));
+    worker.spawn(outbox::work(tools(), post.clone(), rules, cancel.clone()));
     let mut scheduler = Scheduler::new(tools(), attempts.clone(), cancel.clone());
     apply_log(config, &sink, &attempts);
     warn_of_config(&in_force.warnings);
@@ -165,6 +168,7 @@ pub async fn run(
         alive_at: Instant::now(),
         book,
         outbox: worker,
+        post,
         cancel,
         aside,
     }
@@ -175,13 +179,12 @@ pub async fn run(
 /// Starts what is done beside the polls.
 fn aside(
     tools: &Tools,
-    attempts: &Attempts,
+    post: &Post,
     heard: &watch::Receiver<Situation>,
     cancel: &CancellationToken,
 ) -> Aside {
     let mut aside = Aside::new(cancel.clone());
-    let post = Post::new(tools.clone(), attempts.clone());
-    let parts = (tools.clone(), heard.clone(), post, cancel.clone());
+    let parts = (tools.clone(), heard.clone(), post.clone(), cancel.clone());
     let canaries = parts.clone();
     aside.keep("canaries", move || {
         let (tools, heard, post, cancel) = canaries.clone();
@@ -287,13 +290,13 @@ impl Daemon {
             "The worker of the rules died ({error}); it starts again"
         );
         let (tools, cancel) = (self.instance.tools.clone(), self.cancel.clone());
-        let rules = self.book.subscribe();
+        let (post, rules) = (self.post.clone(), self.book.subscribe());
         self.outbox.spawn(async move {
             tokio::select! {
                 () = cancel.cancelled() => return,
                 () = tokio::time::sleep(WORK_AGAIN) => {}
             }
-            outbox::work(tools, rules, cancel).await;
+            outbox::work(tools, post, rules, cancel).await;
         });
     }
 

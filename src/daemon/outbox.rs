@@ -13,6 +13,8 @@ use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use super::forward::{Way, forward};
+use super::post::Post;
 use crate::action::{Means, Task, perform};
 use crate::config::{Config, Deed, Rule};
 use crate::ledger::{ActionRow, LedgerError, Tx, Verdict};
@@ -20,9 +22,6 @@ use crate::model::AccountName;
 use crate::poll::Tools;
 use crate::rules::{Next, Past, Trouble, after, room};
 use crate::secret;
-use crate::send::Opened;
-
-use super::forward::{Post, forward};
 
 /// Tries under way, all rules together.
 const MOST: usize = 64;
@@ -69,8 +68,8 @@ struct Worker {
     tools: Tools,
     means: Means,
     book: Arc<Book>,
-    /// Logins that open a server for sending.
-    opened: Opened,
+    /// How it sends mail.
+    post: Post,
     tries: JoinSet<Result<(), Trouble>>,
     under_way: Vec<UnderWay>,
     /// Ends of tries that couldn't be written yet.
@@ -84,11 +83,12 @@ struct Worker {
 /// Works until it is cancelled; then what is under way may end.
 pub(super) async fn work(
     tools: Tools,
+    post: Post,
     mut book: watch::Receiver<Arc<Book>>,
     cancel: CancellationToken,
 ) {
     let first = Arc::clone(&book.borrow_and_update());
-    let mut worker = Worker::new(tools, first);
+    let mut worker = Worker::new(tools, post, first);
     loop {
         let wait = match worker.fill().await {
             Ok(wait) => wait,
@@ -116,7 +116,8 @@ pub(super) async fn work(
 /// Tries each action that is due once, for a poll by hand.
 pub async fn drain(tools: Tools, book: Book, cancel: CancellationToken) {
     let until = tools.clock.now().checked_add(BY_HAND).unwrap_or(Timestamp::MAX);
-    let mut worker = Worker::new(tools, Arc::new(book));
+    let post = Post::by_hand(tools.clone(), &book.config.daemon.state_dir);
+    let mut worker = Worker::new(tools, post, Arc::new(book));
     loop {
         if worker.tools.clock.now() < until
             && let Err(error) = worker.fill().await
@@ -136,14 +137,13 @@ pub async fn drain(tools: Tools, book: Book, cancel: CancellationToken) {
 }
 
 impl Worker {
-    fn new(tools: Tools, book: Arc<Book>) -> Self {
+    fn new(tools: Tools, post: Post, book: Arc<Book>) -> Self {
         let (archive, secrets) = (Arc::clone(&tools.archive), Arc::clone(&tools.secrets));
         let means = Means { archive, secrets };
         let (tries, under_way, unwritten) = (JoinSet::new(), Vec::new(), Vec::new());
         // What a dead process had begun.
         let in_doubt = true;
-        let opened = Opened::default();
-        Self { tools, means, book, opened, tries, under_way, unwritten, in_doubt, turn: 0 }
+        Self { tools, means, book, post, tries, under_way, unwritten, in_doubt, turn: 0 }
     }
 
     /// Writes the ends that couldn't be written; whatever else was begun and isn't under way is due
@@ -254,8 +254,7 @@ impl Worker {
             secret: None,
         };
         let (means, redactor) = (self.means.clone(), self.tools.redactor.clone());
-        let (config, opened) = (Arc::clone(&self.book.config), Arc::clone(&self.opened));
-        let post = Post { config, keyring: self.tools.keyring(), opened };
+        let way = Way { config: Arc::clone(&self.book.config), post: self.post.clone() };
         let one = async move {
             let mut task = task;
             if let Deed::Webhook(webhook) = &task.rule.deed
@@ -268,7 +267,7 @@ impl Worker {
                 task.secret = Some(found);
             }
             match &task.rule.deed {
-                Deed::Forward(deed) => forward(&task, deed, (&means, &post), now).await,
+                Deed::Forward(deed) => forward(&task, deed, (&means, &way), now).await,
                 _ => perform(&task, &means, now).await,
             }
         };

@@ -15,7 +15,7 @@ use crate::config::{Config, Outbound};
 use crate::ledger::SendError as Words;
 use crate::model::AccountName;
 use crate::net::{self, Witness};
-use crate::outbound::{Letter, LetterError, Receipt, Retry, Transcript, Watch};
+use crate::outbound::{Envelope, Letter, LetterError, Receipt, Retry, Transcript, Watch};
 use crate::poll::{Keyring, Tools};
 use crate::send::{LoginEnd, Opener, SendError, Sender};
 
@@ -40,8 +40,8 @@ pub enum PostError {
     #[error(transparent)]
     Send(#[from] SendError),
     /// The server was too slow in all.
-    #[error("not sent within 10 min")]
-    Slow,
+    #[error("not sent within {0:?}")]
+    Slow(Duration),
 }
 
 impl PostError {
@@ -52,7 +52,7 @@ impl PostError {
             Self::Kept { .. } => "account-rests",
             Self::Letter(_) => "message-refused",
             Self::Send(error) => error.code(),
-            Self::Slow => "server-slow",
+            Self::Slow(_) => "server-slow",
         }
     }
 
@@ -65,7 +65,7 @@ impl PostError {
             )),
             Self::Letter(_) => Some("see the addresses of `[notices]`".to_owned()),
             Self::Send(error) => error.advice(account),
-            Self::Slow => None,
+            Self::Slow(_) => None,
         }
     }
 
@@ -74,7 +74,7 @@ impl PostError {
         match self {
             Self::Letter(_) => true,
             Self::Send(error) => error.retry() != Retry::Later,
-            Self::Kept { .. } | Self::Slow => false,
+            Self::Kept { .. } | Self::Slow(_) => false,
         }
     }
 
@@ -132,6 +132,12 @@ impl Post {
         Self { refusals: Refusals::new(tools.clone()), tools, opener, turns: Arc::default() }
     }
 
+    /// For a command that holds the ledger, and whose polls are over.
+    pub(super) fn by_hand(tools: Tools, state_dir: &Path) -> Self {
+        let opener = by_hand(state_dir, &tools.keyring());
+        Self { refusals: Refusals::new(tools.clone()), tools, opener, turns: Arc::default() }
+    }
+
     /// What keeps an account from sending now.
     pub(super) async fn gate(&self, outbound: &Outbound) -> Result<(), PostError> {
         self.permit(outbound).await.map(|_| ())
@@ -152,6 +158,18 @@ impl Post {
         letter: &Letter,
         date: Timestamp,
     ) -> Result<Receipt, PostError> {
+        let (octets, envelope) = letter.build(date)?;
+        self.hand_over(config, outbound, (&envelope, &octets), LONGEST).await
+    }
+
+    /// Hands over octets as they are, within `limit`.
+    pub(super) async fn hand_over(
+        &self,
+        config: &Config,
+        outbound: &Outbound,
+        (envelope, octets): (&Envelope, &[u8]),
+        limit: Duration,
+    ) -> Result<Receipt, PostError> {
         // Two at a time would be refused twice before the first refusal is known.
         let turn = self.turn(&outbound.name);
         let _mine = turn.lock().await;
@@ -159,7 +177,8 @@ impl Post {
         let keyring = self.tools.keyring();
         let sender = Sender::by(config, outbound, keyring.clone(), self.opener.clone());
         let sender = Sender { wary, ..sender };
-        let sent = send(&sender, letter, date, self.refusals.witness(outbound)).await;
+        let witness = self.refusals.witness(outbound);
+        let sent = send(&sender, (envelope, octets), limit, witness).await;
         let end = match &sent {
             Ok(_) => End::Accepted,
             Err(error) => error.end(outbound, &keyring),
@@ -191,19 +210,19 @@ pub async fn send_by_hand(
     kept.map_err(|kept| PostError::Kept { account, kept })?;
     let opener = by_hand(state_dir, keyring);
     let sender = Sender::by(config, outbound, keyring.clone(), opener);
-    send(&sender, letter, date, Witness::blind()).await
+    let (octets, envelope) = letter.build(date)?;
+    send(&sender, (&envelope, &octets), LONGEST, Witness::blind()).await
 }
 
 async fn send(
     sender: &Sender,
-    letter: &Letter,
-    date: Timestamp,
+    (envelope, octets): (&Envelope, &[u8]),
+    limit: Duration,
     witness: Witness,
 ) -> Result<Receipt, PostError> {
-    let (octets, envelope) = letter.build(date)?;
     let mut watch = Watch { witness, transcript: Transcript::default() };
-    let sent = net::within(LONGEST, sender.send(&envelope, &octets, &mut watch)).await;
-    Ok(sent.ok_or(PostError::Slow)??)
+    let sent = net::within(limit, sender.send(envelope, octets, &mut watch)).await;
+    Ok(sent.ok_or(PostError::Slow(limit))??)
 }
 
 /// This host's name, for subjects.

@@ -12,7 +12,7 @@ use super::error::PollError;
 use crate::config::{Inbound, Rule};
 use crate::ledger::{DueMark, MailboxId, Tx, Verdict};
 use crate::mailbox::{MarkMail, Marked, Opened};
-use crate::rules::{Next, Trouble, after};
+use crate::rules::{Next, Past, Trouble, after};
 
 /// Messages of one round.
 const ROUND: u32 = 500;
@@ -133,10 +133,11 @@ impl<M: MarkMail> Work<'_, M> {
 /// What follows a mark that the server didn't take.
 fn refused(rule: &Rule, due: &DueMark, why: &str, now: Timestamp) -> Verdict {
     let trouble = Trouble::passing("refused", why);
-    let tries = (due.attempts.saturating_add(1), due.first_at.unwrap_or(now));
+    let first_at = due.first_at.unwrap_or(now);
+    let past = Past { attempts: due.attempts.saturating_add(1), refusals: 0, first_at };
     let (code, detail) = (trouble.code, trouble.detail.clone());
-    match after(rule, &trouble, tries, now, u64::from(due.uid)) {
-        Next::Again(at) => Verdict::Again { at, code, detail },
+    match after(rule, &trouble, past, now, u64::from(due.uid)) {
+        Next::Again(at) => Verdict::Again { at, refused: false, code, detail },
         Next::GiveUp => Verdict::Failed { code, detail },
     }
 }

@@ -93,7 +93,7 @@ fn refusals_are_counted_apart_from_tries_until_a_person_asks_again() {
         let verdict = Verdict::Again { at: at(2), refused, code, detail };
         book.write(|tx| tx.end_action(1, &verdict)).unwrap();
     }
-    let row = |book: &mut Book| book.write(|tx| tx.actions_of("m1")).unwrap().remove(0);
+    let row = |book: &mut Book| book.write(|tx| tx.actions_of(1)).unwrap().remove(0);
     assert_eq!((row(&mut book).attempts, row(&mut book).refusals), (3, 2));
     book.write(|tx| tx.retry_actions(&ActionFilter::default(), at(9))).unwrap();
     assert_eq!((row(&mut book).attempts, row(&mut book).refusals), (0, 0));

@@ -145,8 +145,9 @@ impl Attempts {
             let not_before = report.login_delay.map(|delay| {
                 report.started_at.checked_add(delay.min(LONGEST_LOGIN_DELAY)).unwrap_or(now)
             });
+            // What the poll stored and deleted is synced; that it went well may be lost with the power.
             let recovered = ledger
-                .write("record a success", move |tx| {
+                .mark("record a success", move |tx| {
                     let recovered = tx.poll_succeeded(&name, now)?;
                     if counted {
                         tx.set_delete_pending(&name, pending, &why)?;

@@ -283,7 +283,7 @@ impl Task {
         let name = Arc::clone(&self.account.config.name);
         self.attempts.live.set_next(&name, at);
         let ledger = &self.account.tools.ledger;
-        let told = ledger.write("tell the next poll", move |tx| tx.set_next_poll(&name, at)).await;
+        let told = ledger.mark("tell the next poll", move |tx| tx.set_next_poll(&name, at)).await;
         if let Err(error) = told {
             tracing::debug!(target: "daemon", %error, "next poll not told");
         }

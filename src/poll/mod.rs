@@ -272,7 +272,8 @@ async fn deletes_held(account: &Account) -> Result<Option<DeletesHeld>, PollErro
     let (doubt, hold, stopped) = account
         .tools
         .ledger
-        .write("look at the clocks", move |tx| {
+        // Synced with the poll's first commit; what a power cut takes is found again.
+        .mark("look at the clocks", move |tx| {
             let doubt = tx.observe_clock(&mark)?;
             let hold = tx.take_clock_hold(&name)?;
             let stopped = tx.account(&name)?.is_some_and(|row| row.delete_stop.is_some());

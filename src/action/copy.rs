@@ -5,9 +5,10 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
 
 use crate::rules::Trouble;
 

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
 
 use crate::config::{Encryption, MinRate, TlsRules, WebUrl};
-use crate::net::{self, Endpoint, NetError, NetStream, Witness};
+use crate::net::{self, Endpoint, NetError, NetStream, Wire, Witness};
 
 /// Octets of an answer's head.
 const HEAD_MAX: usize = 16 << 10;
@@ -66,6 +66,8 @@ pub(super) struct Answer {
 pub(super) struct Request<'a> {
     pub(super) url: &'a WebUrl,
     pub(super) tls: &'a TlsRules,
+    /// The way to it leads through this HTTP proxy (RFC 9110 §9.3.6).
+    pub(super) proxy: Option<&'a WebUrl>,
     /// Each with its line end.
     pub(super) fields: String,
     pub(super) timeout: Duration,
@@ -73,7 +75,7 @@ pub(super) struct Request<'a> {
 
 /// Sends it and reads the head of the answer; all of it within the timeout.
 pub(super) async fn post(request: Request<'_>, body: Vec<Piece>) -> Result<Answer, NetError> {
-    let Request { url, tls, fields, timeout } = request;
+    let Request { url, tls, proxy, fields, timeout } = request;
     let begin = Instant::now();
     let deadline = begin.checked_add(timeout).unwrap_or(begin);
     let encryption = if url.encrypted { Encryption::Tls } else { Encryption::None };
@@ -88,7 +90,10 @@ pub(super) async fn post(request: Request<'_>, body: Vec<Piece>) -> Result<Answe
         tcp_keepalive: Duration::from_mins(1),
         tls: tls.clone(),
     };
-    let wire = net::connect(&endpoint, deadline, &mut Witness::blind()).await?;
+    let wire = match proxy {
+        Some(proxy) => through(proxy, &endpoint, deadline).await?,
+        None => net::connect(&endpoint, deadline, &mut Witness::blind()).await?,
+    };
     let mut stream = if url.encrypted { wire.start_tls(&endpoint).await? } else { wire.plain() };
     let length = body.iter().map(Piece::len).fold(0, u64::saturating_add);
     let head = format!(
@@ -103,6 +108,38 @@ pub(super) async fn post(request: Request<'_>, body: Vec<Piece>) -> Result<Answe
     match (read(&mut stream).await, sent) {
         (Ok(answer), _) => Ok(answer),
         (Err(_), Err(error)) | (Err(error), Ok(())) => Err(NetError::from_io(error, "answer")),
+    }
+}
+
+/// A wire to the receiver through a proxy, which sees its name and port and, of https, no more.
+async fn through(proxy: &WebUrl, to: &Endpoint, deadline: Instant) -> Result<Wire, NetError> {
+    let own = Endpoint { host: proxy.host.clone(), port: proxy.port, ..to.clone() };
+    let mut wire = net::connect(&own, deadline, &mut Witness::blind()).await?;
+    let host = if to.host.contains(':') { format!("[{}]", to.host) } else { to.host.clone() };
+    let authority = format!("{host}:{}", to.port);
+    let asked = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n");
+    let head = async {
+        wire.write_all(asked.as_bytes()).await?;
+        wire.flush().await?;
+        let mut head = Vec::new();
+        // One by one: what comes behind the head is the receiver's.
+        while !head.ends_with(b"\r\n\r\n") {
+            if head.len() > HEAD_MAX {
+                return Err(std::io::Error::other("the proxy's answer has no end within 16 KiB"));
+            }
+            head.push(wire.read_u8().await?);
+        }
+        Ok(head)
+    };
+    let head = head.await.map_err(|error| NetError::from_io(error, "the proxy's answer"))?;
+    let answer = parse(String::from_utf8_lossy(&head).trim_end());
+    match answer.map(|answer| answer.status) {
+        Some(200..300) => Ok(wire),
+        status => {
+            let said = status.map_or("no HTTP".to_owned(), |status| format!("status {status}"));
+            let why = format!("the proxy {} answered with {said}", proxy.authority());
+            Err(NetError::Connect { host: to.host.clone(), port: to.port, why })
+        }
     }
 }
 

@@ -29,7 +29,8 @@ pub(super) async fn call(
         let prepared = tokio::task::spawn_blocking(move || prepare(&of, &at, multipart, timestamp));
         let lost = |error: tokio::task::JoinError| Trouble::passing("died", error.to_string());
         let (fields, body) = prepared.await.map_err(lost)??;
-        let request = Request { url: &deed.url, tls: &deed.tls, fields, timeout: limit };
+        let (url, tls, proxy) = (&deed.url, &deed.tls, deed.proxy.as_ref());
+        let request = Request { url, tls, proxy, fields, timeout: limit };
         post(request, body).await.map_err(|error| unreachable_because(&error))
     });
     let late = || Trouble::passing("timeout", format!("no answer within {limit:?}"));

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::exit::Exit;
-use super::render::{self, count, plural};
+use super::render::{self, Out, count, plural};
 use super::verify::{bar, failed, instance_error};
 use super::{Context, block_on, records};
 use crate::archive::Reader;
@@ -241,11 +241,16 @@ fn report(context: &Context, config: &Config, outcome: &Outcome, (code, dry): (&
         out.line("nothing was changed");
     } else {
         out.line("deletes are held until the server has shown each message again: postrider poll");
-        for account in outcome.adopted.keys().filter(|name| has_rules(config, name)) {
-            out.line(&format!(
-                "{account}: what its rules asked for, and whether it was done, isn't known any \
-                 more: postrider replay {account}"
-            ));
-        }
+        tell_of_rules(out, config, outcome);
+    }
+}
+
+/// Accounts whose rules asked for what nobody knows any more.
+fn tell_of_rules(out: Out, config: &Config, outcome: &Outcome) {
+    for account in outcome.adopted.keys().filter(|name| has_rules(config, name)) {
+        out.line(&format!(
+            "{account}: what its rules asked for, and whether it was done, isn't known any more: \
+             postrider replay {account}"
+        ));
     }
 }

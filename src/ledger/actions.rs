@@ -5,16 +5,17 @@
 //! begun; after a crash it is due again), `done`, `failed` (its time is used up), `dropped` (by a
 //! person).
 
-use std::collections::BTreeSet;
+mod marks;
+mod unknown;
 
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{OptionalExtension, Row, params};
 use serde::Serialize;
 
 use super::error::{LedgerError, sqlite};
-use super::mailboxes::MailboxId;
 use super::tx::{Tx, millis, timestamp};
-use crate::model::StoredCopy;
+
+pub use marks::DueMark;
 
 /// An action to be done.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -91,19 +92,6 @@ pub struct ActionRow {
 /// No action waits longer for its next try: the longest wait of `rules`.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(1);
 
-/// A mark that a rule wants on the server.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct DueMark {
-    /// The action's number.
-    pub id: i64,
-    /// The message's UID.
-    pub uid: u32,
-    /// Tries so far.
-    pub attempts: u32,
-    /// When it was first tried.
-    pub first_at: Option<Timestamp>,
-}
-
 /// What became of a try.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Verdict {
@@ -177,15 +165,6 @@ macro_rules! rows {
             "FROM action JOIN account ON account.id = action.account_id ",
             $which
         )
-    };
-}
-
-/// Marks of messages that have left the server.
-macro_rules! departed {
-    () => {
-        "WHERE account_id = (SELECT id FROM account WHERE name = ?1) AND state = 'pending' \
-         AND kind IN ('seen', 'flag') \
-         AND message_id IN (SELECT id FROM message WHERE state IN ('deleted', 'gone'))"
     };
 }
 
@@ -320,48 +299,6 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Actions of a rule that is done on the server, due in one mailbox: with the messages' UIDs.
-    pub fn due_marks(
-        &self,
-        (account, rule): (&str, &str),
-        mailbox: MailboxId,
-        uid_validity: u32,
-        now: Timestamp,
-    ) -> Result<Vec<DueMark>, LedgerError> {
-        let sql = "SELECT action.id, message.uid, action.attempts, action.first_at FROM action
-            JOIN message ON message.id = action.message_id
-            WHERE action.account_id = (SELECT id FROM account WHERE name = ?1)
-            AND action.rule = ?2 AND action.state = 'pending' AND action.due_at <= ?5
-            AND message.mailbox_id = ?3 AND message.uid_validity = ?4 AND message.uid > 0
-            AND message.doubtful = 0 AND message.state IN ('archived', 'deleting')
-            ORDER BY message.uid LIMIT 500";
-        let act = || sqlite("read what is to be marked");
-        let mut get = self.db.prepare_cached(sql).map_err(act())?;
-        let of = params![account, rule, mailbox.0, uid_validity, millis(now)];
-        let rows = get.query_map(of, |row| {
-            let first_at = row.get::<_, Option<i64>>(3)?.map(timestamp);
-            Ok(DueMark { id: row.get(0)?, uid: row.get(1)?, attempts: row.get(2)?, first_at })
-        });
-        rows.map_err(act())?.collect::<Result<_, _>>().map_err(act())
-    }
-
-    /// Whether messages that were to be marked on the server have left it.
-    pub fn have_marks_departed(&self, account: &str) -> Result<bool, LedgerError> {
-        let sql = concat!("SELECT EXISTS (SELECT 1 FROM action ", departed!(), ")");
-        let mut get = self.db.prepare_cached(sql).map_err(sqlite("read actions"))?;
-        get.query_row([account], |row| row.get(0)).map_err(sqlite("read actions"))
-    }
-
-    /// Gives up what was to be marked on the server and has left it; how many.
-    pub fn drop_departed(&self, account: &str) -> Result<u64, LedgerError> {
-        let sql = concat!(
-            "UPDATE action SET state = 'dropped', code = 'gone', ",
-            "detail = 'the message has left the server' ",
-            departed!()
-        );
-        Ok(self.db.execute(sql, [account]).map_err(sqlite("drop actions"))? as u64)
-    }
-
     /// Actions, the newest last.
     pub fn actions(&self, filter: &ActionFilter, most: u32) -> Result<Vec<ActionRow>, LedgerError> {
         let sql = rows!(
@@ -455,40 +392,6 @@ impl Tx<'_> {
         Ok(self.db.execute(sql, row).map_err(sqlite("drop actions"))? as u64)
     }
 
-    /// A person says that nothing is left to be done with the messages of an account of which a
-    /// lost ledger knew more; how many.
-    fn forget_unknown(&self, account: &str) -> Result<u64, LedgerError> {
-        let sql = "SELECT message.id FROM message
-            JOIN mailbox ON mailbox.id = message.mailbox_id
-            JOIN account ON account.id = mailbox.account_id
-            WHERE account.name = ?1 AND actions_unknown = 1";
-        let act = || sqlite("read messages");
-        let mut get = self.db.prepare_cached(sql).map_err(act())?;
-        let rows = get.query_map([account], |row| row.get(0)).map_err(act())?;
-        let rows: Vec<i64> = rows.collect::<Result<_, _>>().map_err(act())?;
-        self.actions_known(&rows)?;
-        Ok(rows.len() as u64)
-    }
-
-    /// From now on all that is to be done with these messages is in the outbox; what was held up
-    /// by that is looked at again.
-    pub fn actions_known(&self, rows: &[i64]) -> Result<(), LedgerError> {
-        let sql = "UPDATE message SET actions_unknown = 0 WHERE id = ?1 AND actions_unknown = 1
-            RETURNING mailbox_id";
-        let act = || sqlite("record that actions are known");
-        let mut set = self.db.prepare_cached(sql).map_err(act())?;
-        let mut mailboxes = BTreeSet::new();
-        for row in rows {
-            let changed = set.query_row([row], |row| row.get(0)).optional();
-            mailboxes.extend(changed.map_err(act())?.map(|id: i64| id));
-        }
-        for id in mailboxes {
-            let wake = "UPDATE mailbox SET wake_at = 0 WHERE id = ?1";
-            self.db.execute(wake, [id]).map_err(act())?;
-        }
-        Ok(())
-    }
-
     /// How many actions of an account are open.
     pub fn action_counts(&self, account: &str) -> Result<ActionCounts, LedgerError> {
         let sql = "SELECT count(*) FILTER (WHERE state <> 'failed'),
@@ -530,23 +433,6 @@ impl Tx<'_> {
             OR EXISTS (SELECT 1 FROM action WHERE state = 'failed')";
         let mut get = self.db.prepare_cached(sql).map_err(sqlite("read actions"))?;
         get.query_row([], |row| row.get(0)).map_err(sqlite("read actions"))
-    }
-
-    /// Whether there is any message of which nobody knows what rules asked for.
-    pub(super) fn are_actions_unknown(&self) -> Result<bool, LedgerError> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM message WHERE actions_unknown = 1)";
-        let mut get = self.db.prepare_cached(sql).map_err(sqlite("read messages"))?;
-        get.query_row([], |row| row.get(0)).map_err(sqlite("read messages"))
-    }
-
-    /// Puts down with a copy how its actions stand.
-    pub(super) fn note_actions(&self, copy: &mut StoredCopy) -> Result<(), LedgerError> {
-        copy.actions_open = self.has_open_actions(copy.row)?;
-        let sql = "SELECT actions_unknown FROM message WHERE id = ?1";
-        let mut get = self.db.prepare_cached(sql).map_err(sqlite("read a message"))?;
-        let unknown = get.query_row([copy.row], |row| row.get(0)).optional();
-        copy.actions_unknown = unknown.map_err(sqlite("read a message"))?.unwrap_or(false);
-        Ok(())
     }
 
     /// Whether a message has an action that isn't done: pending, running or failed.

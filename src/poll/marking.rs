@@ -5,6 +5,8 @@
 //! the next one: a mark that is set twice is one. Somebody who takes a mark off afterwards is not
 //! overruled.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::Account;
@@ -76,7 +78,7 @@ impl<M: MarkMail> Work<'_, M> {
         let (id, uid_validity) = (self.mailbox.0, self.uid_validity);
         let ledger = &self.account.tools.ledger;
         loop {
-            let (account, name) = (self.account.config.name.clone(), rule.name.clone());
+            let (account, name) = (Arc::clone(&self.account.config.name), rule.name.clone());
             let now = self.account.tools.clock.now();
             let read = move |tx: &Tx<'_>| {
                 let due = tx.due_marks((&account, &name), id, uid_validity, now)?;
@@ -84,7 +86,7 @@ impl<M: MarkMail> Work<'_, M> {
             };
             let (round, departed) = ledger.read("read what is to be marked", read).await?;
             if departed {
-                let account = self.account.config.name.clone();
+                let account = Arc::clone(&self.account.config.name);
                 ledger.write("drop marks", move |tx| tx.drop_departed(&account)).await?;
             }
             if round.is_empty() {
@@ -110,8 +112,10 @@ impl<M: MarkMail> Work<'_, M> {
                 Ok(())
             };
             ledger.write("record marks", end).await?;
-            if let Some(error) = lost {
-                return Err(error);
+            match (lost, marked) {
+                (Some(error), _) => return Err(error),
+                (None, Marked::Refused(_)) => return Ok(()),
+                (None, Marked::Done) => {}
             }
         }
     }

@@ -7,6 +7,7 @@ mod exec;
 mod forward;
 mod marks;
 mod order;
+mod proxy;
 mod webhook;
 
 use std::collections::BTreeMap;

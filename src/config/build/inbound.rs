@@ -45,10 +45,6 @@ impl<'a> Builder<'a> {
         self.ages(&view, delete);
         self.protocol_keys(&view, protocol);
         let delete_mode = self.delete_mode(&view, protocol, delete);
-        let on_received = self.rules(&half.on_received, &self.raw.defaults_on_received);
-        if view.has("protocol") {
-            self.marks(&half.on_received, &on_received, protocol);
-        }
         Inbound {
             name,
             renamed_from: view.account("renamed_from"),
@@ -93,7 +89,7 @@ impl<'a> Builder<'a> {
             debug: view.flag("debug"),
             properties: self.properties(half),
             watch: self.watch(&view, half),
-            on_received,
+            on_received: self.rules_of(half, view.has("protocol").then_some(protocol)),
         }
     }
 

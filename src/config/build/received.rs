@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::Builder;
 use crate::config::keys;
 use crate::config::problem::Problem;
-use crate::config::raw::RawTable;
+use crate::config::raw::{RawHalf, RawTable};
 use crate::config::types::{
     Deed, Exec, Forward, Protocol, Rule, Save, Stdin, TlsRules, WebUrl, Webhook,
 };
@@ -14,7 +14,7 @@ use crate::config::value::{Value, is_account_name};
 use crate::config::view::{Layer, View};
 
 /// Keys that only some deeds have.
-const OF_DEEDS: [(&str, &[&str]); 16] = [
+const OF_DEEDS: [(&str, &[&str]); 17] = [
     ("command", &["exec"]),
     ("stdin", &["exec"]),
     ("url", &["webhook"]),
@@ -23,6 +23,7 @@ const OF_DEEDS: [(&str, &[&str]); 16] = [
     ("allow_plaintext", &["webhook"]),
     ("tls_ca_file", &["webhook"]),
     ("tls_pin_sha256", &["webhook"]),
+    ("proxy", &["webhook"]),
     ("to", &["save", "maildir"]),
     ("as", &["save"]),
     ("only", &["save"]),
@@ -37,8 +38,17 @@ const OF_DEEDS: [(&str, &[&str]); 16] = [
 const PLACEHOLDERS: [&str; 5] = ["{folder}", "{eml}", "{json}", "{id}", "{account}"];
 
 impl Builder<'_> {
+    /// An account's rules, and what is wrong with them at its server.
+    pub(super) fn rules_of(&mut self, half: &RawHalf, protocol: Option<Protocol>) -> Vec<Rule> {
+        let rules = self.rules(&half.on_received, &self.raw.defaults_on_received);
+        if protocol == Some(Protocol::Pop3) {
+            self.marks(&half.on_received, &rules);
+        }
+        rules
+    }
+
     /// An account's rules, in order: its own, else those of the defaults.
-    pub(super) fn rules(&mut self, own: &[RawTable], defaults: &[RawTable]) -> Vec<Rule> {
+    fn rules(&mut self, own: &[RawTable], defaults: &[RawTable]) -> Vec<Rule> {
         let (layer, tables) =
             if own.is_empty() { (Layer::Defaults, defaults) } else { (Layer::Own, own) };
         let mut rules = Vec::new();
@@ -155,7 +165,19 @@ impl Builder<'_> {
             ..TlsRules::default()
         };
         let multipart = view.text("body").as_deref() == Some("multipart");
-        Deed::Webhook(Webhook { url, secret: view.secret("secret"), multipart, tls })
+        let proxy = self.proxy(view);
+        Deed::Webhook(Webhook { url, secret: view.secret("secret"), multipart, tls, proxy })
+    }
+
+    fn proxy(&mut self, view: &View<'_>) -> Option<WebUrl> {
+        let text = view.text("proxy")?;
+        let proxy = WebUrl::parse(&text).filter(|url| !url.encrypted && url.path == "/");
+        if proxy.is_none() {
+            let problem = Problem::error("`proxy` is no proxy");
+            let hint = "`http://host:port`, without user, password and path";
+            self.report_at(view, "proxy", problem.hint(hint));
+        }
+        proxy
     }
 
     fn save(&mut self, view: &View<'_>) -> Deed {
@@ -200,10 +222,7 @@ impl Builder<'_> {
     }
 
     /// Marks need a server that keeps them.
-    pub(super) fn marks(&mut self, own: &[RawTable], rules: &[Rule], protocol: Protocol) {
-        if protocol == Protocol::Imap {
-            return;
-        }
+    fn marks(&mut self, own: &[RawTable], rules: &[Rule]) {
         for (table, rule) in own.iter().zip(rules) {
             if rule.deed.mark().is_some() {
                 let what =

@@ -118,6 +118,13 @@ const WEBHOOK: &[Key] = &[
         "To loopback addresses it is allowed anyway.",
     ),
     bare(
+        "proxy",
+        Kind::Text(2048),
+        "\"http://proxy.example.org:3128\"",
+        "An HTTP proxy on the way, by CONNECT; no variable of the environment counts.",
+        "What passes is encrypted as without it.",
+    ),
+    bare(
         "tls_ca_file",
         Kind::Path,
         "\"/etc/postrider/ca.pem\"",

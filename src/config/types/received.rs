@@ -80,6 +80,8 @@ pub struct Webhook {
     pub multipart: bool,
     /// Whose certificates are taken.
     pub tls: TlsRules,
+    /// An HTTP proxy on the way.
+    pub proxy: Option<WebUrl>,
 }
 
 /// An http or https URL, taken apart.

@@ -59,7 +59,7 @@ impl Case {
                     removed.push(listed[number.parse::<usize>().unwrap() - 1]);
                 }
                 words => {
-                    assert!(!words.contains(&"EXPUNGE") && !words.contains(&"CLOSE"), "{line}")
+                    assert!(!words.contains(&"EXPUNGE") && !words.contains(&"CLOSE"), "{line}");
                 }
             }
         }

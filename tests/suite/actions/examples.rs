@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{actions, all_well, count, each_came};
-use crate::support::{Dovecot, Site};
+use crate::support::{Dovecot, Protocol, Server, Site, sample};
 
 /// The `[[…on_received]]` blocks of the page, in their order.
 fn examples() -> Vec<String> {
@@ -107,6 +107,31 @@ fn attachments_alone_are_copied_and_none_replaces_another() {
     site.poll();
     assert_eq!(count(&site, "done"), 3, "{:?}", actions(&site));
     assert_eq!(names(folder.path()), ["scan-2.pdf", "scan.pdf"]);
+}
+
+#[test]
+fn clerk_gets_the_mail_and_urgent_mail_its_star() {
+    let (dovecot, server) = (Dovecot::start(), Server::start(Protocol::Smtp));
+    dovecot.deliver("u1", &sample("urgent: pay", 100));
+    dovecot.deliver("u1", &sample("no hurry", 100));
+    let mut site = Site::empty();
+    site.set("outbound.o", &crate::sending::account(&server));
+    let rules = example("to-the-clerk") + "\n" + &example("star");
+    let lines = dovecot.account("imap", "none", "u1");
+    site.account("invoices", &format!("{lines}\n{rules}"));
+    site.init_root();
+    site.poll();
+    assert_eq!(count(&site, "done"), 3, "{:?}", actions(&site));
+    let to: Vec<Vec<String>> =
+        server.store(|store| store.taken.iter().map(|mail| mail.to.clone()).collect());
+    assert_eq!(to, [["<clerk@example.org>"], ["<clerk@example.org>"]]);
+    let listed = dovecot.imap_client("u1").list("INBOX");
+    let starred: Vec<u32> = listed
+        .iter()
+        .filter(|message| message.flags.contains(&"\\Flagged".to_owned()))
+        .map(|message| message.uid)
+        .collect();
+    assert_eq!(starred, [1]);
 }
 
 #[test]

@@ -140,6 +140,10 @@ fn check_refuses_rules_that_cannot_be_meant() {
         ("do = \"webhook\"\nurl = \"http://example.org/\"", "in the clear"),
         ("do = \"webhook\"\nurl = \"https://u:p@example.org/\"", "no URL"),
         ("do = \"webhook\"\nurl = \"https://example.org/\"\nto = \"/tmp\"", "`to` is for"),
+        (
+            "do = \"webhook\"\nurl = \"https://example.org/\"\nproxy = \"https://p/\"",
+            "`proxy` is no proxy",
+        ),
         ("do = \"save\"\nto = \"mail/a\"", "lies in the archive"),
         ("do = \"save\"\nto = \"/tmp\"\nas = \"../{name}\"", "no file name has"),
         ("do = \"save\"\nto = \"/tmp\"\nas = \"{date}\"", "needs `{id}` or `{name}`"),

@@ -105,6 +105,32 @@ fn forward_waits_for_its_server_and_goes_with_the_key_that_it_had() {
 }
 
 #[test]
+fn killed_between_the_sending_and_its_mark_it_goes_again_with_the_same_message_id() {
+    let (dovecot, server) = (Dovecot::start(), Server::start(Protocol::Smtp));
+    dovecot.deliver("u1", &sample("twice", 900));
+    let site = site(&dovecot, &server, &[ATTACHED, RESENT]);
+    for (order, sent) in [("kill@act", 0), ("kill@acted", 1)] {
+        let killed = site.cli_with(&[("POSTRIDER_STEP", order)], &["poll"]);
+        assert_eq!(killed.code, -1, "{order}: {killed:?}");
+        assert!(server.store(|store| store.taken.len() >= sent), "{order}");
+    }
+    site.poll();
+    assert_eq!(count(&site, "done"), 2, "{:?}", actions(&site));
+    let mut ids: Vec<String> = Vec::new();
+    for mail in taken(&server) {
+        let text = String::from_utf8(mail.octets).unwrap();
+        let own = field(&text, "Resent-Message-ID");
+        ids.extend(
+            own.iter().chain(&field(&text, "Message-ID")).take(1).map(|id| (*id).to_owned()),
+        );
+    }
+    assert!(ids.len() > 2, "one of them went twice: {ids:?}");
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 2);
+}
+
+#[test]
 fn check_refuses_forwards_to_nobody_by_nobody_and_to_oneself() {
     let (dovecot, server) = (Dovecot::start(), Server::start(Protocol::Smtp));
     for (rule, said) in [

@@ -72,8 +72,8 @@ fn rules_mark_stored_messages_once_and_a_lost_answer_is_made_up_for() {
     let why = site.cli(&["why", news.text("id"), "--json"]);
     let why: serde_json::Value = serde_json::from_str(&why.stdout).unwrap();
     assert_eq!(why["found"][0]["actions"][0]["rule"], "read");
-    let replay = site.cli(&["replay", "a", "--rule", "read", "--json"]);
-    assert_eq!(replay.code, 0, "done by the next poll: {replay:?}");
+    let again = site.cli(&["replay", "a", "--rule", "read", "--json"]);
+    assert_eq!(again.code, 0, "done by the next poll: {again:?}");
     assert_eq!(count(&site, "pending"), 1);
 }
 

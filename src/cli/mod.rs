@@ -7,6 +7,7 @@ mod check;
 mod configuration;
 mod control;
 mod exit;
+mod export;
 mod import_config;
 mod init_root;
 mod ledger;
@@ -25,6 +26,7 @@ mod replay;
 mod report;
 mod run;
 mod secret;
+mod selecting;
 mod send_test;
 mod status;
 mod terminal;
@@ -140,6 +142,9 @@ enum Verb {
     /// Read the main log
     #[command(after_help = log::AFTER_HELP)]
     Log(Box<log::Log>),
+    /// Write stored messages as files, mbox, Maildir or ZIP
+    #[command(after_help = export::AFTER_HELP)]
+    Export(export::Export),
     /// Compare archive and ledger, both ways, and change nothing
     #[command(after_help = "Example: postrider verify invoices --quick")]
     Verify(verify::Verify),
@@ -179,6 +184,7 @@ pub fn main() -> ExitCode {
         Verb::Actions(verb) => verb.run(&context),
         Verb::Check(verb) => verb.run(&context),
         Verb::Config(verb) => verb.run(&context),
+        Verb::Export(verb) => verb.run(&context),
         Verb::ImportConfig(verb) => verb.run(&context),
         Verb::InitRoot(verb) => verb.run(&context),
         Verb::Ledger(verb) => verb.run(&context),

@@ -2,6 +2,8 @@
 //!
 //! Decisions are elsewhere or pure; here files are put in place, all of a change or nothing of it.
 
+pub mod export;
 pub mod foreign;
 pub mod place;
 pub mod seen;
+pub mod select;

@@ -43,7 +43,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("recovery", &["archive", "config", "ledger", "model"]),
     ("audit", &["config", "ledger", "model", "secret"]),
-    ("moving", &["archive", "config", "ledger", "mail", "model", "steps"]),
+    (
+        "moving",
+        &["action", "archive", "config", "ledger", "mail", "model", "query", "rules", "steps"],
+    ),
     (
         "send",
         &[

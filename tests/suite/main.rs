@@ -36,6 +36,7 @@ mod delete;
 mod delete_modes;
 mod disk_faults;
 mod editing;
+mod exporting;
 mod failure;
 mod fault_table;
 mod guides;

@@ -14,7 +14,7 @@ use postrider::model::MessageKey;
 use crate::support::{Output, Site};
 
 /// Pages whose commands, files and links must be there.
-const PAGES: [&str; 19] = [
+const PAGES: [&str; 20] = [
     "README.md",
     "CONTRIBUTING.md",
     "docs/actions.md",
@@ -24,6 +24,7 @@ const PAGES: [&str; 19] = [
     "docs/design.md",
     "docs/explain.md",
     "docs/log.md",
+    "docs/moving.md",
     "docs/notices.md",
     "docs/oauth.md",
     "docs/operations.md",

@@ -7,6 +7,7 @@
 
 mod adopting;
 mod attempts;
+mod copies;
 mod counts;
 mod deleting;
 mod departed;
@@ -32,6 +33,7 @@ use crate::model::{Known, KnownState, Listed, MessageKey};
 
 pub use adopting::{Adopted, Adoption, Proof, Shelf};
 pub use attempts::{Begun, HeldMessage};
+pub use copies::CopyRow;
 pub use counts::{Counts, DueBefore};
 pub use explain::{Trail, message_id_number};
 pub use placing::{Placing, PlacingRow};

@@ -57,6 +57,12 @@ pub(super) const CODES: &[Code] = &[
         remedy: "Move that folder away.",
     },
     Code {
+        code: "messages-exported",
+        level: Level::Info,
+        cause: "A person has written stored messages into files of another program's format.",
+        remedy: "Nothing.",
+    },
+    Code {
         code: "root-changed",
         level: Level::Error,
         cause: "The archive root is not the one that the ledger belongs to. Nothing is fetched or \

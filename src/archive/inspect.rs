@@ -196,6 +196,15 @@ struct Fields {
 impl Fields {
     fn key(&self) -> Option<MessageKey> {
         let fits = |name: &String| name.len() <= MAX_NAME && !name.is_empty();
+        let pop3 = || {
+            Some(MessageKey::Pop3 {
+                unique_id: self.unique_id.clone().filter(fits)?,
+                occurrence: self.occurrence?,
+            })
+        };
+        if let Some(imported) = pop3().filter(MessageKey::is_imported) {
+            return Some(imported);
+        }
         match self.protocol.as_str() {
             "imap" => Some(MessageKey::Imap {
                 mailbox: self.mailbox.clone().filter(fits)?,
@@ -203,10 +212,7 @@ impl Fields {
                 uid: self.uid.filter(|uid| *uid > 0)?,
                 generation: self.generation?,
             }),
-            "pop3" => Some(MessageKey::Pop3 {
-                unique_id: self.unique_id.clone().filter(fits)?,
-                occurrence: self.occurrence?,
-            }),
+            "pop3" => pop3(),
             _ => None,
         }
     }

@@ -8,6 +8,7 @@ mod configuration;
 mod control;
 mod exit;
 mod export;
+mod import;
 mod import_config;
 mod init_root;
 mod ledger;
@@ -145,6 +146,9 @@ enum Verb {
     /// Write stored messages as files, mbox, Maildir or ZIP
     #[command(after_help = export::AFTER_HELP)]
     Export(export::Export),
+    /// Take old mail (.eml, mbox, Maildir) into an account's archive
+    #[command(after_help = import::AFTER_HELP)]
+    Import(import::Import),
     /// Compare archive and ledger, both ways, and change nothing
     #[command(after_help = "Example: postrider verify invoices --quick")]
     Verify(verify::Verify),
@@ -185,6 +189,7 @@ pub fn main() -> ExitCode {
         Verb::Check(verb) => verb.run(&context),
         Verb::Config(verb) => verb.run(&context),
         Verb::Export(verb) => verb.run(&context),
+        Verb::Import(verb) => verb.run(&context),
         Verb::ImportConfig(verb) => verb.run(&context),
         Verb::InitRoot(verb) => verb.run(&context),
         Verb::Ledger(verb) => verb.run(&context),

@@ -5,6 +5,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::error::{LedgerError, sqlite};
 use super::tx::{Tx, millis, timestamp};
+use crate::model::IMPORTED;
 
 /// Row of a mailbox.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -115,7 +116,7 @@ impl Tx<'_> {
         while let Some(row) = rows.next().map_err(act())? {
             let (name, missing): (String, bool) =
                 (row.get(1).map_err(act())?, row.get(2).map_err(act())?);
-            if missing || !polled.contains(&name) {
+            if name != IMPORTED && (missing || !polled.contains(&name)) {
                 found.push(MailboxId(row.get(0).map_err(act())?));
             }
         }

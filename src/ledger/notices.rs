@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::error::{LedgerError, sqlite};
 use super::tx::{Tx, millis, timestamp};
+use crate::model::IMPORTED;
 use crate::notice::{Condition, Digest, Kind, News, Standing, State, Told, tell};
 
 /// A mail that has not gone yet.
@@ -277,8 +278,9 @@ impl Tx<'_> {
     pub(super) fn got_mail(&self, mailbox: i64, at: i64) -> Result<(), LedgerError> {
         // Whatever was there: a clock that ran ahead may have written it.
         let sql = "UPDATE account SET last_mail_at = ?2
-            WHERE id = (SELECT account_id FROM mailbox WHERE id = ?1)";
-        self.db.execute(sql, [mailbox, at]).map_err(sqlite("record the last mail"))?;
+            WHERE id = (SELECT account_id FROM mailbox WHERE id = ?1 AND name <> ?3)";
+        let got = self.db.execute(sql, params![mailbox, at, IMPORTED]);
+        got.map_err(sqlite("record the last mail"))?;
         Ok(())
     }
 }

@@ -6,12 +6,19 @@ use std::fmt;
 
 use data_encoding::BASE32_NOPAD;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256 as Hasher};
+
+use super::Sha256;
 
 /// Characters of a [`MessageId`]: sha256 in base32 without padding.
 pub const ID_LEN: usize = 52;
 /// Characters of the id that end a message folder's name.
 pub const FOLDER_SUFFIX_LEN: usize = 16;
+
+/// What the ledger calls the mailbox of mail that no server listed: no server's can be called so.
+pub const IMPORTED: &str = "\u{1}imported";
+/// What its unique-ids begin with: a server's has no blank (RFC 1939 §7).
+const IMPORTED_ID: &str = "imported ";
 
 /// What identifies one message of one account.
 ///
@@ -47,6 +54,21 @@ pub enum MessageKey {
 pub struct MessageId(String);
 
 impl MessageKey {
+    /// The key of a message that no server listed: its content's.
+    pub fn imported(sha256: Sha256) -> Self {
+        Self::Pop3 { unique_id: format!("{IMPORTED_ID}{sha256}"), occurrence: 0 }
+    }
+
+    /// Whether no server ever listed it.
+    pub fn is_imported(&self) -> bool {
+        matches!(self, Self::Pop3 { unique_id, .. } if unique_id.starts_with(IMPORTED_ID))
+    }
+
+    /// The mailbox of the ledger that it belongs to; empty for a maildrop.
+    pub fn home(&self) -> &str {
+        if self.is_imported() { IMPORTED } else { self.mailbox().unwrap_or_default() }
+    }
+
     /// The message's id: sha256 of `K`'s fields in RFC 4648 base32, lower case, unpadded.
     ///
     /// Each field goes in as a 4-octet big-endian length and its UTF-8 octets, numbers in ASCII
@@ -54,7 +76,7 @@ impl MessageKey {
     /// `v1, pop3, account, unique_id, occurrence`.
     #[must_use]
     pub fn id(&self, account: &str) -> MessageId {
-        let mut hash = Sha256::new();
+        let mut hash = Hasher::new();
         let mut field = |text: &str| {
             hash.update(u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
             hash.update(text.as_bytes());

@@ -4,6 +4,7 @@
 
 pub mod export;
 pub mod foreign;
+pub mod old;
 pub mod place;
 pub mod seen;
 pub mod select;

@@ -45,7 +45,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("audit", &["config", "ledger", "model", "secret"]),
     (
         "moving",
-        &["action", "archive", "config", "ledger", "mail", "model", "query", "rules", "steps"],
+        &[
+            "action", "archive", "config", "ledger", "mail", "mailbox", "model", "query", "rules",
+            "steps",
+        ],
     ),
     (
         "send",

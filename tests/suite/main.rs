@@ -45,6 +45,7 @@ mod history;
 mod hostile;
 mod hostile_mail;
 mod identity;
+mod importing;
 mod inject;
 mod layers;
 mod log_codes;

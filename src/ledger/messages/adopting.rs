@@ -78,8 +78,7 @@ impl Tx<'_> {
     /// messages had left the server is not known, nor what rules asked for with it and whether that
     /// was done.
     pub fn adopt(&self, found: &Adoption) -> Result<Adopted, LedgerError> {
-        let name = found.key.mailbox().unwrap_or_default();
-        let id = self.mailbox(&found.account, name)?.id;
+        let id = self.mailbox(&found.account, found.key.home())?.id;
         let k = Columns::of(&found.key);
         let sql = "INSERT INTO message (mailbox_id, uid_validity, uid, generation, unique_id,
             occurrence, state, attempts, first_seen, path, sha256, json_sha256, size,

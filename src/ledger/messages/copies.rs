@@ -5,6 +5,7 @@ use rusqlite::params;
 
 use crate::ledger::LedgerError;
 use crate::ledger::error::sqlite;
+use crate::ledger::mailboxes::MailboxId;
 use crate::ledger::tx::{Tx, timestamp};
 use crate::model::Sha256;
 
@@ -51,6 +52,32 @@ impl Tx<'_> {
             })
         });
         rows.map_err(act())?.collect::<Result<_, _>>().map_err(act())
+    }
+
+    /// Whether an account has a copy with one of each two contents; also one that is being placed.
+    pub fn have_content(
+        &self,
+        account: &str,
+        contents: &[(Sha256, Sha256)],
+    ) -> Result<Vec<bool>, LedgerError> {
+        let act = || sqlite("look for contents");
+        let sql = "SELECT EXISTS (SELECT 1 FROM mailbox
+            JOIN account ON account.id = mailbox.account_id
+            JOIN message ON message.mailbox_id = mailbox.id
+            WHERE account.name = ?1 AND sha256 IN (?2, ?3) AND path <> ''
+            AND state IN ('placing', 'archived', 'deleting', 'deleted', 'gone'))";
+        let mut get = self.db.prepare_cached(sql).map_err(act())?;
+        let has = contents.iter().map(|(one, other)| {
+            get.query_row(params![account, one.0, other.0], |row| row.get(0)).map_err(act())
+        });
+        has.collect()
+    }
+
+    /// Forgets messages of a mailbox that were begun and not stored.
+    pub fn forget_unstored(&self, id: MailboxId) -> Result<(), LedgerError> {
+        let sql = "DELETE FROM message WHERE mailbox_id = ?1 AND state IN ('fetching', 'held')";
+        self.db.execute(sql, [id.0]).map_err(sqlite("forget what was not stored"))?;
+        Ok(())
     }
 
     /// How many copies an account has.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::ledger::LedgerError;
 use crate::ledger::error::sqlite;
 use crate::ledger::tx::{Tx, millis};
+use crate::model::IMPORTED;
 
 /// How many messages of an account are in which state.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
@@ -42,8 +43,10 @@ impl Tx<'_> {
             AND state IN ('archived', 'deleting')
             AND CASE WHEN ?3 THEN min(coalesce(received, archived_at), archived_at)
                 ELSE archived_at END <= ?2
-            AND NOT (?4 AND flagged_at IS NOT NULL) AND size > 0";
-        let of = params![account, millis(due.moment), due.from_received, due.flagged_is_done];
+            AND NOT (?4 AND flagged_at IS NOT NULL) AND size > 0
+            AND mailbox.name <> ?5";
+        let of =
+            params![account, millis(due.moment), due.from_received, due.flagged_is_done, IMPORTED];
         let n: i64 =
             self.db.query_row(sql, of, |row| row.get(0)).map_err(sqlite("count due deletes"))?;
         Ok(u64::try_from(n).unwrap_or(0))
@@ -73,14 +76,14 @@ impl Tx<'_> {
             count(*) FILTER (WHERE state IN ('archived', 'deleting')
                 AND CASE WHEN ?4 THEN min(coalesce(received, archived_at), archived_at)
                     ELSE archived_at END <= ?3
-                AND NOT (?5 AND flagged_at IS NOT NULL) AND size > 0),
+                AND NOT (?5 AND flagged_at IS NOT NULL) AND size > 0 AND mailbox.name <> ?6),
             count(*) FILTER (WHERE state IN ('archived', 'deleting') AND flagged_at IS NOT NULL)
             FROM message JOIN mailbox ON mailbox.id = message.mailbox_id
             JOIN account ON account.id = mailbox.account_id WHERE account.name = ?1";
         let bound = due.map_or(i64::MIN, |due| millis(due.moment));
         let from_received = due.is_some_and(|due| due.from_received);
         let flagged_is_done = due.is_some_and(|due| due.flagged_is_done);
-        let row = params![account, millis(today), bound, from_received, flagged_is_done];
+        let row = params![account, millis(today), bound, from_received, flagged_is_done, IMPORTED];
         let count = self.db.query_row(sql, row, |row| {
             let n = |i: usize| row.get::<_, i64>(i).map(|n| u64::try_from(n).unwrap_or(0));
             Ok(Counts { archived: n(0)?, today: n(1)?, held: n(2)?, due: n(3)?, flagged: n(4)? })

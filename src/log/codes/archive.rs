@@ -63,6 +63,12 @@ pub(super) const CODES: &[Code] = &[
         remedy: "Nothing.",
     },
     Code {
+        code: "messages-imported",
+        level: Level::Info,
+        cause: "A person has taken old mail into an account's archive.",
+        remedy: "Nothing.",
+    },
+    Code {
         code: "root-changed",
         level: Level::Error,
         cause: "The archive root is not the one that the ledger belongs to. Nothing is fetched or \

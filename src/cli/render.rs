@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::log::escape;
 use crate::model::harmless_json;
+use crate::query::Mistake;
 
 /// Standard output.
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +97,17 @@ impl Out {
         };
         format!("\u{1b}[{code}m{text}\u{1b}[0m")
     }
+}
+
+/// A condition's mistake, its caret under the place, its hint below.
+pub(super) fn mistake(mistake: &Mistake) {
+    super::eprint(&with_caret(mistake));
+}
+
+/// The same as text.
+pub(super) fn with_caret(mistake: &Mistake) -> String {
+    let hint = mistake.hint.as_ref().map(|hint| format!("\n  hint: {hint}"));
+    format!("error: {mistake}{}", hint.unwrap_or_default())
 }
 
 /// An error on standard error, with its hint.

@@ -112,7 +112,10 @@ impl Replay {
         match done {
             Ok(Ok(done)) => done.report(context.out),
             Ok(Err(error)) => {
-                render::error(&error.to_string(), error.hint().as_deref());
+                let stop = "it can't be done beside the daemon: systemctl stop postrider; \
+                            `--dry-run` works beside it";
+                let hint = if error.is_busy() { Some(stop.to_owned()) } else { error.hint() };
+                render::error(&error.to_string(), hint.as_deref());
                 if error.is_busy() {
                     Exit::Busy
                 } else if error.needs_person() {
@@ -153,7 +156,7 @@ impl Replay {
         let condition = self.condition.as_deref();
         let condition = condition.map(|text| Query::parse(text, &MESSAGE, &moment_of)).transpose();
         let condition = condition.map_err(|mistake| {
-            render::error(&mistake.to_string(), mistake.hint.as_deref());
+            render::mistake(&mistake);
             Exit::Usage
         })?;
         Ok(Sought {

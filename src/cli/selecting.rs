@@ -39,7 +39,7 @@ impl Selecting {
         let condition = self.condition.as_deref();
         let condition = condition.map(|text| Query::parse(text, &MESSAGE, &moment)).transpose();
         let condition = condition.map_err(|mistake| {
-            render::error(&mistake.to_string(), mistake.hint.as_deref());
+            render::mistake(&mistake);
             Exit::Usage
         })?;
         Ok(Selection {

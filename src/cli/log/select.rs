@@ -5,9 +5,10 @@ use jiff::tz::TimeZone;
 
 use super::Log;
 use crate::cli::control::Filters;
+use crate::cli::render::with_caret;
 use crate::log::{LogQuery, parse_time};
 use crate::model::{Source, nearest};
-use crate::query::{LOG, Mistake, Moment, Query};
+use crate::query::{LOG, Moment, Query};
 
 /// What is asked for; a refusal is what to print.
 pub(super) fn query(log: &Log, filters: &Filters, now: Timestamp) -> Result<LogQuery, String> {
@@ -50,7 +51,7 @@ fn condition(log: &Log, filters: &Filters, moment: &Moment) -> Result<Option<Que
     let saved = log.filter.iter().map(|name| saved(name, filters));
     let given = log.condition.iter().map(|text| Ok(text.as_str()));
     for text in saved.chain(given) {
-        let read = Query::parse(text?, &LOG, moment).map_err(|mistake| refusal(&mistake))?;
+        let read = Query::parse(text?, &LOG, moment).map_err(|mistake| with_caret(&mistake))?;
         all = Some(match all {
             Some(before) => before.and(read),
             None => read,
@@ -72,10 +73,4 @@ fn saved<'a>(name: &str, filters: &'a Filters) -> Result<&'a str, String> {
         };
         format!("error: no filter `{}`\n  hint: {hint}", crate::log::escape(name))
     })
-}
-
-/// A mistake with its caret and its hint.
-fn refusal(mistake: &Mistake) -> String {
-    let hint = mistake.hint.as_ref().map(|hint| format!("\n  hint: {hint}"));
-    format!("error: {mistake}{}", hint.unwrap_or_default())
 }

@@ -40,9 +40,11 @@ const PLACEHOLDERS: [&str; 5] = ["{folder}", "{eml}", "{json}", "{id}", "{accoun
 impl Builder<'_> {
     /// An account's rules, and what is wrong with them at its server.
     pub(super) fn rules_of(&mut self, half: &RawHalf, protocol: Option<Protocol>) -> Vec<Rule> {
-        let rules = self.rules(&half.on_received, &self.raw.defaults_on_received);
+        let mut rules = self.rules(&half.on_received, &self.raw.defaults_on_received);
         if protocol == Some(Protocol::Pop3) {
             self.marks(&half.on_received, &rules);
+            // The defaults may be meant for the others.
+            rules.retain(|rule| rule.deed.mark().is_none());
         }
         rules
     }
@@ -150,8 +152,11 @@ impl Builder<'_> {
         let nowhere =
             WebUrl { encrypted: true, host: String::new(), port: 443, path: String::new() };
         let url = url.flatten().unwrap_or(nowhere);
-        if !url.encrypted && !url.is_loopback() && !view.flag("allow_plaintext") {
-            let what = format!("`url`: mail would pass in the clear to {}", url.host);
+        let proxy = self.proxy(view);
+        let stays = url.is_loopback() && proxy.as_ref().is_none_or(WebUrl::is_loopback);
+        if !url.encrypted && !stays && !view.flag("allow_plaintext") {
+            let to = if url.is_loopback() { proxy.as_ref().unwrap_or(&url) } else { &url };
+            let what = format!("`url`: mail would pass in the clear to {}", to.host);
             let hint = "write `https://`, or add `allow_plaintext = true`";
             self.report_at(view, "url", Problem::error(what).hint(hint));
         }
@@ -165,7 +170,6 @@ impl Builder<'_> {
             ..TlsRules::default()
         };
         let multipart = view.text("body").as_deref() == Some("multipart");
-        let proxy = self.proxy(view);
         Deed::Webhook(Webhook { url, secret: view.secret("secret"), multipart, tls, proxy })
     }
 

@@ -452,3 +452,27 @@ fn g02_two_accounts_on_one_mailbox_are_refused_when_one_deletes() {
         assert!(loaded.problems.is_empty(), "{}", printed(&loaded));
     }
 }
+
+#[test]
+fn marks_of_the_defaults_are_not_for_maildrops() {
+    let pop3 = |text: &str| text.replace("\"imap\"", "\"pop3\"");
+    let rule = |table: &str| format!("[[{table}.on_received]]\ndo = \"seen\"\n");
+    let inherited = check(&format!("{}{}", pop3(&account("")), rule("defaults.inbound")));
+    assert!(inherited.problems.is_empty(), "{:?}", inherited.problems);
+    assert!(inherited.config.unwrap().inbound["one"].on_received.is_empty());
+    let own = check(&format!("{}{}", pop3(&account("")), rule("inbound.one")));
+    assert!(the_error(&own).contains("POP3 keeps no marks"));
+}
+
+#[test]
+fn plaintext_webhook_to_this_machine_stays_on_it() {
+    let rule = |proxy: &str| {
+        let table = "[[inbound.one.on_received]]\ndo = \"webhook\"\nurl = \"http://127.0.0.1:9/x\"";
+        check(&format!("{}{table}\n{proxy}\n", account("")))
+    };
+    for proxy in ["", "proxy = \"http://127.0.0.1:3128\""] {
+        assert!(rule(proxy).problems.is_empty(), "{proxy}");
+    }
+    let error = the_error(&rule("proxy = \"http://proxy.example.org:3128\""));
+    assert!(error.contains("in the clear to proxy.example.org"), "{error}");
+}

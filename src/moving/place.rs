@@ -179,3 +179,8 @@ pub fn keep_secret(path: &Path, secret: &str) -> Result<()> {
     let meta = folder.metadata()?;
     write(path, secret.as_bytes(), Access { uid: meta.uid(), gid: meta.gid(), mode: 0o600 })
 }
+
+/// Removes such a file.
+pub fn remove_secret(path: &Path) -> Result<()> {
+    remove(path)
+}

@@ -14,9 +14,11 @@ use crate::cli::{Context, block_on, environment};
 use crate::config::Config;
 use crate::daemon::instance::{Instance, InstanceError};
 use crate::log::Sink;
-use crate::moving::foreign::{ForeignAccount, Seen};
+use crate::moving::foreign::Seen;
 use crate::moving::seen::Fetched;
 use crate::poll::{Account, Catcher, CaughtUp, Clock, PollError, prepare};
+
+use super::placing::Placed;
 
 /// Octets of one state file.
 const MOST: u64 = 256 << 20;
@@ -25,7 +27,34 @@ const MOST: u64 = 256 << 20;
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) account: String,
-    pub(super) fetched: Fetched,
+    new: bool,
+    fetched: Fetched,
+}
+
+/// An account whose server didn't answer, or refused.
+#[derive(Debug, Serialize)]
+pub(super) struct Failed {
+    pub(super) account: String,
+    pub(super) new: bool,
+    pub(super) why: String,
+}
+
+/// What became of each account that has state files.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    pub(super) adopted: Vec<Adopted>,
+    pub(super) failed: Vec<Failed>,
+}
+
+impl Failed {
+    pub(super) fn print(&self, context: &Context) {
+        let Self { account, new, why } = self;
+        context.out.line(&format!("{account}: nothing was adopted: {why}"));
+        if *new {
+            context.out.line("  it has `enabled = false`, or all its mail would be fetched again;");
+            context.out.line("  run this once more when its server answers, then remove the line");
+        }
+    }
 }
 
 /// What was adopted of one account.
@@ -50,14 +79,11 @@ impl Adopted {
 }
 
 /// Reads the state files of these accounts; those that can't be read, and why.
-pub(super) fn states(
-    accounts: &[ForeignAccount],
-    home: Option<&Path>,
-) -> (Vec<State>, Vec<String>) {
+pub(super) fn states(placed: &[Placed], home: Option<&Path>) -> (Vec<State>, Vec<String>) {
     let home = home.map(Path::to_path_buf).or_else(|| environment("HOME").map(PathBuf::from));
     let mut states = Vec::new();
     let mut missing = Vec::new();
-    for account in accounts {
+    for Placed { account, new, .. } in placed {
         let mut fetched = Fetched::new();
         for seen in &account.seen {
             let name = seen.file();
@@ -71,7 +97,7 @@ pub(super) fn states(
             }
         }
         if fetched.values().any(|ids| !ids.is_empty()) {
-            states.push(State { account: account.name.clone(), fetched });
+            states.push(State { account: account.name.clone(), new: *new, fetched });
         }
     }
     (states, missing)
@@ -85,7 +111,7 @@ fn read(path: &Path, seen: &Seen) -> Result<Vec<u8>, String> {
     if matches!(seen, Seen::SyncState { .. }) && journal.metadata().is_ok_and(|m| m.len() > 0) {
         return Err("mbsync was cut and must run once more: it has a journal".to_owned());
     }
-    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    let file = super::open(path).map_err(|error| error.to_string())?;
     let meta = file.metadata().map_err(|error| error.to_string())?;
     if !meta.is_file() || meta.len() > MOST {
         return Err("it is no regular file, or too large".to_owned());
@@ -95,40 +121,24 @@ fn read(path: &Path, seen: &Seen) -> Result<Vec<u8>, String> {
     Ok(octets)
 }
 
-/// Asks each server what it holds, and records what of it was fetched; what fails is printed.
+/// Asks each server what it holds, and records what of it was fetched. A server that fails keeps
+/// none of the others back.
 pub(super) fn adopt(
     context: &Context,
     config: &Config,
     sink: &Sink,
     states: Vec<State>,
-) -> Result<Vec<Adopted>, Exit> {
+) -> Result<Outcome, Exit> {
     if states.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Outcome::default());
     }
     let done = block_on(each(context, config, sink, states));
     sink.flush(Duration::from_secs(5));
-    let why = match done? {
-        Ok(adopted) => return Ok(adopted),
-        Err(why) => why,
-    };
-    let hint = "nothing was changed; --no-adopt takes the account over and fetches all its mail";
-    match why {
-        Why::Instance(error) => {
-            let busy = error.is_busy().then_some("stop the daemon first, or add --no-adopt");
-            render::error(&error.to_string(), busy.or(error.hint().as_deref()));
-            Err(if error.is_busy() { Exit::Busy } else { Exit::Failed })
-        }
-        Why::Poll(account, error) => {
-            let text = sink.redactor().redact(&format!("{account}: {error}"));
-            render::error(&text, Some(hint));
-            Err(Exit::Failed)
-        }
-    }
-}
-
-enum Why {
-    Instance(InstanceError),
-    Poll(String, PollError),
+    done?.map_err(|error| {
+        let busy = error.is_busy().then_some("stop the daemon first");
+        render::error(&error.to_string(), busy.or(error.hint().as_deref()));
+        if error.is_busy() { Exit::Busy } else { Exit::Failed }
+    })
 }
 
 async fn each(
@@ -136,20 +146,19 @@ async fn each(
     config: &Config,
     sink: &Sink,
     states: Vec<State>,
-) -> Result<Vec<Adopted>, Why> {
-    let instance = Instance::open(config, sink.redactor().clone()).await.map_err(Why::Instance)?;
+) -> Result<Outcome, InstanceError> {
+    let instance = Instance::open(config, sink.redactor().clone()).await?;
     // A log that can't be stored is counted; what is done is printed, too.
     drop(sink.store_in(&config.daemon.state_dir));
-    let mut adopted = Vec::new();
-    for State { account: name, fetched } in states {
-        let Some(inbound) = config.inbound.get(name.as_str()) else { continue };
-        let inbound = Arc::new(inbound.clone());
-        let failed = |error| Why::Poll(name.clone(), error);
-        let tools = instance.tools.clone();
-        let account = Account::new(Arc::clone(&inbound), tools, CancellationToken::new());
-        prepare(&account).await.map_err(failed)?;
+    let mut outcome = Outcome::default();
+    for State { account: name, new, fetched } in states {
+        let Some(inbound) = config.inbound.get(name.as_str()) else {
+            let why = "no file of `include` has it".to_owned();
+            outcome.failed.push(Failed { account: name, new, why });
+            continue;
+        };
         let catcher = Catcher {
-            config: inbound,
+            config: Arc::new(inbound.clone()),
             ledger: instance.tools.ledger.clone(),
             clock: Clock,
             keyring: context.keyring(config, sink),
@@ -158,17 +167,35 @@ async fn each(
             dry_run: false,
             at: Clock.now(),
         };
-        let mailboxes = catcher.run().await.map_err(failed)?;
-        let n: u64 = mailboxes.iter().map(|one| one.caught_up).sum();
-        tracing::info!(
-            target: "incoming",
-            code = "catch-up",
-            account = name,
-            n,
-            "{n} messages on the server count as known: another program has fetched them"
-        );
-        adopted.push(Adopted { account: name, mailboxes });
+        match one(&instance, catcher).await {
+            Ok(mailboxes) => {
+                tell(&name, &mailboxes);
+                outcome.adopted.push(Adopted { account: name, mailboxes });
+            }
+            Err(error) => {
+                let why = sink.redactor().redact(&error.to_string());
+                outcome.failed.push(Failed { account: name, new, why });
+            }
+        }
     }
     instance.close().await;
-    Ok(adopted)
+    Ok(outcome)
+}
+
+async fn one(instance: &Instance, catcher: Catcher) -> Result<Vec<CaughtUp>, PollError> {
+    let tools = instance.tools.clone();
+    let account = Account::new(Arc::clone(&catcher.config), tools, CancellationToken::new());
+    prepare(&account).await?;
+    catcher.run().await
+}
+
+fn tell(name: &str, mailboxes: &[CaughtUp]) {
+    let n: u64 = mailboxes.iter().map(|one| one.caught_up).sum();
+    tracing::info!(
+        target: "incoming",
+        code = "catch-up",
+        account = name,
+        n,
+        "{n} messages on the server count as known: another program has fetched them"
+    );
 }

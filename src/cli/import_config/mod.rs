@@ -1,29 +1,33 @@
 //! `postrider import-config`: accounts of other programs become accounts of ours.
 
 mod adopt;
+mod placing;
+mod report;
+mod secrets;
 
-use std::fmt::Write as _;
-use std::io::{ErrorKind, Read as _};
+use std::fs::{File, OpenOptions};
+use std::io::{Error, ErrorKind, Read as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use serde_json::json;
+use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use crate::cli::configuration::import::{refused, told};
 use crate::cli::exit::Exit;
-use crate::cli::render::{self, plural};
-use crate::cli::{Context, eprint};
-use crate::config::bundle::{self, Import, ImportOptions, Verdict};
+use crate::cli::{Context, eprint, render};
+use crate::config::bundle::{self, Import, ImportOptions};
 use crate::config::{Config, Pending, Severity};
-use crate::daemon::instance::check_state_dir;
 use crate::log::Sink;
-use crate::moving::foreign::{ForeignAccount, ForeignSecret, Found, Program};
+use crate::moving::foreign::{ForeignSecret, Found, Program};
 use crate::moving::place::Changing;
 use crate::poll::Clock;
-use crate::secret::{self, Surroundings};
 
-use adopt::{Adopted, State};
+use adopt::{Outcome, State};
+use placing::Placed;
+use report::Report;
+use secrets::Spots;
 
 /// Octets of one file; more is no configuration.
 const MOST: u64 = 1 << 20;
@@ -32,7 +36,8 @@ const MOST: u64 = 1 << 20;
 ///
 /// Each account in it becomes one here, in files of `include`. What can't be carried is listed with
 /// its line and why. Accounts that are here already stay as they are. Mail that the other program
-/// has fetched, by its own state files, counts as known: it is neither stored nor deleted.
+/// has fetched, by its own state files, counts as known: it is neither stored nor deleted. Commands
+/// that print a password are run for that, as this user: look at the dry run first.
 #[derive(Args, Debug)]
 pub(super) struct ImportConfig {
     /// Files such as `.fetchmailrc`, `getmailrc`, `.mbsyncrc`, `.mpoprc`
@@ -53,6 +58,9 @@ pub(super) struct ImportConfig {
     /// Where passwords that stand in them go
     #[arg(long, default_value = "keystore")]
     secrets: Secrets,
+    /// Take over password commands of files that other users own or may write
+    #[arg(long)]
+    trust_commands: bool,
     /// Say what would be done, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -79,59 +87,62 @@ enum Secrets {
 /// One file, read.
 struct Taken {
     file: PathBuf,
+    /// Another user may have written it.
+    foreign: bool,
     found: Found,
 }
 
 impl ImportConfig {
     pub(super) fn run(self, context: &Context) -> Exit {
-        let config = match context.config() {
-            Ok(config) => config,
-            Err(exit) => return exit,
-        };
+        match self.done(context) {
+            Ok(exit) | Err(exit) => exit,
+        }
+    }
+
+    fn done(&self, context: &Context) -> Result<Exit, Exit> {
+        let config = context.config()?;
         let mut taken = Vec::new();
         for file in &self.files {
-            match self.take(file) {
-                Ok(found) => taken.push(Taken { file: file.clone(), found }),
-                Err(exit) => return exit,
-            }
+            taken.push(self.take(file)?);
         }
-        let (accounts, here) = split(&taken, &config);
+        self.judge_commands(&taken)?;
+        let found = taken.iter().flat_map(|taken| taken.found.accounts.iter().cloned());
+        let placed = placing::place(found, &placing::mailboxes(&config));
         let changing = if self.dry_run {
             None
         } else {
-            match Changing::begin(&context.config_file) {
-                Ok(changing) => Some(changing),
-                Err(error) => return refused(&error, context),
-            }
+            let changing = Changing::begin(&context.config_file);
+            Some(changing.map_err(|error| refused(&error, context))?)
         };
-        let import = match self.work_out(context, &accounts, &config, Secrets::None) {
-            Ok(import) => import,
-            Err(exit) => return exit,
-        };
-        let all: Vec<ForeignAccount> =
-            taken.iter().flat_map(|taken| taken.found.accounts.iter().cloned()).collect();
+        let spots = secrets::spots(&placed, &config, (self.secrets, self.dry_run))?;
         let (states, missing) = if self.no_adopt {
             (Vec::new(), Vec::new())
         } else {
-            adopt::states(&all, self.home.as_deref())
+            adopt::states(&placed, self.home.as_deref())
         };
-        let (import, adopted) = match changing {
-            None => (import, Vec::new()),
+        let import = self.work_out(context, &placed, &spots)?;
+        let (import, outcome) = match changing {
+            None => (import, Outcome::default()),
             Some(changing) => {
-                let done = context.log(&config, None).and_then(|sink| {
-                    self.put(&changing, &accounts, states, (&config, context, &sink))
-                });
-                match done {
-                    Ok(done) => done,
-                    Err(exit) => return exit,
-                }
+                let sink = context.log(&config, None)?;
+                let given = (placed.as_slice(), &spots, states);
+                self.put(&changing, given, (&config, context, &sink))?
             }
         };
-        self.report(context, &taken, &import, (&here, &adopted, &missing));
-        Exit::Done
+        let report = Report {
+            dry_run: self.dry_run,
+            taken: &taken,
+            placed: &placed,
+            spots: &spots,
+            import: &import,
+            outcome: &outcome,
+            missing: &missing,
+        };
+        report.print(context);
+        Ok(report.exit())
     }
 
-    fn take(&self, file: &Path) -> Result<Found, Exit> {
+    fn take(&self, file: &Path) -> Result<Taken, Exit> {
         let name = file.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         let program = match self.from {
             Some(From::Fetchmail) => Some(Program::Fetchmail),
@@ -146,30 +157,65 @@ impl ImportConfig {
             render::error(&what, Some(hint));
             return Err(Exit::Usage);
         };
-        let text = read(file).map_err(|error| {
+        let (text, foreign) = read(file).map_err(|error| {
             render::error(&format!("cannot read `{}`: {error}", file.display()), None);
             Exit::Failed
         })?;
-        Ok(program.read(&text))
+        Ok(Taken { file: file.to_owned(), foreign, found: program.read(&text) })
+    }
+
+    /// A command of somebody else's file would run as this user, and later as the daemon's.
+    fn judge_commands(&self, taken: &[Taken]) -> Result<(), Exit> {
+        if self.trust_commands || self.dry_run {
+            return Ok(());
+        }
+        for Taken { file, found, .. } in taken.iter().filter(|taken| taken.foreign) {
+            let commands = found.accounts.iter().filter_map(|account| match &account.secret {
+                Some(ForeignSecret::Command(argv)) => Some((account, argv)),
+                _ => None,
+            });
+            let commands: Vec<_> = commands.collect();
+            for (account, argv) in &commands {
+                eprint(&format!("{}: {}", account.name, report::shown(argv)));
+            }
+            if !commands.is_empty() {
+                let what = format!(
+                    "another user owns or may write `{}`, and it has commands that would be run",
+                    file.display()
+                );
+                let hint = "look at each, then add --trust-commands; nothing was changed";
+                render::error(&what, Some(hint));
+                return Err(Exit::Usage);
+            }
+        }
+        Ok(())
     }
 
     /// What would be written; its errors are printed.
     fn work_out(
         &self,
         context: &Context,
-        accounts: &[&ForeignAccount],
-        config: &Config,
-        secrets: Secrets,
+        placed: &[Placed],
+        spots: &Spots,
     ) -> Result<Import, Exit> {
-        let text = tables(accounts, config, secrets);
+        let text = secrets::tables(placed, spots);
         let name = (Path::new("<imported>"), text.as_str());
-        let options = ImportOptions { home: self.out.clone(), ..ImportOptions::default() };
+        let home = self.out.as_deref().map(std::path::absolute).and_then(Result::ok);
+        let options = ImportOptions { home, ..ImportOptions::default() };
         let import = bundle::import_text(&context.config_file, name, &options, Clock.now());
         if import.problems.iter().any(|problem| problem.severity == Severity::Error) {
             for problem in &import.problems {
                 eprint(&problem.to_string());
             }
             render::error("nothing was changed: the result would not be a valid config", None);
+            return Err(Exit::Usage);
+        }
+        // What isn't in force can't be adopted now, and would be fetched whole once it is.
+        if !self.no_adopt && report::is_outside(&import) {
+            let what = "no `include` names the folder that the accounts would be written to";
+            let hint = "add it to `include` in the main file first, or add --no-adopt: then all \
+                        their mail is fetched";
+            render::error(what, Some(hint));
             return Err(Exit::Usage);
         }
         Ok(import)
@@ -179,182 +225,80 @@ impl ImportConfig {
     fn put(
         &self,
         changing: &Changing,
-        accounts: &[&ForeignAccount],
-        states: Vec<State>,
+        (placed, spots, states): (&[Placed], &Spots, Vec<State>),
         (config, context, sink): (&Config, &Context, &Sink),
-    ) -> Result<(Import, Vec<Adopted>), Exit> {
-        if self.secrets != Secrets::None {
-            for account in accounts {
-                let Some(ForeignSecret::Text(text)) = &account.secret else { continue };
-                self.keep(config, &account.name, text)?;
-            }
-        }
-        let import = self.work_out(context, accounts, config, self.secrets)?;
+    ) -> Result<(Import, Outcome), Exit> {
+        let kept = secrets::keep(placed, spots, config)?;
+        let import = self.work_out(context, placed, spots)?;
         // Before the accounts are in force: no poll comes first and fetches what is known.
-        let adopted = match &import.loaded.config {
-            Some(config) => adopt::adopt(context, config, sink, states)?,
-            None => Vec::new(),
+        let outcome = match &import.loaded.config {
+            Some(config) => adopt::adopt(context, config, sink, states),
+            None => Ok(Outcome::default()),
+        };
+        let outcome = outcome.inspect_err(|_| secrets::take_back(&kept, config))?;
+        let import = if outcome.failed.iter().any(|failed| failed.new) {
+            let names: Vec<&str> = outcome.failed.iter().map(|one| one.account.as_str()).collect();
+            let placed: Vec<Placed> = placed.iter().map(|one| one.disabled(&names)).collect();
+            self.work_out(context, &placed, spots)?
+        } else {
+            import
         };
         if !import.files.is_empty() {
             let change = Pending::of(import.files.clone());
             changing.put(&change).map_err(|error| refused(&error, context))?;
             told(context, &import, Some(sink));
         }
-        Ok((import, adopted))
-    }
-
-    fn keep(&self, config: &Config, name: &str, text: &str) -> Result<(), Exit> {
-        check_state_dir(&config.daemon.state_dir).map_err(|error| {
-            render::error(&error.to_string(), error.hint().as_deref());
-            Exit::Person
-        })?;
-        let failed = |what: String| {
-            let hint = "nothing was changed; --secrets none leaves passwords out";
-            render::error(&format!("the password of `{name}`: {what}"), Some(hint));
-            Exit::Failed
-        };
-        let secret =
-            secret::one_line(text.as_bytes()).map_err(|fault| failed(fault.to_string()))?;
-        if self.secrets == Secrets::File {
-            let path = secret_file(config, name);
-            let kept = crate::moving::place::keep_secret(&path, secret.expose());
-            return kept.map_err(|error| failed(error.to_string()));
-        }
-        let keystore = Surroundings::of(&config.daemon).keystore;
-        let known = keystore.names().map_err(|fault| failed(fault.to_string()))?;
-        if known.iter().any(|(other, _)| other == name) {
-            // Somebody set it by hand: theirs is newer than an old program's.
-            return Ok(());
-        }
-        keystore.set(name, &secret, Clock.now()).map_err(|fault| failed(fault.to_string()))?;
-        Ok(())
-    }
-
-    fn report(
-        &self,
-        context: &Context,
-        taken: &[Taken],
-        import: &Import,
-        (here, adopted, missing): (&[String], &[Adopted], &[String]),
-    ) {
-        if context.out.json {
-            let files = taken
-                .iter()
-                .map(|taken| json!({ "file": taken.file, "not_carried": taken.found.not_carried }));
-            context.out.value(&json!({
-                "done": !self.dry_run,
-                "tables": import.verdicts,
-                "here_already": here,
-                "adopted": adopted,
-                "not_adopted": missing,
-                "files": files.collect::<Vec<_>>(),
-                "written": import.files.keys().collect::<Vec<_>>(),
-            }));
-            return;
-        }
-        let out = context.out;
-        let added = import.verdicts.iter().filter(|(_, verdict)| **verdict == Verdict::Add);
-        for (name, _) in added {
-            out.line(&format!("{name}: {}", if self.dry_run { "would be added" } else { "added" }));
-        }
-        for name in here {
-            out.line(&format!("inbound.{name}: is here already, and stays as it is"));
-        }
-        for one in adopted {
-            one.print(context);
-        }
-        for why in missing {
-            out.line(&format!("not adopted: {why}; all mail there counts as new"));
-        }
-        for Taken { file, found } in taken {
-            for lost in &found.not_carried {
-                let at = format!("{}:{}", file.display(), lost.line);
-                out.line(&format!("not carried: {at}: {}: {}", lost.what, lost.why));
-            }
-        }
-        let accounts: usize = taken.iter().map(|taken| taken.found.accounts.len()).sum();
-        let lost: usize = taken.iter().map(|taken| taken.found.not_carried.len()).sum();
-        let (accounts, lost) = (plural(accounts as u64, "account"), plural(lost as u64, "line"));
-        out.line(&format!("{accounts} found; {lost} not carried"));
-        if self.dry_run {
-            out.line("nothing was changed");
-            return;
-        }
-        let included = import.loaded.facts.keys();
-        let included: Vec<String> = included.map(ToString::to_string).collect();
-        if import.verdicts.keys().any(|name| !included.contains(name)) {
-            let hint = "add it to `include` in the main file";
-            render::warning("no `include` names the folder that they were written to", Some(hint));
-        }
-        let first = import.verdicts.keys().next().and_then(|name| name.split_once('.'));
-        if let Some((_, name)) = first {
-            out.line("next: stop the other program, or both will fetch the same mail; then");
-            out.line(&format!("  postrider check; postrider test {name}; postrider plan {name}"));
-        }
+        Ok((import, outcome))
     }
 }
 
-/// The accounts as tables of ours.
-fn tables(accounts: &[&ForeignAccount], config: &Config, secrets: Secrets) -> Zeroizing<String> {
-    let mut text = Zeroizing::new(String::new());
-    for account in accounts {
-        let mut add = |line: std::fmt::Arguments<'_>| {
-            // Writing to a String can't fail.
-            text.write_fmt(line).ok();
-        };
-        add(format_args!("[inbound.\"{}\"]\n", account.name));
-        for (key, value) in &account.keys {
-            add(format_args!("{key} = {value}\n"));
-        }
-        add(format_args!("password = {}\n", place(account, config, secrets)));
-    }
-    text
-}
-
-/// Where an account's password will be, as TOML.
-fn place(account: &ForeignAccount, config: &Config, secrets: Secrets) -> String {
-    let quoted = |text: &str| serde_json::to_string(text).unwrap_or_default();
-    match &account.secret {
-        Some(ForeignSecret::Command(argv)) => {
-            let argv: Vec<String> = argv.iter().map(|word| quoted(word)).collect();
-            format!("{{ command = [{}] }}", argv.join(", "))
-        }
-        Some(ForeignSecret::Text(_)) if secrets == Secrets::File => {
-            let path = secret_file(config, &account.name);
-            format!("{{ file = {} }}", quoted(&path.to_string_lossy()))
-        }
-        _ => format!("{{ key = {} }}", quoted(&account.name)),
-    }
-}
-
-/// Accounts that are new here, and names of those that aren't.
-fn split<'a>(taken: &'a [Taken], config: &Config) -> (Vec<&'a ForeignAccount>, Vec<String>) {
-    let mut new: Vec<&ForeignAccount> = Vec::new();
-    let mut here = Vec::new();
-    for account in taken.iter().flat_map(|taken| &taken.found.accounts) {
-        let known = config.inbound.contains_key(account.name.as_str());
-        if known || new.iter().any(|other| other.name == account.name) {
-            here.push(account.name.clone());
-        } else {
-            new.push(account);
-        }
-    }
-    (new, here)
-}
-
-fn secret_file(config: &Config, name: &str) -> PathBuf {
-    config.daemon.state_dir.join("secrets").join(name)
-}
-
-/// A bounded regular file, as text; what isn't UTF-8 in it becomes a replacement character.
-fn read(file: &Path) -> std::io::Result<Zeroizing<String>> {
-    let handle = std::fs::File::open(file)?;
+/// A bounded regular file, as text; whether another user may have written it.
+fn read(file: &Path) -> std::io::Result<(Zeroizing<String>, bool)> {
+    let handle = open(file)?;
     let meta = handle.metadata()?;
     if !meta.is_file() || meta.len() > MOST {
         let what = "it is no regular file, or larger than a configuration";
-        return Err(std::io::Error::new(ErrorKind::InvalidInput, what));
+        return Err(Error::new(ErrorKind::InvalidInput, what));
     }
     let mut octets = Zeroizing::new(Vec::new());
     handle.take(MOST).read_to_end(&mut octets)?;
-    Ok(Zeroizing::new(String::from_utf8_lossy(&octets).into_owned()))
+    let own = [0, rustix::process::geteuid().as_raw()].contains(&meta.uid());
+    Ok((text(&octets)?, !own || meta.mode() & 0o002 != 0))
+}
+
+/// A password with a replacement character in it would be refused by its server.
+fn text(octets: &[u8]) -> std::io::Result<Zeroizing<String>> {
+    let text = std::str::from_utf8(octets).map_err(|error| {
+        let line = octets.iter().take(error.valid_up_to()).filter(|b| **b == b'\n').count();
+        let line = line.saturating_add(1);
+        Error::new(ErrorKind::InvalidData, format!("line {line} is not UTF-8; convert it first"))
+    })?;
+    Ok(Zeroizing::new(text.strip_prefix('\u{feff}').unwrap_or(text).to_owned()))
+}
+
+/// Opens without waiting: a pipe has no end.
+fn open(file: &Path) -> std::io::Result<File> {
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
+    OpenOptions::new().read(true).custom_flags(flags).open(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_are_no_text_are_refused_with_their_line_and_a_byte_order_mark_is_skipped() {
+        assert_eq!(text(b"\xef\xbb\xbfpoll h").unwrap().as_str(), "poll h");
+        let refused = text(b"poll h\npass caf\xe9\n").unwrap_err().to_string();
+        assert!(refused.contains("line 2 is not UTF-8"), "{refused}");
+    }
+
+    #[test]
+    fn pipes_are_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("fetchmailrc");
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        assert!(read(&pipe).unwrap_err().to_string().contains("no regular file"));
+    }
 }

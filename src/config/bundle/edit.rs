@@ -44,13 +44,13 @@ impl<'a> Files<'a> {
     ) -> Vec<Problem> {
         let own = self.own(name);
         let inherited = self.inherited(name);
-        let (entries, problems) = settle(name, wanted, &inherited, kept);
+        let (entries, mut problems) = settle(name, wanted, &inherited, kept);
         if let Some((file, path)) = own {
             self.change(&file, &path, &entries, kept);
         } else {
             let given = entries.into_iter().filter_map(|(key, text)| Some((key, text?)));
             let table = given.map(|(key, text)| (key, Fact::Value(text))).collect();
-            self.append(name, &table);
+            problems.extend(self.append(name, &table));
         }
         problems
     }
@@ -197,11 +197,16 @@ impl<'a> Files<'a> {
 
     /// Writes a new table: to a file of its own where a glob of `include` finds it, else to the
     /// end of the main file.
-    fn append(&mut self, name: &TableName, table: &TableFacts) {
+    fn append(&mut self, name: &TableName, table: &TableFacts) -> Option<Problem> {
         let file = self.home(name);
         let known = self.texts.contains_key(&file) || self.changed.contains_key(&file);
+        if !known && file.symlink_metadata().is_ok() {
+            let what = format!("`{}` is there, and no file of this configuration", file.display());
+            let hint = format!("`[{name}]` would take its place; move it away first");
+            return Some(Problem::error(what).hint(hint));
+        }
         let text = format!("[{}]\n{}", header(name), lines(table));
-        let Some(document) = self.document(&file) else { return };
+        let document = self.document(&file)?;
         let mut whole = document.to_string();
         if known && !whole.is_empty() && !whole.ends_with("\n\n") {
             whole.push('\n');
@@ -210,6 +215,7 @@ impl<'a> Files<'a> {
         if let Ok(parsed) = whole.parse() {
             *document = parsed;
         }
+        None
     }
 
     /// The file for a table that is new.

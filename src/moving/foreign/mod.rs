@@ -155,12 +155,20 @@ impl Found {
             if self.accounts.iter().all(|other| other.name != account.name) {
                 break;
             }
-            let tail = format!("-{n}");
-            let room = 64_usize.saturating_sub(tail.len());
-            account.name = base.chars().take(room).chain(tail.chars()).collect();
+            account.name = numbered(&base, n);
         }
         self.accounts.push(account);
     }
+}
+
+/// A name, and from the second on its number behind it: `office`, `office-2`.
+pub fn numbered(base: &str, n: u32) -> String {
+    if n < 2 {
+        return base.to_owned();
+    }
+    let tail = format!("-{n}");
+    let room = 64_usize.saturating_sub(tail.len());
+    base.chars().take(room).chain(tail.chars()).collect()
 }
 
 impl Program {

@@ -189,7 +189,8 @@ fn footer() -> String {
 /// Every effective value and where it comes from; a secret by its kind only.
 fn effective(origins: &Origins) -> String {
     let mut text = String::new();
-    for (table, keys) in origins {
+    // A rule's command or URL may hold what only its receiver should know.
+    for (table, keys) in origins.iter().filter(|(table, _)| !table.contains(".on_received.")) {
         writeln!(text, "[{table}]").ok();
         for (key, origin) in keys {
             writeln!(text, "{key} = {origin}").ok();

@@ -137,6 +137,22 @@ mod tests {
     }
 
     #[test]
+    fn rules_are_told_by_their_number_and_key() {
+        let rule = |word: &str| format!("{A}[[inbound.a.on_received]]\ndo = \"{word}\"\n");
+        assert_eq!(told(A, &rule("none")), ["inbound.a.on_received.1: new"]);
+        assert_eq!(
+            told(&rule("none"), &rule("seen")),
+            ["inbound.a.on_received.1: do \"none\" -> \"seen\""]
+        );
+        assert_eq!(told(&rule("seen"), A), ["inbound.a.on_received.1: removed"]);
+        let defaults = "[[defaults.inbound.on_received]]\ndo = \"none\"\n";
+        assert_eq!(told(A, &format!("{A}{defaults}")), ["inbound.a.on_received.1: new"]);
+        let nested = A.replace("inbound.a", "account.a.inbound");
+        let nested = format!("{nested}[[account.a.inbound.on_received]]\ndo = \"none\"\n");
+        assert_eq!(told(A, &nested), ["inbound.a.on_received.1: new"]);
+    }
+
+    #[test]
     fn another_secret_of_the_same_kind_is_told_and_not_shown() {
         const OAUTH: &str = "[oauth.o]\nprovider = \"google\"\nclient_id = \"c\"\n\
                              client_secret = \"hunter2\"\n";

@@ -84,6 +84,18 @@ pub type Facts = BTreeMap<TableName, TableFacts>;
 /// What tuning keys are called in [`TableFacts`].
 pub(super) const PROPERTIES: &str = "properties.";
 
+/// What a canary's keys are called in [`TableFacts`].
+pub(super) const CANARY: &str = "canary.";
+
+/// What rules' keys are called in [`TableFacts`]: `on_received.1.do`, numbered from 1 on.
+pub(super) const RULES: &str = "on_received.";
+
+/// Number and key of a rule's key.
+pub(super) fn rule_key(key: &str) -> Option<(u32, &str)> {
+    let (number, key) = key.strip_prefix(RULES)?.split_once('.')?;
+    Some((number.parse().ok()?, key))
+}
+
 /// Two ways to say one thing: the nearer one counts.
 pub(super) const EXCLUSIVE: [(&str, &str); 2] = [("password", "oauth"), ("cron", "poll_interval")];
 
@@ -108,6 +120,7 @@ pub(super) fn of(raw: &Raw) -> Facts {
             vec![(Layer::Own, &half.properties), (Layer::Defaults, &raw.defaults_properties)];
         let tuning = given(&keys::PROPERTIES, &View::new(&keys::PROPERTIES, layers));
         own.extend(tuning.into_iter().map(|(key, fact)| (format!("{PROPERTIES}{key}"), fact)));
+        nested(&mut own, half, &raw.defaults_on_received);
         facts.insert(TableName::new("inbound", name), own);
     }
     for (name, half) in &raw.outbound {
@@ -120,6 +133,19 @@ pub(super) fn of(raw: &Raw) -> Facts {
     }
     facts.retain(|name, table| !(name.name.is_empty() && table.is_empty()));
     facts
+}
+
+/// An account's canary, and its rules: its own, else those of the defaults.
+fn nested(own: &mut TableFacts, half: &RawHalf, defaults: &[RawTable]) {
+    let mut add = |spec: &'static Table, table: &RawTable, prefix: &str| {
+        let given = given(spec, &View::new(spec, vec![(Layer::Own, table)]));
+        own.extend(given.into_iter().map(|(key, fact)| (format!("{prefix}{key}"), fact)));
+    };
+    add(&keys::CANARY, &half.canary, CANARY);
+    let rules = if half.on_received.is_empty() { defaults } else { &half.on_received };
+    for (n, rule) in (1_u32..).zip(rules) {
+        add(&keys::ON_RECEIVED, rule, &format!("{RULES}{n}."));
+    }
 }
 
 /// One half of an account, its layers merged as they count.
@@ -171,9 +197,14 @@ pub(super) fn fact(value: &Value) -> Fact {
 
 /// The built-in value of a key, as [`Fact`]s are written; tuning keys, too.
 pub(super) fn default_of(table: &TableName, key: &str) -> Option<String> {
-    let (spec, key) = match key.strip_prefix(PROPERTIES) {
-        Some(rest) => (&keys::PROPERTIES, rest),
-        None => (table.spec(), key),
+    let (spec, key) = if let Some(rest) = key.strip_prefix(PROPERTIES) {
+        (&keys::PROPERTIES, rest)
+    } else if let Some(rest) = key.strip_prefix(CANARY) {
+        (&keys::CANARY, rest)
+    } else if let Some((_, rest)) = rule_key(key) {
+        (&keys::ON_RECEIVED, rest)
+    } else {
+        (table.spec(), key)
     };
     super::view::built_in(spec, key).and_then(|value| written(&value))
 }

@@ -50,7 +50,7 @@ impl Import {
         let options = ImportOptions {
             prune: self.prune,
             override_protected: self.override_protected.clone(),
-            home: None,
+            ..ImportOptions::default()
         };
         let import = bundle::import(&context.config_file, &self.file, &options, Clock.now());
         if import.problems.iter().any(|problem| problem.severity == Severity::Error) {

@@ -201,7 +201,7 @@ impl ImportConfig {
         let text = secrets::tables(placed, spots);
         let name = (Path::new("<imported>"), text.as_str());
         let home = self.out.as_deref().map(std::path::absolute).and_then(Result::ok);
-        let options = ImportOptions { home, ..ImportOptions::default() };
+        let options = ImportOptions { home, defaults_count: true, ..ImportOptions::default() };
         let import = bundle::import_text(&context.config_file, name, &options, Clock.now());
         if import.problems.iter().any(|problem| problem.severity == Severity::Error) {
             for problem in &import.problems {

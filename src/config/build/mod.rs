@@ -67,6 +67,9 @@ pub(super) fn build(
 /// `account.NAME.inbound` is known as `inbound.NAME`, like any other inbound account.
 fn half_path(path: String) -> String {
     let Some(rest) = path.strip_prefix("account.") else { return path };
+    if let Some((name, rule)) = rest.rsplit_once(".inbound.on_received.") {
+        return format!("inbound.{name}.on_received.{rule}");
+    }
     let halves = [
         (".inbound.properties", "inbound", ".properties"),
         (".inbound.canary", "inbound", ".canary"),

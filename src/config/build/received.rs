@@ -40,7 +40,7 @@ const PLACEHOLDERS: [&str; 5] = ["{folder}", "{eml}", "{json}", "{id}", "{accoun
 impl Builder<'_> {
     /// An account's rules, and what is wrong with them at its server.
     pub(super) fn rules_of(&mut self, half: &RawHalf, protocol: Option<Protocol>) -> Vec<Rule> {
-        let mut rules = self.rules(&half.on_received, &self.raw.defaults_on_received);
+        let mut rules = self.rules(half);
         if protocol == Some(Protocol::Pop3) {
             self.marks(&half.on_received, &rules);
             // The defaults may be meant for the others.
@@ -50,13 +50,18 @@ impl Builder<'_> {
     }
 
     /// An account's rules, in order: its own, else those of the defaults.
-    fn rules(&mut self, own: &[RawTable], defaults: &[RawTable]) -> Vec<Rule> {
-        let (layer, tables) =
-            if own.is_empty() { (Layer::Defaults, defaults) } else { (Layer::Own, own) };
+    fn rules(&mut self, half: &RawHalf) -> Vec<Rule> {
+        let (layer, tables) = if half.on_received.is_empty() {
+            (Layer::Defaults, &self.raw.defaults_on_received)
+        } else {
+            (Layer::Own, &half.on_received)
+        };
         let mut rules = Vec::new();
         let mut names = BTreeSet::new();
         for (n, table) in (1_u32..).zip(tables) {
             let view = View::new(&keys::ON_RECEIVED, vec![(layer, table)]);
+            let path = format!("{}.on_received.{n}", half.table.path);
+            self.origins.insert(path, view.origins());
             let rule = self.rule(&view, n);
             if !names.insert(rule.name.clone()) {
                 let what = format!("two rules are named `{}`", rule.name);

@@ -4,20 +4,27 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use toml_edit::{DocumentMut, Item, Table, TableLike, value};
+use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, TableLike, value};
 use zeroize::Zeroizing;
 
-use crate::config::facts::{EXCLUSIVE, Fact, PROPERTIES, TableFacts, TableName, default_of, fact};
+use crate::config::facts::{
+    self, CANARY, EXCLUSIVE, Fact, Facts, PROPERTIES, RULES, TableFacts, TableName, default_of,
+    fact, rule_key,
+};
 use crate::config::problem::Problem;
 use crate::config::raw::{Raw, RawTable};
 use crate::config::source::Source;
 use crate::config::value::quoted;
 
-use super::export::{header, lines};
+use super::ImportOptions;
+use super::export::{is_nested, written};
 
 /// Keys that mean nothing without `delete_read`.
 const OF_DELETE: [&str; 4] =
     ["delete_after_days", "delete_age_from", "delete_mode", "delete_max_per_poll"];
+
+/// What stands within an account's table in tables of its own.
+const NESTED: [&str; 3] = ["canary", "on_received", "properties"];
 
 /// The files of a configuration, while they are changed.
 pub(super) struct Files<'a> {
@@ -25,14 +32,16 @@ pub(super) struct Files<'a> {
     main: PathBuf,
     texts: BTreeMap<PathBuf, &'a str>,
     changed: BTreeMap<PathBuf, DocumentMut>,
-    home: Option<&'a Path>,
+    options: &'a ImportOptions,
+    /// As all tables are now.
+    facts: Facts,
 }
 
 impl<'a> Files<'a> {
-    pub(super) fn new(raw: &'a Raw, sources: &'a [Source], home: Option<&'a Path>) -> Self {
+    pub(super) fn new(raw: &'a Raw, sources: &'a [Source], options: &'a ImportOptions) -> Self {
         let main = sources.first().map(|source| source.file.to_path_buf()).unwrap_or_default();
         let texts = sources.iter().map(|s| (s.file.to_path_buf(), s.text.as_str())).collect();
-        Self { raw, main, texts, changed: BTreeMap::new(), home }
+        Self { raw, main, texts, changed: BTreeMap::new(), options, facts: facts::of(raw) }
     }
 
     /// Makes a table say what is wanted; `kept` keys stay as they are here.
@@ -44,7 +53,15 @@ impl<'a> Files<'a> {
     ) -> Vec<Problem> {
         let own = self.own(name);
         let inherited = self.inherited(name);
-        let (entries, mut problems) = settle(name, wanted, &inherited, kept);
+        let (mut entries, mut problems) = settle(name, wanted, &inherited, kept);
+        if self.options.defaults_count {
+            problems.clear();
+        }
+        let here = own.is_some().then(|| self.facts.get(name)).flatten();
+        problems.extend(self.foreign_rules(name, wanted, here.is_none()));
+        entries.retain(|key, _| {
+            !is_nested(key) || here.is_none_or(|here| differs(name, here, wanted, key))
+        });
         if let Some((file, path)) = own {
             self.change(&file, &path, &entries, kept);
         } else {
@@ -53,6 +70,23 @@ impl<'a> Files<'a> {
             problems.extend(self.append(name, &table));
         }
         problems
+    }
+
+    /// Rules of this instance's defaults would act on the mail of an account that has none.
+    fn foreign_rules(&self, name: &TableName, wanted: &TableFacts, new: bool) -> Option<Problem> {
+        let act = new && name.kind == "inbound" && !self.raw.defaults_on_received.is_empty();
+        if !act || self.options.defaults_count || wanted.keys().any(|key| key.starts_with(RULES)) {
+            return None;
+        }
+        let what = format!(
+            "the rules of this instance's `[[defaults.inbound.on_received]]` would count for \
+             `{name}`, which has none in the bundle"
+        );
+        let hint = format!(
+            "write `[[{name}.on_received]]` with `do = \"none\"` into the bundle, or move the rules \
+             to the accounts that need them"
+        );
+        Some(Problem::error(what).hint(hint))
     }
 
     /// Takes a table out; a file that holds nothing any more goes, unless it is the main one.
@@ -171,12 +205,14 @@ impl<'a> Files<'a> {
         let stale: Vec<String> = table
             .iter()
             .map(|(key, _)| key.to_owned())
-            .filter(|key| key != "properties" && !entries.contains_key(key) && !kept.contains(key))
+            .filter(|key| !NESTED.contains(&key.as_str()))
+            .filter(|key| !entries.contains_key(key) && !kept.contains(key))
             .collect();
         for key in stale {
             table.remove(&key);
         }
-        let tuned = |key: &String| key.starts_with(PROPERTIES);
+        nest(table, entries);
+        let tuned = |key: &String| key.starts_with(PROPERTIES) || is_nested(key);
         for (key, text) in entries.iter().filter(|(key, _)| !tuned(key)) {
             set(table, key, text.as_deref());
         }
@@ -205,7 +241,7 @@ impl<'a> Files<'a> {
             let hint = format!("`[{name}]` would take its place; move it away first");
             return Some(Problem::error(what).hint(hint));
         }
-        let text = format!("[{}]\n{}", header(name), lines(table));
+        let text = written(name, table);
         let document = self.document(&file)?;
         let mut whole = document.to_string();
         if known && !whole.is_empty() && !whole.ends_with("\n\n") {
@@ -225,7 +261,7 @@ impl<'a> Files<'a> {
             let (folder, last) = pattern.rsplit_once('/').unwrap_or(("", pattern));
             (last == "*.toml").then(|| base.join(folder))
         });
-        let named = self.home.map(Path::to_path_buf);
+        let named = self.options.home.clone();
         let Some(folder) = named.or(glob) else { return self.main.clone() };
         let stem = match name.kind.as_str() {
             "oauth" => format!("oauth-{}", name.name),
@@ -282,6 +318,37 @@ fn settle(
         }
     }
     (entries, problems)
+}
+
+/// Whether the canary, or the rules, that a key belongs to are other ones than here.
+fn differs(name: &TableName, here: &TableFacts, wanted: &TableFacts, key: &str) -> bool {
+    let prefix = if key.starts_with(CANARY) { CANARY } else { RULES };
+    let part = |table: &TableFacts| -> TableFacts {
+        let own = table.iter().filter(|(key, _)| key.starts_with(prefix));
+        own.map(|(key, fact)| (key.clone(), fact.clone())).collect()
+    };
+    !super::import::changes(name, &part(here), &part(wanted), &[]).is_empty()
+}
+
+/// Writes a canary and rules anew, where there are any in the entries.
+fn nest(table: &mut dyn TableLike, entries: &BTreeMap<String, Option<String>>) {
+    let mut canary = Table::new();
+    let mut rules: BTreeMap<u32, Table> = BTreeMap::new();
+    for (key, text) in entries {
+        if let Some(key) = key.strip_prefix(CANARY) {
+            set(&mut canary, key, text.as_deref());
+        } else if let Some((number, key)) = rule_key(key) {
+            set(rules.entry(number).or_default(), key, text.as_deref());
+        }
+    }
+    if !canary.is_empty() {
+        table.insert("canary", Item::Table(canary));
+    }
+    if !rules.is_empty() {
+        let mut list = ArrayOfTables::new();
+        rules.into_values().for_each(|rule| list.push(rule));
+        table.insert("on_received", Item::ArrayOfTables(list));
+    }
 }
 
 fn is_same_tuning(item: Option<&Item>, tuning: &BTreeMap<&str, &str>) -> bool {

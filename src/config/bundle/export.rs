@@ -1,8 +1,11 @@
 //! Accounts, submission servers and tokens as one file that another instance can take.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::config::facts::{Fact, Facts, PROPERTIES, TableFacts, TableName};
+use crate::config::facts::{
+    CANARY, Fact, Facts, PROPERTIES, RULES, TableFacts, TableName, rule_key,
+};
 use crate::config::value::quoted;
 
 use super::KINDS;
@@ -18,6 +21,9 @@ pub struct Export {
     pub left_out: Vec<(TableName, String)>,
 }
 
+/// How each bundle begins.
+pub(super) const MARK: &str = "# Accounts of a postrider instance";
+
 const HEAD: &str = "\
 # Accounts of a postrider instance, made by `postrider config export`.
 # `postrider config import FILE` takes them into another one. Secrets are named, not held.
@@ -30,8 +36,7 @@ pub fn export(facts: &Facts) -> Export {
     let mut left_out = Vec::new();
     for (name, table) in facts.iter().filter(|(name, _)| KINDS.contains(&name.kind.as_str())) {
         tables.push(name.clone());
-        add(&mut text, format_args!("\n[{}]\n", header(name)));
-        add(&mut text, format_args!("{}", lines(table)));
+        add(&mut text, format_args!("\n{}", written(name, table)));
         let inline = table.iter().filter(|(_, fact)| matches!(fact, Fact::Inline(_)));
         left_out.extend(inline.map(|(key, _)| (name.clone(), key.clone())));
     }
@@ -44,6 +49,11 @@ pub fn export(facts: &Facts) -> Export {
     Export { text, tables, left_out }
 }
 
+/// Whether a key stands in a canary or a rule.
+pub(super) fn is_nested(key: &str) -> bool {
+    key.starts_with(CANARY) || key.starts_with(RULES)
+}
+
 /// `inbound.invoices`, quoted where the name needs it.
 pub(super) fn header(name: &TableName) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
@@ -54,10 +64,41 @@ pub(super) fn header(name: &TableName) -> String {
     }
 }
 
-/// The keys of a table in the order of the key table, inline secrets left out.
-pub(super) fn lines(table: &TableFacts) -> String {
-    let mut text = String::new();
+/// A table with its canary and its rules, inline secrets left out.
+pub(super) fn written(name: &TableName, table: &TableFacts) -> String {
+    let header = header(name);
+    let mut text = format!("[{header}]\n{}", lines(table));
+    let mut rules: BTreeMap<u32, String> = BTreeMap::new();
+    let mut canary = String::new();
     for (key, fact) in table {
+        let line = match fact {
+            Fact::Value(value) => value.as_str(),
+            Fact::Inline(_) => "",
+        };
+        let (into, key) = if let Some((number, key)) = rule_key(key) {
+            (rules.entry(number).or_default(), key)
+        } else if let Some(key) = key.strip_prefix(CANARY) {
+            (&mut canary, key)
+        } else {
+            continue;
+        };
+        if !line.is_empty() {
+            add(into, format_args!("{key} = {line}\n"));
+        }
+    }
+    if !canary.is_empty() {
+        add(&mut text, format_args!("[{header}.canary]\n{canary}"));
+    }
+    for rule in rules.values() {
+        add(&mut text, format_args!("[[{header}.on_received]]\n{rule}"));
+    }
+    text
+}
+
+/// The keys of a table in the order of the key table, inline secrets left out.
+fn lines(table: &TableFacts) -> String {
+    let mut text = String::new();
+    for (key, fact) in table.iter().filter(|(key, _)| !is_nested(key)) {
         let Fact::Value(value) = fact else { continue };
         match key.strip_prefix(PROPERTIES) {
             Some(rest) => add(&mut text, format_args!("properties.{} = {value}\n", quoted(rest))),

@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::config::facts::{EXCLUSIVE, Fact, Facts, TableFacts, TableName, default_of};
+use crate::config::facts::{
+    CANARY, EXCLUSIVE, Fact, Facts, RULES, TableFacts, TableName, default_of, rule_key,
+};
 use crate::config::pending::Pending;
 use crate::config::problem::Problem;
 use crate::config::source::Source;
@@ -26,6 +28,8 @@ pub struct ImportOptions {
     pub override_protected: Vec<String>,
     /// The folder for new tables, instead of the one that `include` names.
     pub home: Option<PathBuf>,
+    /// What the tables don't say, this instance's defaults say, where nothing is built in.
+    pub defaults_count: bool,
 }
 
 /// One key that would be another one.
@@ -118,13 +122,18 @@ fn import_source(
         Ok(bundle) => bundle,
         Err(problems) => return none(problems, here),
     };
+    if options.prune && bundle.facts.is_empty() && !bundle.exported {
+        let problem = Problem::error("the bundle is empty: all accounts would be removed");
+        let hint = "a bundle that `config export` wrote says so by its first line";
+        return none(vec![problem.hint(hint)], here);
+    }
     let nothing = Pending::default();
     let (raw, sources, _) = match main_source(main, &nothing) {
         Ok(source) => read_all(source, &nothing, Otherwise::None),
         Err(problem) => return none(vec![problem], here),
     };
     let verdicts = judge(&here.facts, &bundle, options);
-    let mut files = Files::new(&raw, &sources, options.home.as_deref());
+    let mut files = Files::new(&raw, &sources, options);
     let mut secrets = Vec::new();
     let mut problems = Vec::new();
     for (name, verdict) in &verdicts {
@@ -137,14 +146,21 @@ fn import_source(
                 let missing = here.facts.get(name);
                 let mut own = wanted.clone();
                 for key in left {
-                    if missing.is_some_and(|table| table.contains_key(&key)) {
+                    if let Some((number, _)) = rule_key(&key) {
+                        if let Some(secret) = missing.and_then(|own| same_url(own, wanted, number))
+                        {
+                            own.insert(key, secret.clone());
+                            continue;
+                        }
+                    } else if missing.is_some_and(|table| table.contains_key(&key)) {
                         continue;
                     }
                     let alias = alias(name, &key);
                     own.insert(key.clone(), Fact::Value(format!("{{ key = \"{alias}\" }}")));
                     secrets.push((format!("{name}.{key}"), alias));
                 }
-                let kept: BTreeSet<String> = bundle.left_out_of(name).map(str::to_owned).collect();
+                let kept = bundle.left_out_of(name).filter(|key| rule_key(key).is_none());
+                let kept: BTreeSet<String> = kept.map(str::to_owned).collect();
                 problems.extend(files.put(name, &own, &kept));
             }
             Verdict::Kept { .. } | Verdict::Same => {}
@@ -156,6 +172,13 @@ fn import_source(
     problems.extend(loaded.problems.iter().filter(|p| p.severity == Severity::Error).cloned());
     let verdicts = verdicts.into_iter().map(|(name, v)| (name.to_string(), v)).collect();
     Import { verdicts, secrets, files, loaded, problems }
+}
+
+/// The secret of a rule that is here, where it goes to the same service as the bundle's.
+fn same_url<'a>(own: &'a TableFacts, wanted: &TableFacts, number: u32) -> Option<&'a Fact> {
+    let url = format!("{RULES}{number}.url");
+    let same = own.get(&url).is_some_and(|url_here| Some(url_here) == wanted.get(&url));
+    own.get(&format!("{RULES}{number}.secret")).filter(|_| same)
 }
 
 /// What becomes of each table: pure.
@@ -196,9 +219,15 @@ pub(super) fn changes(
     wanted: &TableFacts,
     left_out: &[&str],
 ) -> Vec<Change> {
+    let silent = |prefix: &str| !wanted.keys().any(|key| key.starts_with(prefix));
+    let (no_rules, no_canary) = (silent(RULES), silent(CANARY));
     let keys: BTreeSet<&String> = own.keys().chain(wanted.keys()).collect();
     let mut changes = Vec::new();
     for key in keys {
+        // A bundle that says nothing of rules takes none away.
+        if (no_rules && key.starts_with(RULES)) || (no_canary && key.starts_with(CANARY)) {
+            continue;
+        }
         let is_left_out = left_out.contains(&key.as_str());
         // What replaces a secret that was left out is another kind of login.
         let other_login = |a: &str, b: &str| key == a && left_out.contains(&b);

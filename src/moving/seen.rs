@@ -9,8 +9,16 @@ use super::foreign::Seen;
 pub type Fetched = BTreeMap<String, BTreeSet<String>>;
 
 impl Seen {
-    /// Where its file is, `~` for the user's home.
-    pub fn file(&self) -> String {
+    /// Where its file may be, `~` for the user's home, `$` for the folder of configurations.
+    pub fn files(&self) -> Vec<String> {
+        if let Self::Oldmail { name, .. } = self {
+            return vec![format!("$/getmail/{name}"), self.file()];
+        }
+        vec![self.file()]
+    }
+
+    /// Where its file is by old use.
+    fn file(&self) -> String {
         match self {
             Self::FetchIds { file, .. } => file.clone().unwrap_or_else(|| "~/.fetchids".to_owned()),
             Self::MpopUidls { file, .. } | Self::SyncState { file, .. } => file.clone(),
@@ -27,9 +35,9 @@ impl Seen {
             }
         };
         match self {
-            Self::FetchIds { of, .. } => {
-                let own = text.lines().filter_map(|line| line.strip_prefix(of.as_str()));
-                own.filter_map(|rest| rest.strip_prefix(' ')).for_each(|id| add("", id.trim()));
+            Self::FetchIds { user, hosts, .. } => {
+                let own = text.lines().filter_map(|line| fetchmail(line, user, hosts));
+                own.for_each(|id| add("", id));
             }
             Self::MpopUidls { of, .. } => mpop(&text, of).into_iter().for_each(|id| add("", id)),
             Self::Oldmail { mailbox, .. } => {
@@ -44,6 +52,13 @@ impl Seen {
             }
         }
     }
+}
+
+/// The unique-id of a line `user@host id`; hosts have no case.
+fn fetchmail<'a>(line: &'a str, user: &str, hosts: &[String]) -> Option<&'a str> {
+    let rest = line.strip_prefix(user)?.strip_prefix('@')?;
+    let (host, id) = rest.split_once(' ')?;
+    hosts.iter().any(|own| own.eq_ignore_ascii_case(host)).then(|| id.trim())
 }
 
 /// The unique-ids below ` number host user`, as many as it says.
@@ -105,7 +120,11 @@ mod tests {
 
     fn all() -> [Seen; 4] {
         [
-            Seen::FetchIds { file: None, of: "jo@h".to_owned() },
+            Seen::FetchIds {
+                file: None,
+                user: "jo".to_owned(),
+                hosts: vec!["h".to_owned(), "label".to_owned()],
+            },
             Seen::MpopUidls { file: String::new(), of: ("h".to_owned(), "jo doe".to_owned()) },
             Seen::Oldmail { name: String::new(), mailbox: "INBOX".to_owned() },
             Seen::SyncState { file: String::new(), mailbox: "INBOX".to_owned() },
@@ -116,6 +135,7 @@ mod tests {
     fn only_this_accounts_messages_are_read() {
         let [ids, mpop, oldmail, sync] = all();
         assert_eq!(read(&ids, "jo@h a1\nann@h b\njo@h.org c\njo@h a2\n"), ["a1", "a2"]);
+        assert_eq!(read(&ids, "jo@H a1\njo@LABEL a2\nJo@h a3\n"), ["a1", "a2"]);
         let text = "# x\n 2 h jo doe\nu1\nu2\n 1 h ann\nu3\n 5 x jo doe\nu4\n";
         assert_eq!(read(&mpop, text), ["u1", "u2"]);
         let text = "7/1\x001700000000\n7/x\x001\n7/02\x001\nu\x001\n7/3\n";

@@ -80,27 +80,52 @@ impl Adopted {
 
 /// Reads the state files of these accounts; those that can't be read, and why.
 pub(super) fn states(placed: &[Placed], home: Option<&Path>) -> (Vec<State>, Vec<String>) {
+    // Another person's home has its own folder of configurations.
+    let folder =
+        if home.is_none() { environment("XDG_CONFIG_HOME").map(PathBuf::from) } else { None };
     let home = home.map(Path::to_path_buf).or_else(|| environment("HOME").map(PathBuf::from));
     let mut states = Vec::new();
     let mut missing = Vec::new();
     for Placed { account, new, .. } in placed {
         let mut fetched = Fetched::new();
         for seen in &account.seen {
-            let name = seen.file();
-            let path = match (name.strip_prefix("~/"), &home) {
-                (Some(rest), Some(home)) => home.join(rest),
-                _ => PathBuf::from(&name),
+            let files = seen.files();
+            let mut paths = files.iter().map(|name| path_of(name, (&home, folder.as_deref())));
+            let Some(last) = paths.next_back() else { continue };
+            let path = paths.find(|path| path.exists()).unwrap_or(last);
+            let lost = match read(&path, seen) {
+                Ok(octets) => add(seen, &octets, &mut fetched),
+                Err(why) => Some(why),
             };
-            match read(&path, seen) {
-                Ok(octets) => seen.read(&octets, &mut fetched),
-                Err(why) => missing.push(format!("{}: {}: {why}", account.name, path.display())),
-            }
+            missing.extend(lost.map(|why| format!("{}: {}: {why}", account.name, path.display())));
         }
         if fetched.values().any(|ids| !ids.is_empty()) {
             states.push(State { account: account.name.clone(), new: *new, fetched });
         }
     }
     (states, missing)
+}
+
+fn path_of(name: &str, (home, folder): (&Option<PathBuf>, Option<&Path>)) -> PathBuf {
+    match (name.strip_prefix("~/"), name.strip_prefix("$/"), home) {
+        (Some(rest), _, Some(home)) => home.join(rest),
+        (_, Some(rest), Some(home)) => {
+            folder.map_or_else(|| home.join(".config"), Path::to_path_buf).join(rest)
+        }
+        _ => PathBuf::from(name),
+    }
+}
+
+/// Takes in a file; says where it has lines and none is this account's.
+fn add(seen: &Seen, octets: &[u8], fetched: &mut Fetched) -> Option<String> {
+    let mut own = Fetched::new();
+    seen.read(octets, &mut own);
+    let lines = octets.split(|b| *b == b'\n').filter(|line| !line.is_empty()).count();
+    let none = own.values().all(std::collections::BTreeSet::is_empty) && lines > 0;
+    for (mailbox, ids) in own {
+        fetched.entry(mailbox).or_default().extend(ids);
+    }
+    none.then(|| format!("0 of {} are this account's", plural(lines as u64, "line")))
 }
 
 fn read(path: &Path, seen: &Seen) -> Result<Vec<u8>, String> {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::words::{account_name, number, toml, toml_list};
-use super::{Carried, ForeignAccount, ForeignSecret, Found, Seen};
+use super::words::{account_name, number, seconds as seconds_of, toml, toml_list};
+use super::{Carried, ForeignAccount, ForeignSecret, Found, LONGEST_INTERVAL, Seen};
 
 /// Words that only please the reader.
 const NOISE: [&str; 9] =
@@ -118,7 +118,9 @@ impl Reader {
                 };
                 let mut entry = Entry { line: word.line, ..Entry::default() };
                 let name = next.map(|next| next.text.clone()).unwrap_or_default();
-                entry.keys.insert("user".to_owned(), name);
+                // `user john here is jsmith there`: the first one is the local user.
+                let here = tail.get(1).is_some_and(|word| !word.quoted && word.text == "here");
+                entry.keys.insert("user".to_owned(), if here { String::new() } else { name });
                 users.push(entry);
                 return 1;
             }
@@ -205,8 +207,15 @@ impl Reader {
                 into.folders.len()
             }
             "is" | "to" => {
+                let names = tail.iter().take_while(|word| word.quoted || !is_word(&word.text));
+                let n = names.count();
+                let there = tail.get(n).is_some_and(|word| !word.quoted && word.text == "there");
+                let open = into.keys.get("user").is_some_and(String::is_empty);
+                if n == 1 && there && open {
+                    into.keys.insert("user".to_owned(), next);
+                }
                 found.lost(word.line, bare, "mail goes into the archive, not to a local user");
-                tail.iter().take_while(|word| word.quoted || !is_word(&word.text)).count()
+                n
             }
             "dns" | "uidl" | "checkalias" => {
                 found.lost(word.line, bare, "there is nothing like it, and no need for it");
@@ -269,30 +278,51 @@ impl Reader {
         account.set("protocol", toml(if imap { "imap" } else { "pop3" }));
         account.set("host", toml(host));
         account.set("user", toml(user));
-        account.set("encryption", toml(if flag("ssl") { "tls" } else { "starttls" }));
+        let service = get("port").to_ascii_lowercase();
+        let tls = flag("ssl") || matches!(service.as_str(), "imaps" | "pop3s");
+        account.set("encryption", toml(if tls { "tls" } else { "starttls" }));
+        if !service.is_empty()
+            && number(&service).is_none()
+            && !matches!(service.as_str(), "imap" | "imap2" | "imaps" | "pop3" | "pop3s" | "pop-3")
+        {
+            self.found.lost(entry.line, "service", "no port is known for it: write `port`");
+        }
         if kind == Kind::Skip {
             account.set("enabled", "false".to_owned());
         }
-        if !flag("keep") {
+        // By IMAP without `fetchall` it left what a person had read; `delete_read` would not.
+        if !flag("keep") && (!imap || flag("fetchall")) {
             account.set("delete_read", "true".to_owned());
         }
         if imap && !entry.folders.is_empty() {
             account.set("folders", toml_list(entry.folders.iter().map(String::as_str)));
         }
         if let Some(seconds) = self.daemon {
-            account.set("poll_interval", toml(&format!("{}s", seconds.max(5))));
+            let (value, clamped) = seconds_of(u64::from(seconds.max(5)), LONGEST_INTERVAL);
+            account.set("poll_interval", value);
+            if clamped {
+                let why = "it is more than is allowed: 7 days are written";
+                self.found.lost(entry.line, "set daemon", why);
+            }
         }
         for (key, value) in &entry.keys {
-            account.take(carry(key, value));
+            if let Some(why) = account.take(carry(key, value)) {
+                self.found.lost(entry.line, key, why);
+            }
         }
-        self.remarks(entry, imap);
-        account.seen =
-            vec![Seen::FetchIds { file: self.idfile.clone(), of: format!("{user}@{label}") }];
+        self.remarks(entry, imap, tls);
+        // Which of the two it writes depends on its version.
+        let mut hosts = vec![host.to_owned()];
+        if label != host {
+            hosts.push(label.to_owned());
+        }
+        let (file, user) = (self.idfile.clone(), user.to_owned());
+        account.seen = vec![Seen::FetchIds { file, user, hosts }];
         self.found.add(account);
     }
 
     /// What is done in another way.
-    fn remarks(&mut self, entry: &Entry, imap: bool) {
+    fn remarks(&mut self, entry: &Entry, imap: bool, tls: bool) {
         let line = entry.line;
         let proto = entry.keys.get("proto").map(String::as_str).unwrap_or_default();
         if proto.is_empty() || proto.eq_ignore_ascii_case("auto") {
@@ -306,8 +336,13 @@ impl Reader {
             let why =
                 "fetchmail left mail that had been read; what isn't stored or adopted is fetched";
             self.found.lost(line, "no fetchall", why);
+            if entry.flags.get("keep") != Some(&true) {
+                let why = "mail that a person had read stayed there: no `delete_read` is written, \
+                           which would delete that, too";
+                self.found.lost(line, "no keep", why);
+            }
         }
-        if entry.flags.get("ssl") != Some(&true) {
+        if !tls {
             let why = "mail and password in the clear are not taken over: STARTTLS is asked for";
             self.found.lost(line, "no ssl", why);
         }
@@ -332,10 +367,10 @@ impl Reader {
 
 /// Server and user words with a value, as far as they are one of our keys.
 fn carry(key: &str, value: &str) -> Carried {
-    use Carried::{Nothing, Secret, Set};
+    use Carried::{Nothing, Secret, Set, Timeout};
     match (key, number(value)) {
         ("port", Some(n)) => Set("port", n.to_string()),
-        ("timeout", Some(n)) => Set("read_timeout", toml(&format!("{n}s"))),
+        ("timeout", Some(n)) => Timeout(n),
         ("limit", Some(n)) => Set("max_message_size", toml(&format!("{n}B"))),
         ("fetchlimit", Some(n)) => Set("batch_max", n.to_string()),
         (_, _) if value.is_empty() => Nothing,
@@ -448,6 +483,28 @@ fn why(key: &str) -> &'static str {
     }
 }
 
+/// What stands behind a backslash: `n`, `t`, `x41`, octal digits, or the character itself.
+fn escaped(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<char> {
+    let (base, most, first) = match chars.next()? {
+        'n' => return Some('\n'),
+        't' => return Some('\t'),
+        'r' => return Some('\r'),
+        'b' => return Some('\u{8}'),
+        'x' => (16, 2, 0),
+        c => match c.to_digit(8) {
+            Some(digit) => (8, 2, digit),
+            None => return Some(c),
+        },
+    };
+    let mut value = first;
+    for _ in 0..most {
+        let next = chars.next_if(|c| c.is_digit(base)).and_then(|c| c.to_digit(base));
+        let Some(digit) = next else { break };
+        value = value.saturating_mul(base).saturating_add(digit) & 0xff;
+    }
+    char::from_u32(value)
+}
+
 /// Words and texts in quotes; `:`, `;`, `,` and `=` are blanks, `#` begins a comment.
 fn words(text: &str) -> Vec<Word> {
     let mut words = Vec::new();
@@ -462,7 +519,7 @@ fn words(text: &str) -> Vec<Word> {
                 while let Some(inner) = chars.next() {
                     match inner {
                         inner if inner == c => break,
-                        '\\' => quoted.text.extend(chars.next()),
+                        '\\' => quoted.text.extend(escaped(&mut chars)),
                         '\n' => {
                             line = line.saturating_add(1);
                             quoted.text.push('\n');

@@ -43,6 +43,13 @@ pub(super) fn read(text: &str) -> Found {
         found.lost(line, "type", why);
     }
     let mailboxes = match tuple(get("mailboxes")) {
+        list if list.is_empty() && is_all(get("mailboxes")) => {
+            let at = keys.get(&("retriever".to_owned(), "mailboxes".to_owned()));
+            let why = "what getmail fetched is not adopted, and all mail is fetched; name the \
+                       mailboxes, and it is";
+            found.lost(at.map_or(line, |(at, _)| *at), "mailboxes", why);
+            vec!["*".to_owned()]
+        }
         list if list.is_empty() => vec!["INBOX".to_owned()],
         list => list,
     };
@@ -63,7 +70,7 @@ pub(super) fn read(text: &str) -> Found {
 }
 
 fn carry(section: &str, key: &str, value: &str) -> Carried {
-    use Carried::{Lost, Nothing, Secret, Set};
+    use Carried::{Lost, Nothing, Secret, Set, Timeout};
     match (section, key, number(value)) {
         ("options", "delete", _) if is_on(value) => Set("delete_read", "true".to_owned()),
         ("retriever", "port", Some(n)) => Set("port", n.to_string()),
@@ -74,7 +81,7 @@ fn carry(section: &str, key: &str, value: &str) -> Carried {
         ("retriever", "ca_certs", _) => Set("tls_ca_file", toml(value)),
         ("retriever", "certfile", _) => Set("tls_client_certificate", toml(value)),
         ("retriever", "keyfile", _) => Set("tls_client_key", toml(value)),
-        ("retriever", "timeout", Some(n)) => Set("read_timeout", toml(&format!("{n}s"))),
+        ("retriever", "timeout", Some(n)) => Timeout(n),
         ("options", "delete_after", Some(n)) => Set("delete_after_days", n.to_string()),
         ("retriever", "type" | "server" | "username" | "mailboxes", _)
         | ("options", "delete" | "delete_after" | "verbose", _) => Nothing,
@@ -157,19 +164,36 @@ fn states(
         (false, false) => "110",
     };
     let port = get("port").unwrap_or(usual);
-    let plain = |text: &str| -> String {
-        let good = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '@' | ' ');
-        text.chars().map(|c| if good(c) { c } else { '.' }).collect()
-    };
     let base = format!("oldmail-{server}-{port}-{user}").replace('/', "-");
     if !imap {
         return vec![Seen::Oldmail { name: base, mailbox: String::new() }];
     }
     let of = |mailbox: &String| Seen::Oldmail {
-        name: format!("{base}-{}", plain(mailbox)),
+        name: format!("{base}-{}", in_file_name(mailbox)),
         mailbox: mailbox.clone(),
     };
-    mailboxes.iter().map(of).collect()
+    mailboxes.iter().filter(|mailbox| *mailbox != "*").map(of).collect()
+}
+
+/// `mailboxes = ALL`.
+fn is_all(text: &str) -> bool {
+    text.trim().trim_matches(['(', ')', ',', ' ']).eq_ignore_ascii_case("all")
+}
+
+/// A mailbox as getmail writes it into a file's name.
+fn in_file_name(mailbox: &str) -> String {
+    let mut name = String::new();
+    let mut last = false;
+    for c in mailbox.chars() {
+        let bad = "/\\:;<>|".contains(c);
+        match (bad, last) {
+            (false, _) => name.push(c),
+            (true, false) => name.push('.'),
+            (true, true) => {}
+        }
+        last = bad;
+    }
+    name
 }
 
 fn why(section: &str, key: &str) -> &'static str {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::words::{account_name, is_on, number, shell, slug, split, toml, toml_list};
+use super::words::{account_name, is_on, number, octets, shell, slug, split, toml, toml_list};
 use super::{Carried, ForeignAccount, ForeignSecret, Found, Seen};
 
 /// Keywords in lower case, their lines and words.
@@ -123,8 +123,17 @@ fn take(
     let kind = word(&keys, "tlstype").unwrap_or_else(|| "starttls".to_owned());
     let encryption = if kind.eq_ignore_ascii_case("imaps") { "tls" } else { "starttls" };
     account.set("encryption", toml(encryption));
-    let folders = folders(far_box, channel.keys.get("patterns").map(|(_, words)| words.as_slice()));
+    let patterns = channel.keys.get("patterns");
+    let boxes = boxes(far_box, patterns.map(|(_, words)| words.as_slice()));
+    let prefix = word(&imap.keys, "path").unwrap_or_default();
+    let folders: Vec<String> = boxes.iter().map(|name| on_server(name, &prefix)).collect();
     account.set("folders", toml_list(folders.iter().map(String::as_str)));
+    if boxes.iter().any(|name| is_wild(name) && !name.starts_with('!')) {
+        let line = patterns.map_or(channel.line, |(line, _)| *line);
+        let why = "what mbsync fetched of boxes that a wildcard names is not adopted, and all \
+                   their mail is fetched; name the boxes, and it is";
+        found.lost(line, "patterns", why);
+    }
     for (key, (line, words)) in &keys {
         if let Some(why) = account.take(carry(key, words)) {
             tell(told, found, *line, key, why);
@@ -137,20 +146,19 @@ fn take(
     }
     let size = word(&channel.keys, "maxsize").and_then(|size| octets(&size));
     account.keys.extend(size.map(|n| ("max_message_size".to_owned(), toml(&format!("{n}B")))));
-    let place = word(&channel.keys, "syncstate").or_else(|| word(global, "syncstate"));
     let maildir = of("maildirstore", near_store);
     account.seen = states(
-        &folders,
-        far_box,
+        &boxes,
+        (far_box, &prefix),
         &near_of(maildir, near_box),
-        place.as_deref(),
+        &place_of(&channel.keys, global),
         (far_store, near_store),
     );
     found.add(account);
 }
 
 fn carry(key: &str, words: &[String]) -> Carried {
-    use Carried::{Lost, Nothing, Secret, Set};
+    use Carried::{Lost, Nothing, Secret, Set, Timeout};
     let value = words.first().map(String::as_str).unwrap_or_default();
     match (key, number(value)) {
         ("host" | "user" | "account" | "pipelinedepth" | "mapinbox" | "path", _) => Nothing,
@@ -162,7 +170,7 @@ fn carry(key: &str, words: &[String]) -> Carried {
         ("certificatefile", _) => Set("tls_ca_file", toml(value)),
         ("clientcertificate", _) => Set("tls_client_certificate", toml(value)),
         ("clientkey", _) => Set("tls_client_key", toml(value)),
-        ("timeout", Some(n)) => Set("read_timeout", toml(&format!("{n}s"))),
+        ("timeout", Some(n)) => Timeout(n),
         ("authmechs", _) if words.iter().any(|word| word == "*") => Nothing,
         ("authmechs", _) => Set("sasl", toml_list(words.iter().map(String::as_str))),
         _ => Lost(why(key)),
@@ -174,11 +182,12 @@ fn store(word: &str) -> (&str, &str) {
     word.strip_prefix(':').and_then(|word| word.split_once(':')).unwrap_or((word, ""))
 }
 
-/// The near side's folders: the inbox, and where the others are.
+/// The near side's folders: the inbox, where the others are, and how they lie in one another.
 struct Near {
     inbox: String,
     path: String,
     own: String,
+    style: String,
 }
 
 fn near_of(maildir: Option<&Section>, own: &str) -> Near {
@@ -187,70 +196,103 @@ fn near_of(maildir: Option<&Section>, own: &str) -> Near {
         keys.get(key).and_then(|(_, words)| words.first()).cloned()
     };
     let inbox = word("inbox").unwrap_or_else(|| "~/Maildir".to_owned());
-    Near { inbox, path: word("path").unwrap_or_default(), own: own.to_owned() }
+    let style = word("subfolders").unwrap_or_default().to_ascii_lowercase();
+    Near { inbox, path: word("path").unwrap_or_default(), own: own.to_owned(), style }
 }
 
-/// Where the state of each folder without wildcards is.
+impl Near {
+    /// The folder of a box.
+    fn folder(&self, name: &str) -> String {
+        let (inbox, path) = (self.inbox.trim_end_matches('/'), self.path.trim_end_matches('/'));
+        match (name, self.style.as_str()) {
+            ("INBOX", _) => inbox.to_owned(),
+            (name, "maildir++") => format!("{inbox}/.{}", name.replace('/', ".")),
+            (name, "legacy") => format!("{path}/{}", name.replace('/', "/.")),
+            (name, _) => format!("{path}/{name}"),
+        }
+    }
+}
+
+/// Where the states are: for all channels, or for one.
+enum Place {
+    InFolders,
+    Global(String),
+    OfChannel(String),
+}
+
+fn place_of(channel: &Keys, global: &Keys) -> Place {
+    let word = |keys: &Keys| keys.get("syncstate").and_then(|(_, words)| words.first()).cloned();
+    match (word(channel), word(global)) {
+        (Some(star), _) | (None, Some(star)) if star == "*" => Place::InFolders,
+        (Some(prefix), _) => Place::OfChannel(prefix),
+        (None, place) => Place::Global(place.unwrap_or_else(|| "~/.mbsync/".to_owned())),
+    }
+}
+
+/// Where the state of each box without wildcards is.
 fn states(
-    folders: &[String],
-    far_box: &str,
+    boxes: &[String],
+    (far_box, prefix): (&str, &str),
     near: &Near,
-    place: Option<&str>,
+    place: &Place,
     (far_store, near_store): (&str, &str),
 ) -> Vec<Seen> {
-    let exact = folders.iter().filter(|name| !name.contains(['*', '%', '!']));
+    let exact = boxes.iter().filter(|name| !is_wild(name) && !name.starts_with('!'));
     exact
-        .map(|mailbox| {
+        .map(|name| {
             // Patterns name boxes of both sides; without them each side has its own box.
-            let local = match (mailbox.as_str() == far_box, near.own.is_empty()) {
+            let local = match (name.as_str() == far_box, near.own.is_empty()) {
                 (true, false) => near.own.as_str(),
-                _ => mailbox.as_str(),
+                _ => name.as_str(),
             };
+            let plain = |name: &str| name.replace('/', "!");
             let file = match place {
-                Some("*") if local == "INBOX" => {
-                    format!("{}/.mbsyncstate", near.inbox.trim_end_matches('/'))
+                Place::InFolders => format!("{}/.mbsyncstate", near.folder(local)),
+                Place::OfChannel(prefix) => format!("{prefix}{}", plain(local)),
+                Place::Global(folder) => {
+                    let (far, near) = (plain(name), plain(local));
+                    format!("{folder}:{far_store}:{far}_:{near_store}:{near}")
                 }
-                Some("*") => format!("{}/{local}/.mbsyncstate", near.path.trim_end_matches('/')),
-                place => format!(
-                    "{}:{far_store}:{mailbox}_:{near_store}:{local}",
-                    place.unwrap_or("~/.mbsync/")
-                ),
             };
-            Seen::SyncState { file, mailbox: mailbox.clone() }
+            Seen::SyncState { file, mailbox: on_server(name, prefix) }
         })
         .collect()
 }
 
-/// The far box and the patterns as `folders`.
-fn folders(far_box: &str, patterns: Option<&[String]>) -> Vec<String> {
-    let mut folders = Vec::new();
+fn is_wild(name: &str) -> bool {
+    name.contains(['*', '%'])
+}
+
+/// A box as the server calls it: below the store's path, with the separator that ends that.
+fn on_server(name: &str, prefix: &str) -> String {
+    if let Some(name) = name.strip_prefix('!') {
+        return format!("!{}", on_server(name, prefix));
+    }
+    if name == "INBOX" || prefix.is_empty() {
+        return name.to_owned();
+    }
+    let separator = prefix.chars().last().filter(|c| !c.is_alphanumeric());
+    let name = separator.map_or_else(|| name.to_owned(), |c| name.replace('/', &c.to_string()));
+    format!("{prefix}{name}")
+}
+
+/// The far box and the patterns as boxes of the far store.
+fn boxes(far_box: &str, patterns: Option<&[String]>) -> Vec<String> {
+    let mut boxes = Vec::new();
     for pattern in patterns.unwrap_or_default() {
-        let folder = match (far_box, pattern.strip_prefix('!')) {
+        let name = match (far_box, pattern.strip_prefix('!')) {
             ("", _) => pattern.clone(),
             (prefix, Some(rest)) => format!("!{prefix}{rest}"),
             (prefix, None) => format!("{prefix}{pattern}"),
         };
-        if !folders.contains(&folder) {
-            folders.push(folder);
+        if !boxes.contains(&name) {
+            boxes.push(name);
         }
     }
-    if folders.iter().all(|folder| folder.starts_with('!')) {
-        folders.insert(0, if far_box.is_empty() { "INBOX".to_owned() } else { far_box.to_owned() });
+    if boxes.iter().all(|name| name.starts_with('!')) {
+        boxes.insert(0, if far_box.is_empty() { "INBOX".to_owned() } else { far_box.to_owned() });
     }
-    folders
-}
-
-/// `10M` in octets.
-fn octets(text: &str) -> Option<u64> {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (digits, unit) = text.split_at(end);
-    let factor = match unit.to_ascii_lowercase().trim_end_matches('b') {
-        "" => 1,
-        "k" => 1 << 10,
-        "m" => 1 << 20,
-        _ => return None,
-    };
-    digits.parse::<u64>().ok()?.checked_mul(factor).filter(|size| *size > 0)
+    boxes
 }
 
 fn tell(told: &mut Vec<u32>, found: &mut Found, line: u32, what: &str, why: &str) {

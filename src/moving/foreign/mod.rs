@@ -52,8 +52,10 @@ pub enum Seen {
     FetchIds {
         /// The file, when the configuration names one.
         file: Option<String>,
-        /// `user@host`.
-        of: String,
+        /// The user.
+        user: String,
+        /// What fetchmail may call the host.
+        hosts: Vec<String>,
     },
     /// mpop's, of one or several accounts.
     MpopUidls {
@@ -104,10 +106,18 @@ pub struct NotCarried {
     pub why: String,
 }
 
+/// Seconds that `read_timeout` may have.
+const LONGEST_TIMEOUT: u64 = 3600;
+
+/// Seconds that `poll_interval` may have.
+const LONGEST_INTERVAL: u64 = 7 * 86_400;
+
 /// What becomes of one line of theirs.
 enum Carried {
     /// One of our keys and its TOML.
     Set(&'static str, String),
+    /// Seconds of `read_timeout`.
+    Timeout(u64),
     /// The password.
     Secret(ForeignSecret),
     /// It is said elsewhere, or needs no word.
@@ -125,6 +135,11 @@ impl ForeignAccount {
     fn take(&mut self, carried: Carried) -> Option<&'static str> {
         match carried {
             Carried::Set(key, value) => self.set(key, value),
+            Carried::Timeout(theirs) => {
+                let (value, clamped) = words::seconds(theirs, LONGEST_TIMEOUT);
+                self.set("read_timeout", value);
+                return clamped.then_some("it is more than is allowed: 3600 s is written");
+            }
             Carried::Secret(secret) => self.secret = Some(secret),
             Carried::Nothing => {}
             Carried::Lost(why) => return Some(why),

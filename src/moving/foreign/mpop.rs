@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::words::{account_name, is_on, number, shell, slug, toml};
+use super::words::{account_name, is_on, number, octets, shell, slug, toml};
 use super::{Carried, ForeignAccount, ForeignSecret, Found, Seen};
 
 /// Commands of one account, with their lines.
@@ -112,7 +112,7 @@ fn account(name: &str, line: u32, commands: &Commands, told: &mut Vec<u32>, foun
 }
 
 fn carry(command: &str, value: &str) -> Carried {
-    use Carried::{Lost, Nothing, Secret, Set};
+    use Carried::{Lost, Nothing, Secret, Set, Timeout};
     match (command, number(value)) {
         ("host" | "user" | "tls" | "tls_starttls" | "keep" | "uidls_file", _) => Nothing,
         ("port", Some(n)) => Set("port", n.to_string()),
@@ -123,8 +123,10 @@ fn carry(command: &str, value: &str) -> Carried {
         ("tls_cert_file", _) => Set("tls_client_certificate", toml(value)),
         ("tls_key_file", _) => Set("tls_client_key", toml(value)),
         ("tls_certcheck", _) if is_on(value) => Nothing,
-        ("timeout", Some(n)) => Set("read_timeout", toml(&format!("{n}s"))),
-        ("skipsize", Some(n)) => Set("max_message_size", toml(&format!("{n}B"))),
+        ("timeout", Some(n)) => Timeout(n),
+        ("skipsize", _) => octets(value).map_or(Lost("it is no size, or no limit"), |n| {
+            Set("max_message_size", toml(&format!("{n}B")))
+        }),
         ("source_ip", _) if !value.is_empty() => Set("bind_address", toml(value)),
         ("auth", _) if matches!(value, "on" | "") => Nothing,
         ("auth", _) => match value.to_ascii_uppercase().as_str() {

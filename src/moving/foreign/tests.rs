@@ -1,6 +1,7 @@
 //! Configurations as people write them, and as nobody should.
 
 mod fuzz;
+mod meaning;
 
 use super::*;
 
@@ -42,7 +43,9 @@ fn fetchmail_servers_users_and_defaults_become_accounts() {
     let bob = keys(&found.accounts[2]);
     assert!(bob.contains("enabled = false") && bob.contains("protocol = \"imap\""), "{bob}");
     assert!(bob.contains("folders = [\"INBOX\", \"Lists/a\"]"), "{bob}");
-    assert_eq!(found.accounts[2].seen, [Seen::FetchIds { file: None, of: "bob@old".to_owned() }]);
+    let hosts = vec!["192.0.2.7".to_owned(), "old".to_owned()];
+    let seen = Seen::FetchIds { file: None, user: "bob".to_owned(), hosts };
+    assert_eq!(found.accounts[2].seen, [seen]);
     let lost = lost(&found);
     for line in ["2 set postmaster", "5 is", "6 to", "7 mda", "7 no ssl"] {
         assert!(lost.contains(&line.to_owned()), "{line}: {lost:?}");
@@ -93,7 +96,7 @@ fn mbsync_channels_of_an_imap_store_become_accounts() {
     assert_eq!(account.secret, Some(ForeignSecret::Command(argv)));
     let file = "~/Mail/INBOX/.mbsyncstate".to_owned();
     assert_eq!(account.seen, [Seen::SyncState { file, mailbox: "INBOX".to_owned() }]);
-    assert_eq!(lost(&found), ["21 expunge"]);
+    assert_eq!(lost(&found), ["20 patterns", "21 expunge"]);
 }
 
 #[test]

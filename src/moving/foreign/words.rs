@@ -82,6 +82,25 @@ pub(super) fn number(text: &str) -> Option<u64> {
     text.trim().parse::<u64>().ok().filter(|n| *n > 0)
 }
 
+/// `10M` in octets.
+pub(super) fn octets(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(end);
+    let factor = match unit.trim().to_ascii_lowercase().trim_end_matches('b') {
+        "" => 1,
+        "k" | "ki" => 1 << 10,
+        "m" | "mi" => 1 << 20,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(factor).filter(|size| *size > 0)
+}
+
+/// Seconds as a duration of ours, at most so many; whether they are fewer than what stood there.
+pub(super) fn seconds(seconds: u64, most: u64) -> (String, bool) {
+    (toml(&format!("{}s", seconds.min(most))), seconds > most)
+}
+
 /// `yes`, `on`, `true`, `1`; nothing stands for `on`.
 pub(super) fn is_on(word: &str) -> bool {
     !matches!(word.to_ascii_lowercase().as_str(), "no" | "off" | "false" | "0" | "none")

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::{Context, block_on, render};
-use crate::config::{self, Alias, Config, Loaded, Problem, Severity};
+use crate::config::{self, Alias, Config, Loaded, Pending, Problem, Severity};
 use crate::ledger::Ledger;
 use crate::poll::{Clock, Forecast};
 use crate::secret::Surroundings;
@@ -26,6 +26,9 @@ impl Check {
         let mut due = Vec::new();
         if let Some(config) = &loaded.config {
             due = block_on(due_deletes(config, Clock.now())).unwrap_or_default();
+        }
+        if let Some(warning) = Pending::warning(&context.config_file) {
+            loaded.report(warning);
         }
         let errors = loaded.count(Severity::Error);
         let warnings = loaded.count(Severity::Warning);

@@ -15,6 +15,7 @@ use std::os::unix::fs::{PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, OFlags};
+use zeroize::Zeroizing;
 
 use crate::config::Pending;
 use crate::steps;
@@ -47,12 +48,20 @@ impl Changing {
         Ok(changing)
     }
 
-    /// Puts the change in place; all of it, or nothing when it fails before its log is written.
+    /// Puts the change in place; all of it, or nothing. An error that [`counts`] tells is of a
+    /// change that is in force, though not every file says so yet.
     pub fn put(&self, change: &Pending) -> Result<()> {
         let log = Pending::path(&self.main);
         let json = change.to_json();
-        write(&log, json.as_bytes(), self.log_access(change)?)?;
-        self.apply(change)
+        let access = self.log_access(change)?;
+        let done = write(&log, json.as_bytes(), access).and_then(|()| self.apply(change));
+        let Err(error) = done else { return Ok(()) };
+        // Its log gone, a change that has replaced nothing has never been.
+        let is_gone = || log.symlink_metadata().is_err();
+        if is_gone() || (!has_begun(change) && remove(&log).is_ok() && is_gone()) {
+            return Err(error);
+        }
+        Err(Error::new(error.kind(), Counts(error)))
     }
 
     /// Goes on with a change whose log is there.
@@ -71,7 +80,10 @@ impl Changing {
                 Some(text) => {
                     make_folder(parent(file), parent(&self.main))?;
                     let access = file.metadata().map_or(main, |meta| Access::of(&meta));
-                    write(file, text.as_bytes(), access)?;
+                    // A link stays one: what it points to is written.
+                    let is_link = file.symlink_metadata().is_ok_and(|meta| meta.is_symlink());
+                    let target = if is_link { file.canonicalize()? } else { file.clone() };
+                    write(&target, text.as_bytes(), access)?;
                 }
                 None => remove(file)?,
             }
@@ -91,9 +103,36 @@ impl Changing {
                 access.mode &= 0o600;
             }
         }
-        access.mode |= 0o600;
+        // Whoever may write it could change what counts.
+        access.mode = (access.mode & 0o644) | 0o600;
         Ok(access)
     }
+}
+
+/// A change that is in force, and why it could not be ended.
+#[derive(Debug)]
+struct Counts(Error);
+
+impl std::fmt::Display for Counts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl std::error::Error for Counts {}
+
+/// Whether the change that failed so is in force all the same.
+pub fn counts(error: &Error) -> bool {
+    error.get_ref().and_then(|inner| inner.downcast_ref::<Counts>()).is_some()
+}
+
+/// Whether any file is as the change wants it.
+fn has_begun(change: &Pending) -> bool {
+    change.files().iter().any(|(file, text)| match (std::fs::read(file), text) {
+        (Ok(found), Some(text)) => Zeroizing::new(found).as_slice() == text.as_bytes(),
+        (Err(error), None) => error.kind() == ErrorKind::NotFound,
+        _ => false,
+    })
 }
 
 impl Access {
@@ -183,4 +222,53 @@ pub fn keep_secret(path: &Path, secret: &str) -> Result<()> {
 /// Removes such a file.
 pub fn remove_secret(path: &Path) -> Result<()> {
     remove(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[expect(clippy::disallowed_methods, reason = "a test's own files")]
+    fn put(main: &Path, file: &Path, text: &str) {
+        std::fs::write(file, text).unwrap();
+        std::fs::set_permissions(main, Permissions::from_mode(0o600)).unwrap();
+    }
+
+    fn change(files: &[&Path]) -> Pending {
+        let new = || Some(Zeroizing::new("# new\n".to_owned()));
+        Pending::of(
+            files.iter().map(|file| ((*file).to_owned(), new())).collect::<BTreeMap<_, _>>(),
+        )
+    }
+
+    #[test]
+    fn change_that_has_replaced_nothing_is_none_and_one_that_has_counts_and_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let main = folder.path().join("p.toml");
+        put(&main, &main, "# old\n");
+        let (first, bad) = (folder.path().join("a.toml"), folder.path().join("x/y/z.toml"));
+        put(&main, &first, "# old\n");
+        let log = Pending::path(&main);
+        let changing = Changing::begin(&main).unwrap();
+        let error = changing.put(&change(&[&bad])).unwrap_err();
+        assert!(!counts(&error) && !log.exists(), "{error}");
+        let error = changing.put(&change(&[&first, &bad])).unwrap_err();
+        assert!(counts(&error) && log.exists(), "{error}");
+        assert_eq!(std::fs::read_to_string(&first).unwrap(), "# new\n");
+    }
+
+    #[test]
+    fn link_stays_one_and_its_target_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let (main, link) = (folder.path().join("p.toml"), folder.path().join("a.toml"));
+        let target = folder.path().join("real.toml");
+        put(&main, &main, "# old\n");
+        put(&main, &target, "# old\n");
+        std::os::unix::fs::symlink("real.toml", &link).unwrap();
+        Changing::begin(&main).unwrap().put(&change(&[&link])).unwrap();
+        assert!(link.symlink_metadata().unwrap().is_symlink());
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "# new\n");
+    }
 }

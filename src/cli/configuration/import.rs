@@ -14,7 +14,7 @@ use crate::cli::{Context, eprint, records};
 use crate::config::bundle::{self, ImportOptions, Verdict};
 use crate::config::{Pending, Severity};
 use crate::log::Sink;
-use crate::moving::place::Changing;
+use crate::moving::place::{self, Changing};
 use crate::poll::Clock;
 
 /// Take a bundle into this instance.
@@ -187,6 +187,13 @@ pub(in crate::cli) fn refused(error: &std::io::Error, context: &Context) -> Exit
     if error.kind() == ErrorKind::WouldBlock {
         render::error(&format!("another process changes {file} now"), None);
         return Exit::Busy;
+    }
+    if place::counts(error) {
+        let what =
+            format!("the change of {file} counts, though not all files could be written: {error}");
+        let hint = "mend that; the next `postrider config import`, of any bundle, ends it";
+        render::error(&what, Some(hint));
+        return Exit::Failed;
     }
     let hint = "who changes the config must be able to write its folder and files";
     render::error(&format!("{file} can't be changed: {error}"), Some(hint));

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use jiff::Timestamp;
+use toml::de::{DeTable, DeValue};
 
 use super::raw::Raw;
 use super::source::Source;
@@ -50,6 +51,17 @@ pub fn covers(main: &Path, file: &Path) -> bool {
     raw.includes.iter().any(|(pattern, _)| include::names(&base.join(pattern), file))
 }
 
+/// Whether a file's text has a table of an account, be the rest of it right or not.
+pub fn has_account(text: &str, account: &str) -> bool {
+    let (document, _) = DeTable::parse_recoverable(text);
+    let tables = ["inbound", "outbound", "account"].into_iter();
+    let mut tables = tables.filter_map(|kind| document.get_ref().get(kind));
+    tables.any(|item| match item.get_ref() {
+        DeValue::Table(table) => table.contains_key(account),
+        _ => false,
+    })
+}
+
 /// The main file's text with an `include` of this pattern; `None` where it has an `include` already,
 /// which a person must change.
 pub fn add_include(main: &Path, pattern: &str) -> Option<String> {
@@ -76,6 +88,21 @@ mod tests {
         let main = folder.path().join("postrider.toml");
         std::fs::write(&main, text).unwrap();
         (folder, main)
+    }
+
+    #[test]
+    fn an_accounts_tables_are_found_however_they_are_written() {
+        for text in [
+            "[inbound.\"jo.smith\"]\n",
+            "[ inbound . 'jo.smith' ] # x\n",
+            "[account.\"jo.smith\".outbound]\nhost = 7\nbroken",
+            "inbound.\"jo.smith\".host = \"h\"\n",
+            "[[inbound.\"jo.smith\".on_received]]\n",
+        ] {
+            assert!(has_account(text, "jo.smith"), "{text}");
+            assert!(!has_account(text, "jo"), "{text}");
+        }
+        assert!(!has_account("# [inbound.a]\n[oauth.a]\n[inbound.b.a]\n", "a"));
     }
 
     #[test]

@@ -39,7 +39,7 @@ use build::Builder;
 use raw::Raw;
 use source::Source;
 
-pub use adding::{Addition, add_include, covers, load_with, load_without};
+pub use adding::{Addition, add_include, covers, has_account, load_with, load_without};
 pub use aliases::Alias;
 pub use candidate::{Candidate, load_candidate, quoted};
 pub use deleting::{DeleteAge, DeleteMode, DeleteRule};

@@ -85,10 +85,26 @@ fn file_that_somebody_changes_meanwhile_is_theirs() {
     let script =
         format!("#!/bin/sh\necho '# theirs' >>'{}'\nsed -i -e s/5m/7m/ \"$1\"\n", file.display());
     fs::write(&theirs, script).unwrap();
-    let output = edit(&site, &format!("sh '{}'", theirs.display()));
+    let editor = format!("sh '{}'", theirs.display());
+    let output = site.cli_with(&[("EDITOR", &editor)], &["account", "edit", "a"]);
     assert_eq!(output.code, 1, "{output:?}");
     assert!(output.stderr.contains("meanwhile"), "{output:?}");
+    let copy = output.stderr.lines().find_map(|line| line.strip_prefix("what you wrote is in "));
+    assert!(text(Path::new(copy.unwrap())).contains("\"7m\""), "{output:?}");
     assert!(text(&file).ends_with("# theirs\n") && text(&file).contains("\"5m\""));
+}
+
+#[test]
+fn interrupt_in_the_editor_ends_neither_the_command_nor_leaves_a_copy() {
+    let (site, file) = site();
+    let interrupting = site.path().join("interrupting.sh");
+    let script = "#!/bin/sh\np=$PPID\nuntil grep -q '^Name:.postrider' /proc/$p/status; do\n\
+                  p=$(sed -n 's/^PPid:.//p' /proc/$p/status)\n[ \"$p\" -gt 1 ] || exit 9\ndone\n\
+                  kill -INT $p && kill -QUIT $p && sed -i -e s/5m/7m/ \"$1\"\n";
+    fs::write(&interrupting, script).unwrap();
+    let output = edit(&site, &format!("sh '{}'", interrupting.display()));
+    assert_eq!(output.code, 0, "{output:?}");
+    assert!(text(&file).contains("\"7m\""));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `postrider account edit`: an account's file in an editor, checked before it counts.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{Error, IsTerminal as _, Result, Write as _};
@@ -9,12 +10,13 @@ use std::process::Command;
 
 use clap::Args;
 use serde_json::json;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use zeroize::Zeroizing;
 
 use crate::audit::Act;
 use crate::cli::configuration::import::refused;
 use crate::cli::exit::Exit;
-use crate::cli::{Context, eprint, records, render, terminal};
+use crate::cli::{Context, block_on, eprint, records, render, terminal};
 use crate::config::{self, Change, Loaded, Pending, Severity};
 use crate::moving::place::Changing;
 use crate::poll::Clock;
@@ -40,7 +42,11 @@ impl Edit {
         let before = config::load(main, Clock.now());
         let Some(file) = self.file(&before) else { return self.unknown(&before) };
         match Session::begin(main, file) {
-            Ok(session) => session.edit(context, &before),
+            // The editor's Ctrl-C is its own: this process stays, and removes the copy.
+            Ok(session) => match block_on(async { caught() }) {
+                Ok(_caught) => session.edit(context, &before),
+                Err(exit) => exit,
+            },
             Err(error) => refused(&error, context),
         }
     }
@@ -49,7 +55,7 @@ impl Edit {
     fn file(&self, loaded: &Loaded) -> Option<PathBuf> {
         let has_table = |file: &&PathBuf| {
             let text = fs::read_to_string(file).map(Zeroizing::new).unwrap_or_default();
-            text.lines().any(|line| is_header_of(line, &self.account))
+            config::has_account(&text, &self.account)
         };
         loaded.files.iter().find(has_table).cloned()
     }
@@ -66,14 +72,9 @@ impl Edit {
     }
 }
 
-/// Whether a line begins a table of an account: `[inbound.NAME]`, `[account."NAME".outbound]`.
-fn is_header_of(line: &str, account: &str) -> bool {
-    let Some(name) = line.trim().strip_prefix('[') else { return false };
-    let name = name.trim_start_matches('[').replace(['"', '\''], "");
-    ["inbound.", "outbound.", "account."].iter().any(|kind| {
-        let rest = name.strip_prefix(kind).and_then(|name| name.strip_prefix(account));
-        rest.is_some_and(|rest| rest.starts_with([']', '.']))
-    })
+/// With handlers, the two signals of a terminal don't end this process; no child inherits them.
+fn caught() -> [Result<Signal>; 2] {
+    [signal(SignalKind::interrupt()), signal(SignalKind::quit())]
 }
 
 /// A copy of a file, for its editor alone: it may hold secrets.
@@ -83,11 +84,16 @@ struct Session<'a> {
     text: Zeroizing<String>,
     folder: PathBuf,
     copy: PathBuf,
+    /// The copy is all that is left of what somebody wrote.
+    stays: Cell<bool>,
 }
 
 impl Drop for Session<'_> {
     #[expect(clippy::disallowed_methods, reason = "a temporary folder of its own, not the archive")]
     fn drop(&mut self) {
+        if self.stays.get() {
+            return;
+        }
         // Editors leave copies of their own beside it.
         drop(fs::remove_dir_all(&self.folder));
     }
@@ -99,7 +105,7 @@ impl<'a> Session<'a> {
         let folder = std::env::temp_dir().join(format!("postrider-{}", uuid::Uuid::new_v4()));
         DirBuilder::new().mode(0o700).create(&folder)?;
         let copy = folder.join(file.file_name().unwrap_or_default());
-        let session = Self { main, file, text, folder, copy };
+        let session = Self { main, file, text, folder, copy, stays: Cell::new(false) };
         let mut options = OpenOptions::new();
         let mut copy = options.write(true).create_new(true).mode(0o600).open(&session.copy)?;
         copy.write_all(session.text.as_bytes())?;
@@ -166,7 +172,10 @@ impl<'a> Session<'a> {
                 changing.put(&self.change(&edited))
             };
             if let Err(error) = put() {
-                return refused(&error, context);
+                let exit = refused(&error, context);
+                self.stays.set(true);
+                eprint(&format!("what you wrote is in {}", self.copy.display()));
+                return exit;
             }
             let changes = config::diff(&before.origins, &after.origins);
             self.tell(context, after, &changes);
@@ -226,24 +235,4 @@ fn again() -> bool {
     std::io::stdin().is_terminal()
         && terminal::read_answer("edit it again? [Y/n] ")
             .is_ok_and(|answer| !answer.to_ascii_lowercase().starts_with('n'))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn headers_of_an_account_are_told_from_those_of_others() {
-        for line in [
-            "[inbound.a]",
-            " [outbound.\"a\"] # x",
-            "[account.a.inbound]",
-            "[[inbound.a.on_received]]",
-        ] {
-            assert!(is_header_of(line, "a"), "{line}");
-        }
-        for line in ["[inbound.ab]", "[oauth.a]", "inbound.a", "# [inbound.a]", "[inbound.b.a]"] {
-            assert!(!is_header_of(line, "a"), "{line}");
-        }
-    }
 }

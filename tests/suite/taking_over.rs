@@ -165,3 +165,72 @@ fn secrets_go_where_they_are_wanted_and_mistakes_change_nothing() {
     assert!(!(done.stdout + &done.stderr).contains("hunter2"));
     assert_eq!(site.cli(&["check"]).code, 0);
 }
+
+#[test]
+fn dead_account_is_off_and_keeps_no_other_back_and_runs_again() {
+    let dovecot = Dovecot::start();
+    dovecot.deliver("u1", &sample("one", 400));
+    let (host, port, ca) = ports(&dovecot, "pop3");
+    let site = site();
+    let (rc, ids) = (site.path().join("mpoprc"), site.path().join("uidls"));
+    put(&ids, &format!(" 1 {host} u1\nnone-1\n 1 127.0.0.1 dead\nnone-2\n"));
+    let password = Dovecot::password("u1");
+    put(
+        &rc,
+        &format!(
+            "defaults\ntls on\ntls_starttls off\ntls_trust_file {ca}\nkeep on\nuidls_file {}\n\
+             account dead\nhost 127.0.0.1\nport 1\nuser dead\npassword hunter2\n\
+             account office\nhost {host}\nport {port}\nuser u1\npassword {password}\n",
+            ids.display()
+        ),
+    );
+    let done = site.cli(&["import-config", rc.to_str().unwrap()]);
+    assert_eq!(done.code, 3, "{done:?}");
+    assert!(done.stdout.contains("dead: nothing was adopted"), "{done:?}");
+    assert!(done.stdout.contains("office maildrop: 0 messages known"), "{done:?}");
+    let config = fs::read_to_string(site.config()).unwrap();
+    let (dead, office) = config.split_once("[inbound.office]").unwrap();
+    assert!(dead.contains("[inbound.dead]\nenabled = false"), "{config}");
+    assert!(!office.contains("enabled"), "{config}");
+    let again = site.cli(&["import-config", rc.to_str().unwrap()]);
+    assert_eq!(again.code, 3, "{again:?}");
+    assert_eq!(fs::read_to_string(site.config()).unwrap(), config);
+    site.poll();
+    assert_eq!(subjects(&site), ["one"]);
+    site.leave_unverified();
+}
+
+#[test]
+fn commands_of_others_files_and_secrets_of_other_servers_are_not_used() {
+    let site = site();
+    let (rc, ran) = (site.path().join("mpoprc"), site.path().join("ran"));
+    let command = format!("touch {}; echo x", ran.display());
+    let account = "account ops\nhost pop.example.org\nuser u\ntls on\nkeep on\n";
+    put(&rc, &format!("{account}passwordeval \"{command}\"\n"));
+    let path = rc.to_str().unwrap();
+    let dry = site.cli(&["import-config", path, "--dry-run"]);
+    assert!(dry.code == 0 && dry.stdout.contains(&command), "{dry:?}");
+    let before = fs::read_to_string(site.config()).unwrap();
+    fs::set_permissions(&rc, fs::Permissions::from_mode(0o606)).unwrap();
+    let refused = site.cli(&["import-config", path]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(refused.stderr.contains(&command) && refused.stderr.contains("--trust-commands"));
+    assert_eq!(fs::read_to_string(site.config()).unwrap(), before);
+    let outside = site.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    put(&rc, &format!("{account}password other\n"));
+    let arguments = ["import-config", path, "--out", outside.to_str().unwrap()];
+    let refused = site.cli(&arguments);
+    assert!(refused.code == 2 && refused.stderr.contains("include"), "{refused:?}");
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+    let done = site.cli(&["import-config", path, "--secrets", "file"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    fs::write(site.config(), &before).unwrap();
+    put(&rc, &format!("{account}password another\n"));
+    let done = site.cli(&["import-config", path, "--secrets", "file"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    let text = |name: &str| fs::read_to_string(site.state().join("secrets").join(name)).unwrap();
+    assert_eq!((text("ops"), text("ops-2")), ("other".to_owned(), "another".to_owned()));
+    assert!(fs::read_to_string(site.config()).unwrap().contains("secrets/ops-2\""));
+    assert!(!ran.exists());
+}

@@ -93,11 +93,11 @@ pub(super) fn states(placed: &[Placed], home: Option<&Path>) -> (Vec<State>, Vec
             let mut paths = files.iter().map(|name| path_of(name, (&home, folder.as_deref())));
             let Some(last) = paths.next_back() else { continue };
             let path = paths.find(|path| path.exists()).unwrap_or(last);
-            let lost = match read(&path, seen) {
+            let wrong = match read(&path, seen) {
                 Ok(octets) => add(seen, &octets, &mut fetched),
                 Err(why) => Some(why),
             };
-            missing.extend(lost.map(|why| format!("{}: {}: {why}", account.name, path.display())));
+            missing.extend(wrong.map(|why| format!("{}: {}: {why}", account.name, path.display())));
         }
         if fetched.values().any(|ids| !ids.is_empty()) {
             states.push(State { account: account.name.clone(), new: *new, fetched });

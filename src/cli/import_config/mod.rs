@@ -21,7 +21,7 @@ use crate::config::bundle::{self, Import, ImportOptions};
 use crate::config::{Config, Pending, Severity};
 use crate::log::Sink;
 use crate::moving::foreign::{ForeignSecret, Found, Program};
-use crate::moving::place::Changing;
+use crate::moving::place::{self, Changing};
 use crate::poll::Clock;
 
 use adopt::{Outcome, State};
@@ -120,7 +120,7 @@ impl ImportConfig {
         } else {
             adopt::states(&placed, self.home.as_deref())
         };
-        let import = self.work_out(context, &placed, &spots)?;
+        let import = self.work_out(context, &placed, &secrets::before(&spots))?;
         let (import, outcome) = match changing {
             None => (import, Outcome::default()),
             Some(changing) => {
@@ -229,23 +229,29 @@ impl ImportConfig {
         (config, context, sink): (&Config, &Context, &Sink),
     ) -> Result<(Import, Outcome), Exit> {
         let kept = secrets::keep(placed, spots, config)?;
-        let import = self.work_out(context, placed, spots)?;
+        let back = || secrets::take_back(&kept, config);
+        let import = self.work_out(context, placed, spots).inspect_err(|_| back())?;
         // Before the accounts are in force: no poll comes first and fetches what is known.
         let outcome = match &import.loaded.config {
             Some(config) => adopt::adopt(context, config, sink, states),
             None => Ok(Outcome::default()),
         };
-        let outcome = outcome.inspect_err(|_| secrets::take_back(&kept, config))?;
+        let outcome = outcome.inspect_err(|_| back())?;
         let import = if outcome.failed.iter().any(|failed| failed.new) {
             let names: Vec<&str> = outcome.failed.iter().map(|one| one.account.as_str()).collect();
             let placed: Vec<Placed> = placed.iter().map(|one| one.disabled(&names)).collect();
-            self.work_out(context, &placed, spots)?
+            self.work_out(context, &placed, spots).inspect_err(|_| back())?
         } else {
             import
         };
         if !import.files.is_empty() {
             let change = Pending::of(import.files.clone());
-            changing.put(&change).map_err(|error| refused(&error, context))?;
+            changing.put(&change).map_err(|error| {
+                if !place::counts(&error) {
+                    back();
+                }
+                refused(&error, context)
+            })?;
             told(context, &import, Some(sink));
         }
         Ok((import, outcome))

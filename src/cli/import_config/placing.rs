@@ -39,7 +39,8 @@ impl Mailbox {
     fn of(account: &ForeignAccount) -> Self {
         let text = |key: &str| {
             let text = account.keys.get(key).and_then(|toml| serde_json::from_str(toml).ok());
-            text.unwrap_or_else(String::new)
+            let text: String = text.unwrap_or_default();
+            text
         };
         let (imap, tls) = (text("protocol") == "imap", text("encryption") == "tls");
         let usual = match (imap, tls) {

@@ -103,6 +103,20 @@ pub(super) fn spots(
     Ok(spots)
 }
 
+/// The same before anything is written: a file that isn't there yet is no mistake.
+pub(super) fn before(spots: &Spots) -> Spots {
+    let of = |(account, spot): (&String, &Spot)| {
+        let spot = match spot {
+            Spot::File { state: State::ToWrite, .. } => {
+                Spot::Key { name: account.clone(), state: State::ToWrite }
+            }
+            spot => spot.clone(),
+        };
+        (account.clone(), spot)
+    };
+    spots.iter().map(of).collect()
+}
+
 fn secret(account: &ForeignAccount, text: &str) -> Result<Secret, Exit> {
     secret::one_line(text.as_bytes()).map_err(|fault| failed(&account.name, &fault.to_string()))
 }

@@ -346,7 +346,9 @@ fn nest(table: &mut dyn TableLike, entries: &BTreeMap<String, Option<String>>) {
     }
     if !rules.is_empty() {
         let mut list = ArrayOfTables::new();
-        rules.into_values().for_each(|rule| list.push(rule));
+        for rule in rules.into_values() {
+            list.push(rule);
+        }
         table.insert("on_received", Item::ArrayOfTables(list));
     }
 }

@@ -142,23 +142,8 @@ fn import_source(
             Verdict::Add | Verdict::Update { .. } => {
                 let empty = TableFacts::new();
                 let wanted = bundle.facts.get(name).unwrap_or(&empty);
-                let left: Vec<String> = bundle.left_out_of(name).map(str::to_owned).collect();
-                let missing = here.facts.get(name);
-                let mut own = wanted.clone();
-                for key in left {
-                    if let Some((number, _)) = rule_key(&key) {
-                        if let Some(secret) = missing.and_then(|own| same_url(own, wanted, number))
-                        {
-                            own.insert(key, secret.clone());
-                            continue;
-                        }
-                    } else if missing.is_some_and(|table| table.contains_key(&key)) {
-                        continue;
-                    }
-                    let alias = alias(name, &key);
-                    own.insert(key.clone(), Fact::Value(format!("{{ key = \"{alias}\" }}")));
-                    secrets.push((format!("{name}.{key}"), alias));
-                }
+                let (own, unset) = with_secrets(name, wanted, &bundle, here.facts.get(name));
+                secrets.extend(unset);
                 let kept = bundle.left_out_of(name).filter(|key| rule_key(key).is_none());
                 let kept: BTreeSet<String> = kept.map(str::to_owned).collect();
                 problems.extend(files.put(name, &own, &kept));
@@ -172,6 +157,32 @@ fn import_source(
     problems.extend(loaded.problems.iter().filter(|p| p.severity == Severity::Error).cloned());
     let verdicts = verdicts.into_iter().map(|(name, v)| (name.to_string(), v)).collect();
     Import { verdicts, secrets, files, loaded, problems }
+}
+
+/// A table with the secrets that its bundle left out, as far as nobody has them here: by names of
+/// the keystore, which are to be set.
+fn with_secrets(
+    name: &TableName,
+    wanted: &TableFacts,
+    bundle: &Bundle,
+    here: Option<&TableFacts>,
+) -> (TableFacts, Vec<(String, String)>) {
+    let mut own = wanted.clone();
+    let mut unset = Vec::new();
+    for key in bundle.left_out_of(name) {
+        if let Some((number, _)) = rule_key(key) {
+            if let Some(secret) = here.and_then(|own| same_url(own, wanted, number)) {
+                own.insert(key.to_owned(), secret.clone());
+                continue;
+            }
+        } else if here.is_some_and(|table| table.contains_key(key)) {
+            continue;
+        }
+        let alias = alias(name, key);
+        own.insert(key.to_owned(), Fact::Value(format!("{{ key = \"{alias}\" }}")));
+        unset.push((format!("{name}.{key}"), alias));
+    }
+    (own, unset)
 }
 
 /// The secret of a rule that is here, where it goes to the same service as the bundle's.

@@ -96,7 +96,6 @@ fn rules_of_the_defaults_here_dont_act_on_an_account_that_has_none_elsewhere() {
 fn file_that_is_no_part_of_this_configuration_is_never_replaced() {
     let (folder, main) = instance("");
     let home = folder.path().join("elsewhere");
-    #[expect(clippy::disallowed_methods, reason = "a test's own files")]
     std::fs::create_dir(&home).unwrap();
     #[expect(clippy::disallowed_methods, reason = "a test's own files")]
     std::fs::write(home.join("a.toml"), "theirs").unwrap();

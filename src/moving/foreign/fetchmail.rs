@@ -207,15 +207,8 @@ impl Reader {
                 into.folders.len()
             }
             "is" | "to" => {
-                let names = tail.iter().take_while(|word| word.quoted || !is_word(&word.text));
-                let n = names.count();
-                let there = tail.get(n).is_some_and(|word| !word.quoted && word.text == "there");
-                let open = into.keys.get("user").is_some_and(String::is_empty);
-                if n == 1 && there && open {
-                    into.keys.insert("user".to_owned(), next);
-                }
                 found.lost(word.line, bare, "mail goes into the archive, not to a local user");
-                n
+                into.names(tail)
             }
             "dns" | "uidl" | "checkalias" => {
                 found.lost(word.line, bare, "there is nothing like it, and no need for it");
@@ -278,14 +271,10 @@ impl Reader {
         account.set("protocol", toml(if imap { "imap" } else { "pop3" }));
         account.set("host", toml(host));
         account.set("user", toml(user));
-        let service = get("port").to_ascii_lowercase();
-        let tls = flag("ssl") || matches!(service.as_str(), "imaps" | "pop3s");
+        let (tls, unknown) = entry.encryption();
         account.set("encryption", toml(if tls { "tls" } else { "starttls" }));
-        if !service.is_empty()
-            && number(&service).is_none()
-            && !matches!(service.as_str(), "imap" | "imap2" | "imaps" | "pop3" | "pop3s" | "pop-3")
-        {
-            self.found.lost(entry.line, "service", "no port is known for it: write `port`");
+        if let Some(why) = unknown {
+            self.found.lost(entry.line, "service", why);
         }
         if kind == Kind::Skip {
             account.set("enabled", "false".to_owned());
@@ -300,10 +289,8 @@ impl Reader {
         if let Some(seconds) = self.daemon {
             let (value, clamped) = seconds_of(u64::from(seconds.max(5)), LONGEST_INTERVAL);
             account.set("poll_interval", value);
-            if clamped {
-                let why = "it is more than is allowed: 7 days are written";
-                self.found.lost(entry.line, "set daemon", why);
-            }
+            let why = "it is more than is allowed: 7 days are written";
+            clamped.then(|| self.found.lost(entry.line, "set daemon", why));
         }
         for (key, value) in &entry.keys {
             if let Some(why) = account.take(carry(key, value)) {
@@ -311,14 +298,17 @@ impl Reader {
             }
         }
         self.remarks(entry, imap, tls);
-        // Which of the two it writes depends on its version.
+        account.seen = vec![self.ids(user, host, label)];
+        self.found.add(account);
+    }
+
+    /// Which host's name the ids are under depends on fetchmail's version.
+    fn ids(&self, user: &str, host: &str, label: &str) -> Seen {
         let mut hosts = vec![host.to_owned()];
         if label != host {
             hosts.push(label.to_owned());
         }
-        let (file, user) = (self.idfile.clone(), user.to_owned());
-        account.seen = vec![Seen::FetchIds { file, user, hosts }];
-        self.found.add(account);
+        Seen::FetchIds { file: self.idfile.clone(), user: user.to_owned(), hosts }
     }
 
     /// What is done in another way.
@@ -387,6 +377,33 @@ fn carry(key: &str, value: &str) -> Carried {
 }
 
 impl Entry {
+    /// Takes the names behind `is` or `to`; how many. Of `john here is jsmith there` the second one
+    /// is the server's.
+    fn names(&mut self, tail: &[Word]) -> usize {
+        let n = tail.iter().take_while(|word| word.quoted || !is_word(&word.text)).count();
+        let there = tail.get(n).is_some_and(|word| !word.quoted && word.text == "there");
+        let open = self.keys.get("user").is_some_and(String::is_empty);
+        if n == 1
+            && there
+            && open
+            && let Some(name) = tail.first()
+        {
+            self.keys.insert("user".to_owned(), name.text.clone());
+        }
+        n
+    }
+
+    /// Whether TLS comes first, and what is wrong with the service's name.
+    fn encryption(&self) -> (bool, Option<&'static str>) {
+        let service = self.keys.get("port").map(String::as_str).unwrap_or_default();
+        let service = service.to_ascii_lowercase();
+        let known = ["", "imap", "imap2", "imaps", "pop3", "pop3s", "pop-3"];
+        let tls =
+            self.flags.get("ssl") == Some(&true) || matches!(service.as_str(), "imaps" | "pop3s");
+        let known = known.contains(&service.as_str()) || number(&service).is_some();
+        (tls, (!known).then_some("no port is known for it: write `port`"))
+    }
+
     fn merge(&mut self, nearer: &Self) {
         let given = nearer.keys.iter().filter(|(_, value)| !value.is_empty());
         self.keys.extend(given.map(|(key, value)| (key.clone(), value.clone())));

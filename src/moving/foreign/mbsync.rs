@@ -120,20 +120,13 @@ fn take(
     account.set("protocol", toml("imap"));
     account.set("host", toml(&host));
     account.set("user", toml(&user));
-    let kind = word(&keys, "tlstype").unwrap_or_else(|| "starttls".to_owned());
-    let encryption = if kind.eq_ignore_ascii_case("imaps") { "tls" } else { "starttls" };
-    account.set("encryption", toml(encryption));
+    account.set("encryption", toml(tls(&keys)));
     let patterns = channel.keys.get("patterns");
     let boxes = boxes(far_box, patterns.map(|(_, words)| words.as_slice()));
     let prefix = word(&imap.keys, "path").unwrap_or_default();
     let folders: Vec<String> = boxes.iter().map(|name| on_server(name, &prefix)).collect();
     account.set("folders", toml_list(folders.iter().map(String::as_str)));
-    if boxes.iter().any(|name| is_wild(name) && !name.starts_with('!')) {
-        let line = patterns.map_or(channel.line, |(line, _)| *line);
-        let why = "what mbsync fetched of boxes that a wildcard names is not adopted, and all \
-                   their mail is fetched; name the boxes, and it is";
-        found.lost(line, "patterns", why);
-    }
+    tell_wild(channel, &boxes, found);
     for (key, (line, words)) in &keys {
         if let Some(why) = account.take(carry(key, words)) {
             tell(told, found, *line, key, why);
@@ -146,15 +139,28 @@ fn take(
     }
     let size = word(&channel.keys, "maxsize").and_then(|size| octets(&size));
     account.keys.extend(size.map(|n| ("max_message_size".to_owned(), toml(&format!("{n}B")))));
-    let maildir = of("maildirstore", near_store);
     account.seen = states(
         &boxes,
         (far_box, &prefix),
-        &near_of(maildir, near_box),
+        &near_of(of("maildirstore", near_store), near_box),
         &place_of(&channel.keys, global),
         (far_store, near_store),
     );
     found.add(account);
+}
+
+fn tell_wild(channel: &Section, boxes: &[String], found: &mut Found) {
+    if boxes.iter().any(|name| is_wild(name) && !name.starts_with('!')) {
+        let line = channel.keys.get("patterns").map_or(channel.line, |(line, _)| *line);
+        let why = "what mbsync fetched of boxes that a wildcard names is not adopted, and all \
+                   their mail is fetched; name the boxes, and it is";
+        found.lost(line, "patterns", why);
+    }
+}
+
+fn tls(keys: &Keys) -> &'static str {
+    let kind = keys.get("tlstype").and_then(|(_, words)| words.first());
+    if kind.is_some_and(|kind| kind.eq_ignore_ascii_case("imaps")) { "tls" } else { "starttls" }
 }
 
 fn carry(key: &str, words: &[String]) -> Carried {

@@ -43,7 +43,7 @@ use reuse::{Before, Sight};
 pub use arming::Arming;
 pub use budget::Budget;
 pub use identity::{may_be_renumbered, pair};
-pub use retain::{Fate, counted_from, proof};
+pub use retain::{Fate, counted_from, due_when_stored, proof};
 pub use rules::{Conditions, Rules};
 pub use select::is_truly_empty;
 pub use select::{Choice, next_bound, retry_at};

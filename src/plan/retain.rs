@@ -7,7 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::Rules;
 use crate::config::{DeleteAge, DeleteMode, DeleteRule};
 use crate::model::{
-    Delete, DeleteReason, DeletesHeld, Keep, KeepReason, Listed, MessageKey, StoredCopy,
+    Delete, DeleteReason, DeletesHeld, Fetch, FetchReason, Keep, KeepReason, Listed, MessageKey,
+    StoredCopy,
 };
 
 /// What becomes of a stored message on the server.
@@ -80,6 +81,18 @@ pub(super) fn retain(
     };
     let (key, copy) = (copy.key.clone(), copy.clone());
     Fate::Delete(Box::new(Delete { key, number: listed.number, copy, why }))
+}
+
+/// Whether a message is due to be deleted as soon as it is stored: the poll that fetches it may
+/// delete it, too.
+pub fn due_when_stored(fetch: &Fetch, rules: &Rules, now: Timestamp) -> bool {
+    let DeleteRule::AfterDays(days) = rules.delete else { return false };
+    let since = match (rules.delete_age_from, fetch.received) {
+        (DeleteAge::Received, Some(received)) => received.at.min(now),
+        _ => now,
+    };
+    let age = SignedDuration::from_hours(i64::from(days).saturating_mul(24));
+    fetch.why != FetchReason::Proof && since.checked_add(age).is_ok_and(|until| until <= now)
 }
 
 /// The moment that a copy's age counts from: our storing it, by our own clock, so that a message

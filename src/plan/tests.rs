@@ -438,3 +438,31 @@ fn what_only_a_person_ends_asks_for_no_listing() {
         assert_eq!(bound(Some(held), 900), Some(now()), "{held:?}");
     }
 }
+
+#[test]
+fn what_is_due_as_soon_as_it_is_stored_is_told_before() {
+    let fetch = |received: Option<i64>, why: FetchReason| {
+        let Listed { key, number, alone, size, internal_date, received, flags } =
+            listed(1, received);
+        Fetch { key, number, alone, size, internal_date, received, flags, why }
+    };
+    let rules = |days: u32, age: DeleteAge| Rules {
+        delete: DeleteRule::AfterDays(days),
+        delete_age_from: age,
+        ..Rules::default()
+    };
+    let due = |received, days, age| {
+        due_when_stored(&fetch(received, FetchReason::New), &rules(days, age), now())
+    };
+    assert!(due(Some(-DAY), 0, DeleteAge::Stored) && due(None, 0, DeleteAge::Received));
+    assert!(!due(Some(-9 * DAY), 1, DeleteAge::Stored));
+    assert!(due(Some(-9 * DAY), 9, DeleteAge::Received));
+    assert!(!due(Some(-9 * DAY), 10, DeleteAge::Received) && !due(None, 1, DeleteAge::Received));
+    assert!(!due_when_stored(
+        &fetch(None, FetchReason::Proof),
+        &rules(0, DeleteAge::Stored),
+        now()
+    ));
+    let off = Rules { delete: DeleteRule::Never, ..Rules::default() };
+    assert!(!due_when_stored(&fetch(None, FetchReason::New), &off, now()));
+}

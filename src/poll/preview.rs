@@ -18,7 +18,7 @@ use crate::model::{
     Delete, DeletesHeld, Fetch, Keep, Known, KnownState, LeftOver, Listed, Listing, MessageKey,
     Plan, Skip,
 };
-use crate::plan::{Budget, Conditions, Rules, plan};
+use crate::plan::{Budget, Conditions, Rules, due_when_stored, plan};
 
 /// The plan of one account.
 #[derive(Debug, Serialize)]
@@ -44,6 +44,8 @@ pub struct MailboxPlan {
     pub fetch: Vec<Fetch>,
     /// To be deleted.
     pub delete: Vec<Delete>,
+    /// Of those to be fetched: how many are due to be deleted as soon as they are stored.
+    pub delete_when_stored: u64,
     /// Skipped by rules.
     pub skip: Vec<Skip>,
     /// Known, left alone.
@@ -201,7 +203,10 @@ impl Previewer {
             for (side, all) in sides.iter_mut().zip(&mut plans) {
                 let conditions = Conditions { held: side.held.or(epoch.holds()) };
                 let budget = &mut side.budget;
-                all.add(&listing, plan(&listing, &known, &side.rules, &conditions, budget, now));
+                let plan = plan(&listing, &known, &side.rules, &conditions, budget, now);
+                let due = plan.fetch.iter().filter(|f| due_when_stored(f, &side.rules, now));
+                all.delete_when_stored = all.delete_when_stored.saturating_add(due.count() as u64);
+                all.add(&listing, plan);
             }
         }
         for (side, plan) in sides.iter_mut().zip(plans) {
@@ -283,6 +288,7 @@ impl MailboxPlan {
             listed: 0,
             fetch: Vec::new(),
             delete: Vec::new(),
+            delete_when_stored: 0,
             skip: Vec::new(),
             keep: Vec::new(),
             left_over: Vec::new(),

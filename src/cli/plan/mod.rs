@@ -184,7 +184,13 @@ fn flat(preview: &Preview) -> Value {
     let mailboxes: Vec<Value> = preview
         .mailboxes
         .iter()
-        .map(|mailbox| json!({ "mailbox": mailbox.mailbox, "listed": mailbox.listed }))
+        .map(|mailbox| {
+            json!({
+                "mailbox": mailbox.mailbox,
+                "listed": mailbox.listed,
+                "delete_when_stored": mailbox.delete_when_stored,
+            })
+        })
         .collect();
     json!({
         "account": preview.account,
@@ -210,6 +216,11 @@ fn summary(plan: &MailboxPlan, mode: &str) -> Vec<Vec<(String, Tone)>> {
     }
     rows.push(row("keep", plan.keep.len(), keep_text(plan)));
     rows.push(row("delete", plan.delete.len(), delete_text(plan, mode)));
+    if plan.delete_when_stored > 0 {
+        let n = usize::try_from(plan.delete_when_stored).unwrap_or(usize::MAX);
+        let what = "of those to fetch are due to be deleted once they are stored";
+        rows.push(row("then", n, what.to_owned()));
+    }
     let held = plan.keep.iter().filter_map(|keep| match keep.why {
         KeepReason::DeletesHeld { cause } => Some(cause.as_str()),
         _ => None,

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::words::{account_name, is_on, number, octets, shell, slug, split, toml, toml_list};
+use super::words::{
+    UNKNOWN, account_name, harmless, is_on, number, octets, shell, slug, split, toml, toml_list,
+};
 use super::{Carried, ForeignAccount, ForeignSecret, Found, Seen};
 
 /// Keywords in lower case, their lines and words.
@@ -304,7 +306,7 @@ fn boxes(far_box: &str, patterns: Option<&[String]>) -> Vec<String> {
 fn tell(told: &mut Vec<u32>, found: &mut Found, line: u32, what: &str, why: &str) {
     if !told.contains(&line) {
         told.push(line);
-        found.lost(line, what, why);
+        found.lost(line, harmless(what, why), why);
     }
 }
 
@@ -317,7 +319,7 @@ fn why(key: &str) -> &'static str {
             "the system's authorities are trusted, too; `tls_pin_sha256` trusts one key"
         }
         "tlsversions" | "sslversions" => "TLS 1.2 or newer is spoken; see `tls_min_version`",
-        _ => "there is nothing like it",
+        _ => UNKNOWN,
     }
 }
 
@@ -331,6 +333,6 @@ fn why_channel(key: &str, value: &str) -> &'static str {
             "what is removed locally stays on the server; see `delete_read`"
         }
         ("maxmessages" | "expireunread", _) => "the archive keeps all; see `ignore_older_than`",
-        _ => "there is nothing like it",
+        _ => UNKNOWN,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::words::{account_name, is_on, number, octets, shell, slug, toml};
+use super::words::{UNKNOWN, account_name, harmless, is_on, number, octets, shell, slug, toml};
 use super::{Carried, ForeignAccount, ForeignSecret, Found, Seen};
 
 /// Commands of one account, with their lines.
@@ -48,7 +48,7 @@ pub(super) fn read(text: &str) -> Found {
                 let into = if in_defaults { Some(&mut defaults) } else { last };
                 match into {
                     Some(into) => drop(into.insert(command, (line, argument))),
-                    None => found.lost(line, command, "it stands before any account"),
+                    None => found.lost(line, "a word", "it stands before any account"),
                 }
             }
         }
@@ -142,7 +142,7 @@ fn carry(command: &str, value: &str) -> Carried {
 fn tell(told: &mut Vec<u32>, found: &mut Found, line: u32, what: &str, why: &str) {
     if !told.contains(&line) {
         told.push(line);
-        found.lost(line, what, why);
+        found.lost(line, harmless(what, why), why);
     }
 }
 
@@ -156,6 +156,6 @@ fn why(command: &str) -> &'static str {
         "tls_certcheck" => "certificates are checked: `tls_ca_file` or a pin is safer",
         "pipelining" => "it follows what the server offers",
         "received_header" => "message.eml has the server's octets, nothing is added",
-        _ => "there is nothing like it",
+        _ => UNKNOWN,
     }
 }

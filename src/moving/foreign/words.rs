@@ -82,6 +82,14 @@ pub(super) fn number(text: &str) -> Option<u64> {
     text.trim().parse::<u64>().ok().filter(|n| *n > 0)
 }
 
+/// Why a word that isn't known is not carried.
+pub(super) const UNKNOWN: &str = "there is nothing like it";
+
+/// A word as a report may show it: one that isn't known may be a password.
+pub(super) fn harmless<'a>(word: &'a str, why: &str) -> &'a str {
+    if why == UNKNOWN { "a word" } else { word }
+}
+
 /// `10M` in octets.
 pub(super) fn octets(text: &str) -> Option<u64> {
     let text = text.trim();

@@ -99,6 +99,25 @@ fn getmail_of_all_mailboxes_is_all_of_them_and_its_files_are_named_as_getmail_do
 }
 
 #[test]
+fn words_that_are_not_known_may_be_passwords_and_are_not_shown() {
+    let mpop = "hunter2\naccount a\nhost h\nuser u\ntls on\nkeep on\nhunter2\n";
+    let mbsync = "IMAPStore s\nHost h\nUser u\nhunter2 x\n\nChannel c\nFar :s:\nhunter2\n";
+    for (program, text) in [
+        (Program::Mpop, mpop),
+        (Program::Mbsync, mbsync),
+        (Program::Fetchmail, "poll h user u hunter2 ssl\n"),
+        (
+            Program::Getmail,
+            "hunter2\n[retriever]\ntype=SimplePOP3Retriever\nserver=h\nusername=u\n",
+        ),
+    ] {
+        let found = program.read(text);
+        assert!(!format!("{:?}", found.not_carried).contains("hunter2"), "{found:?}");
+        assert!(lost(&found).iter().any(|line| line.contains("a word") || line.contains("a line")));
+    }
+}
+
+#[test]
 fn mpop_sizes_have_units() {
     let rc = "account a\nhost h\nuser u\ntls on\nkeep on\nskipsize 10k\ntimeout 9999\n";
     let (account, lost) = one(Program::Mpop, rc);

@@ -137,6 +137,7 @@ pub(super) fn of(raw: &Raw) -> Facts {
 
 /// An account's canary, and its rules: its own, else those of the defaults.
 fn nested(own: &mut TableFacts, half: &RawHalf, defaults: &[RawTable]) {
+    let pop3 = matches!(own.get("protocol"), Some(Fact::Value(text)) if text == "\"pop3\"");
     let mut add = |spec: &'static Table, table: &RawTable, prefix: &str| {
         let given = given(spec, &View::new(spec, vec![(Layer::Own, table)]));
         own.extend(given.into_iter().map(|(key, fact)| (format!("{prefix}{key}"), fact)));
@@ -144,8 +145,17 @@ fn nested(own: &mut TableFacts, half: &RawHalf, defaults: &[RawTable]) {
     add(&keys::CANARY, &half.canary, CANARY);
     let rules = if half.on_received.is_empty() { defaults } else { &half.on_received };
     for (n, rule) in (1_u32..).zip(rules) {
+        // Marks of the defaults are not for maildrops.
+        if pop3 && half.on_received.is_empty() && is_mark(rule) {
+            continue;
+        }
         add(&keys::ON_RECEIVED, rule, &format!("{RULES}{n}."));
     }
+}
+
+fn is_mark(rule: &RawTable) -> bool {
+    let deed = rule.entries.get("do").and_then(|entry| entry.value.as_ref());
+    matches!(deed, Some(Value::Text(deed)) if deed == "seen" || deed == "flag")
 }
 
 /// One half of an account, its layers merged as they count.

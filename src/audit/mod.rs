@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::config::{Config, Fact, Facts};
@@ -178,6 +179,13 @@ pub async fn keep(ledger: Ledger, entry: Entry) {
             code = error.code(),
             "The configuration was not recorded in the history: {error}"
         );
+    }
+}
+
+/// Records entries in the order in which they come: each tells what differs from the one before.
+pub async fn keep_each(ledger: Ledger, mut entries: mpsc::Receiver<Entry>) {
+    while let Some(entry) = entries.recv().await {
+        keep(ledger.clone(), entry).await;
     }
 }
 

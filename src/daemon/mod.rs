@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -58,6 +58,8 @@ const STOP_LIMIT: Duration = Duration::from_secs(20);
 
 /// Rest before the outbox's worker is started again: one that dies at once is no busy loop.
 const WORK_AGAIN: Duration = Duration::from_secs(1);
+/// Entries of the config's history that may wait for the ledger.
+const HISTORY: usize = 16;
 
 /// What ends the daemon with an error.
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +100,8 @@ struct Daemon {
     outbox: JoinSet<()>,
     /// How mail leaves.
     post: Post,
+    /// What the history of the config has still to be told.
+    history: mpsc::Sender<audit::Entry>,
     cancel: CancellationToken,
     /// What is done beside the polls; ends with the daemon.
     aside: Aside,
@@ -142,7 +146,9 @@ pub async fn run(
         Desk::open(config, runtime_dir.as_deref(), tools(), attempts.clone(), cancel.clone());
     scheduler.apply(config);
     let ledger = instance.tools.ledger.clone();
-    aside.once(audit::keep(ledger, audit::of(config, Act::Start, Clock.now())));
+    let (history, entries) = mpsc::channel(HISTORY);
+    aside.once(audit::keep_each(ledger, entries));
+    note(&history, audit::of(config, Act::Start, Clock.now()));
     tracing::info!(
         target: "daemon",
         code = "daemon-started",
@@ -169,11 +175,23 @@ pub async fn run(
         book,
         outbox: worker,
         post,
+        history,
         cancel,
         aside,
     }
     .live()
     .await
+}
+
+/// Has an entry recorded, behind those that wait.
+fn note(history: &mpsc::Sender<audit::Entry>, entry: audit::Entry) {
+    if history.try_send(entry).is_err() {
+        tracing::warn!(
+            target: "config",
+            code = "ledger-failed",
+            "The configuration was not recorded in the history: the ledger takes nothing"
+        );
+    }
 }
 
 /// Starts what is done beside the polls.

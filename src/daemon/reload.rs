@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::control::{Order, Wanted, after, unknown};
 use super::herald::situation;
 use super::state::{InForce, LiveFacts, Rejected, Scope};
-use super::{Daemon, accounts, apply_log, notify, outbox, warn_of, warn_of_config};
+use super::{Daemon, accounts, apply_log, note, notify, outbox, warn_of, warn_of_config};
 use crate::audit::{self, Act};
 use crate::config::{self, Config, Problem, diff};
 use crate::control::{Call, Command, Person, Refusal};
@@ -105,7 +105,7 @@ impl Daemon {
                 self.told.send_replace(situation(&new.config));
                 let actor = by.map_or_else(|| user.to_owned(), ToString::to_string);
                 let entry = audit::by(&new.config, Act::Reload, actor, now);
-                self.aside.once(audit::keep(self.instance.tools.ledger.clone(), entry));
+                note(&self.history, entry);
                 self.in_force = new;
                 self.loaded_at = now;
                 self.rejected = None;

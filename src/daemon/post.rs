@@ -140,14 +140,7 @@ impl Post {
 
     /// What keeps an account from sending now.
     pub(super) async fn gate(&self, outbound: &Outbound) -> Result<(), PostError> {
-        self.permit(outbound).await.map(|_| ())
-    }
-
-    /// Whether its last login was refused, where it may log in.
-    async fn permit(&self, outbound: &Outbound) -> Result<bool, PostError> {
-        let account = || Arc::clone(&outbound.name);
-        let permit = self.refusals.gate(outbound).await;
-        permit.map_err(|kept| PostError::Kept { account: account(), kept })
+        self.refusals.gate(outbound).await.map_err(|kept| kept_by(outbound, kept))
     }
 
     /// Sends a letter, dated `date`: the same letter and date give the same octets.
@@ -173,7 +166,8 @@ impl Post {
         // Two at a time would be refused twice before the first refusal is known.
         let turn = self.turn(&outbound.name);
         let _mine = turn.lock().await;
-        let wary = self.permit(outbound).await?;
+        let wary = self.refusals.permit(outbound).await;
+        let wary = wary.map_err(|kept| kept_by(outbound, kept))?;
         let keyring = self.tools.keyring();
         let sender = Sender::by(config, outbound, keyring.clone(), self.opener.clone());
         let sender = Sender { wary, ..sender };
@@ -195,6 +189,10 @@ impl Post {
     }
 }
 
+fn kept_by(outbound: &Outbound, kept: Kept) -> PostError {
+    PostError::Kept { account: Arc::clone(&outbound.name), kept }
+}
+
 /// Sends a letter by a command, which obeys what the daemon knows of refused logins and writes
 /// nothing.
 pub async fn send_by_hand(
@@ -205,9 +203,8 @@ pub async fn send_by_hand(
     date: Timestamp,
 ) -> Result<Receipt, PostError> {
     let state_dir: &Path = &config.daemon.state_dir;
-    let account = Arc::clone(&outbound.name);
     let kept = refusals::look(state_dir, outbound, keyring).await;
-    kept.map_err(|kept| PostError::Kept { account, kept })?;
+    kept.map_err(|kept| kept_by(outbound, kept))?;
     let opener = by_hand(state_dir, keyring);
     let sender = Sender::by(config, outbound, keyring.clone(), opener);
     let (octets, envelope) = letter.build(date)?;

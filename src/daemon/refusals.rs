@@ -13,10 +13,10 @@ use super::gate::{Kept, after_unknown, backoff, may_log_in, unknown};
 use super::looks::{Login, Looks};
 use crate::config::Outbound;
 use crate::ledger::{
-    AccountState, LastError, Ledger, LedgerError, OutboundRow, SendError as Words,
+    AccountState, LastError, Ledger, LedgerError, OutboundRow, SendError as Words, Tx,
 };
 use crate::model::AccountName;
-use crate::net::Witness;
+use crate::net::{AfterLogin, BeforeLogin, Witness};
 use crate::poll::{Clock, Keyring, Tools};
 use crate::schedule::{Decision, Failure};
 
@@ -32,9 +32,19 @@ impl Refusals {
         Self { tools, looks: Looks::default() }
     }
 
-    /// What keeps an account from logging in; a login of which only the beginning is known is
+    /// What keeps an account from logging in, as far as is known. Who doesn't have the account's
+    /// turn can't tell a login under way from one that was cut off, so none is counted here.
+    pub(super) async fn gate(&self, account: &Outbound) -> Result<(), Kept> {
+        if !account.has_login() {
+            return Ok(());
+        }
+        let state = self.state(account).await.map_err(Kept::Untold)?;
+        may_log_in(&state, self.tools.clock.now())
+    }
+
+    /// The same for who has the account's turn: a login of which only the beginning is known is
     /// counted first. Says whether the last one was refused.
-    pub(super) async fn gate(&self, account: &Outbound) -> Result<bool, Kept> {
+    pub(super) async fn permit(&self, account: &Outbound) -> Result<bool, Kept> {
         if !account.has_login() {
             return Ok(false);
         }
@@ -43,18 +53,31 @@ impl Refusals {
         Ok(state.auth_failures > 0)
     }
 
-    /// Looks on, and counts each login before it is tried.
+    /// Looks on, and counts each login before it is tried; one that the server has taken is
+    /// recorded at once, since what comes behind it may be cut off.
     pub(super) fn witness(&self, account: &Outbound) -> Witness {
         let (ledger, clock) = (self.tools.ledger.clone(), self.tools.clock);
         let name = Arc::clone(&account.name);
-        Witness::blind().asking(Box::new(move || {
+        let counting: BeforeLogin = Box::new(move || {
             let (ledger, name, now) = (ledger.clone(), Arc::clone(&name), clock.now());
             Box::pin(async move {
                 let counted =
                     ledger.mark("count a login", move |tx| tx.outbound_begins(&name, now)).await;
                 counted.map_err(|error| error.to_string())
             })
-        }))
+        });
+        let (ledger, name) = (self.tools.ledger.clone(), Arc::clone(&account.name));
+        let accepting: AfterLogin = Box::new(move || {
+            let (ledger, name) = (ledger.clone(), Arc::clone(&name));
+            Box::pin(async move {
+                let accept = move |tx: &Tx<'_>| tx.outbound_accepted(&name);
+                // Recorded again when all is over.
+                if let Err(error) = ledger.write("record a login", accept).await {
+                    tracing::error!(target: "daemon", code = error.code(), "{error}");
+                }
+            })
+        });
+        Witness::blind().asking(counting).telling_of(accepting)
     }
 
     /// Records how an attempt to send ended, as far as the login is concerned.
@@ -156,7 +179,7 @@ impl Refusals {
         error: LastError,
     ) -> Result<(), LedgerError> {
         let (name, ledger) = (Arc::clone(name), &self.tools.ledger);
-        let keep = move |tx: &crate::ledger::Tx<'_>| tx.outbound_refused(&name, &state, &error);
+        let keep = move |tx: &Tx<'_>| tx.outbound_refused(&name, &state, &error);
         ledger.write("record a refused login", keep).await
     }
 }
@@ -217,3 +240,6 @@ pub(super) fn until(kept: &Kept, now: Timestamp) -> Timestamp {
         _ => next,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -143,12 +143,19 @@ pub type BeforeLogin = Box<dyn Fn() -> Permit + Send + Sync>;
 /// The answer to a [`BeforeLogin`].
 pub type Permit = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
+/// Told once behind each login that the server has taken, before anything else is said.
+pub type AfterLogin = Box<dyn Fn() -> Told + Send + Sync>;
+
+/// The end of an [`AfterLogin`].
+pub type Told = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Keeps the stage that is under way, and tells of those that have ended.
 pub struct Witness {
     stage: Stage,
     since: Instant,
     told: Option<mpsc::Sender<Step>>,
     before_login: Option<BeforeLogin>,
+    after_login: Option<AfterLogin>,
 }
 
 impl fmt::Debug for Witness {
@@ -160,7 +167,8 @@ impl fmt::Debug for Witness {
 impl Witness {
     /// One that tells nobody, for polls.
     pub fn blind() -> Self {
-        Self { stage: Stage::Config, since: Instant::now(), told: None, before_login: None }
+        let (stage, since) = (Stage::Config, Instant::now());
+        Self { stage, since, told: None, before_login: None, after_login: None }
     }
 
     /// The same one, which asks before each login.
@@ -169,11 +177,24 @@ impl Witness {
         Self { before_login: Some(before_login), ..self }
     }
 
+    /// The same one, which tells of each login that the server has taken.
+    #[must_use]
+    pub fn telling_of(self, after_login: AfterLogin) -> Self {
+        Self { after_login: Some(after_login), ..self }
+    }
+
     /// To be awaited before the first octet that proves who we are.
     pub async fn permit_login(&self) -> Result<(), String> {
         match &self.before_login {
             Some(ask) => ask().await,
             None => Ok(()),
+        }
+    }
+
+    /// To be awaited as soon as the server has taken a login.
+    pub async fn logged_in(&self) {
+        if let Some(tell) = &self.after_login {
+            tell().await;
         }
     }
 

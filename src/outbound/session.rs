@@ -128,6 +128,7 @@ impl<'a> Session<'a> {
             let choice = login::choose(account, proof, offered, binding.as_ref(), encrypted)?;
             witness.permit_login().await.map_err(|why| SubmitError::Uncounted { why })?;
             login::authenticate(&mut channel, account, proof, choice, binding.as_ref()).await?;
+            witness.logged_in().await;
             witness.found(|| Some(Facts::Login { mechanism: choice.mechanism.name() }));
         }
         Ok(Self { channel, offers })

@@ -1,8 +1,10 @@
 //! Stored mail sent on: whole, recognisable when it comes again, and never in a circle.
 
+use std::time::Duration;
+
 use super::{actions, count, retry, with_rules};
-use crate::support::server::Taken;
-use crate::support::{Dovecot, Protocol, Server, Site, sample};
+use crate::support::server::{Fault, Taken, Then};
+use crate::support::{Dovecot, Protocol, Server, Site, sample, wait_for};
 
 fn site(dovecot: &Dovecot, server: &Server, rules: &[&str]) -> Site {
     let account = dovecot.account("imap", "none", "u1");
@@ -128,6 +130,36 @@ fn killed_between_the_sending_and_its_mark_it_goes_again_with_the_same_message_i
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), 2);
+}
+
+/// The server never answers, and is waited for.
+fn silent_behind_the_final_dot(site: &mut Site, server: &Server, read_timeout: &str) {
+    let lines = crate::sending::account(server);
+    site.set("outbound.o", &lines.replace("read_timeout = \"2s\"", read_timeout));
+    server.set_fault(Fault::on(".").instead("").then(Then::Hang));
+}
+
+fn dots(server: &Server) -> usize {
+    server.commands().iter().filter(|line| *line == ".").count()
+}
+
+#[test]
+fn a08_login_of_a_forward_that_is_killed_behind_it_counts_as_no_refused_one() {
+    let (dovecot, server) = (Dovecot::start(), Server::start(Protocol::Smtp));
+    dovecot.deliver("u1", &sample("killed", 900));
+    let mut site = site(&dovecot, &server, &[RESENT]);
+    silent_behind_the_final_dot(&mut site, &server, "read_timeout = \"60s\"");
+    // One login that was cut off would ask for no rest.
+    for n in 1..=2 {
+        let poll = site.spawn(&["poll"]);
+        wait_for("the final dot", Duration::from_secs(40), || (dots(&server) == n).then_some(()));
+        poll.kill();
+    }
+    server.heal();
+    site.poll();
+    assert_eq!(count(&site, "done"), 1, "{:?}", actions(&site));
+    assert_eq!(site.status()["outbound"], serde_json::json!([]));
+    assert_eq!(taken(&server).len(), 1);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::refusals::{self, End, Refusals};
 use crate::config::{Config, Outbound};
 use crate::ledger::SendError as Words;
 use crate::model::AccountName;
-use crate::net::{self, Witness};
+use crate::net::{AllSent, Witness};
 use crate::outbound::{Envelope, Letter, LetterError, Receipt, Retry, Transcript, Watch};
 use crate::poll::{Keyring, Tools};
 use crate::send::{LoginEnd, Opener, SendError, Sender};
@@ -155,7 +155,7 @@ impl Post {
         self.hand_over(config, outbound, (&envelope, &octets), LONGEST).await
     }
 
-    /// Hands over octets as they are, within `limit`.
+    /// Hands over octets as they are. `limit` is for all before the answer to the message.
     pub(super) async fn hand_over(
         &self,
         config: &Config,
@@ -218,11 +218,55 @@ async fn send(
     witness: Witness,
 ) -> Result<Receipt, PostError> {
     let mut watch = Watch { witness, transcript: Transcript::default() };
-    let sent = net::within(limit, sender.send(envelope, octets, &mut watch)).await;
+    let all_sent = watch.witness.all_sent();
+    let sent = unless_slow(limit, all_sent, sender.send(envelope, octets, &mut watch)).await;
     Ok(sent.ok_or(PostError::Slow(limit))??)
+}
+
+/// What comes of `work`, given up at `limit` unless the message is out by then: its answer has the
+/// account's own limit, since a further try brings it twice.
+async fn unless_slow<T>(
+    limit: Duration,
+    all_sent: AllSent,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let is_late = async {
+        tokio::time::sleep(limit).await;
+        if all_sent.is_so() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = is_late => None,
+    }
 }
 
 /// This host's name, for subjects.
 pub fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn letter_is_given_up_when_it_is_slow_but_not_while_its_answer_is_waited_for() {
+        let seconds = Duration::from_secs;
+        let sent = async |before, behind| {
+            let witness = Witness::blind();
+            let all_sent = witness.all_sent();
+            let work = async move {
+                tokio::time::sleep(seconds(before)).await;
+                witness.sent_all();
+                tokio::time::sleep(seconds(behind)).await;
+            };
+            unless_slow(seconds(60), all_sent, work).await.is_some()
+        };
+        assert!(sent(59, 120).await, "its answer has the time that the account gives it");
+        assert!(sent(60, 120).await, "it was out at the last moment");
+        assert!(!sent(61, 0).await);
+    }
 }

@@ -31,7 +31,7 @@ pub use facts::{CertificateFacts, TlsFacts};
 pub use http::{Answer as HttpAnswer, Request as HttpRequest, exchange};
 pub use stream::{NetStream, Wire};
 pub use url::Url;
-pub use witness::{AfterLogin, BeforeLogin, Facts, Permit, Stage, Step, Told, Witness};
+pub use witness::{AfterLogin, AllSent, BeforeLogin, Facts, Permit, Stage, Step, Told, Witness};
 
 /// What comes of `work` within `limit`; for waits that nothing hangs on, like a farewell.
 #[expect(clippy::disallowed_methods, reason = "this is where deadlines are made")]

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -149,6 +151,17 @@ pub type AfterLogin = Box<dyn Fn() -> Told + Send + Sync>;
 /// The end of an [`AfterLogin`].
 pub type Told = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// Whether all octets of a message are out: who gives up behind the last one may send it twice.
+#[derive(Clone, Debug, Default)]
+pub struct AllSent(Arc<AtomicBool>);
+
+impl AllSent {
+    /// Whether they are.
+    pub fn is_so(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
 /// Keeps the stage that is under way, and tells of those that have ended.
 pub struct Witness {
     stage: Stage,
@@ -156,6 +169,7 @@ pub struct Witness {
     told: Option<mpsc::Sender<Step>>,
     before_login: Option<BeforeLogin>,
     after_login: Option<AfterLogin>,
+    all_sent: AllSent,
 }
 
 impl fmt::Debug for Witness {
@@ -168,7 +182,8 @@ impl Witness {
     /// One that tells nobody, for polls.
     pub fn blind() -> Self {
         let (stage, since) = (Stage::Config, Instant::now());
-        Self { stage, since, told: None, before_login: None, after_login: None }
+        let (before_login, after_login, all_sent) = (None, None, AllSent::default());
+        Self { stage, since, told: None, before_login, after_login, all_sent }
     }
 
     /// The same one, which asks before each login.
@@ -196,6 +211,16 @@ impl Witness {
         if let Some(tell) = &self.after_login {
             tell().await;
         }
+    }
+
+    /// The last octet of a message is out.
+    pub fn sent_all(&self) {
+        self.all_sent.0.store(true, Ordering::Release);
+    }
+
+    /// Where that can be seen.
+    pub fn all_sent(&self) -> AllSent {
+        self.all_sent.clone()
     }
 
     /// One that tells; what doesn't fit into the channel is left out.

@@ -66,6 +66,8 @@ pub async fn submit(
 ) -> Result<Receipt, SubmitError> {
     if let Transport::Sendmail(argv) = &account.transport {
         watch.witness.begin(Stage::Message);
+        // The program may take the message at any moment; `read_timeout` is for its whole run.
+        watch.witness.sent_all();
         let receipt = sendmail::submit(account, argv, envelope, octets, watch).await?;
         watch.witness.found(|| Some(told(&receipt)));
         return Ok(receipt);
@@ -142,6 +144,7 @@ async fn hand_over(
     }
     session.channel.note(&format!("the message, {} octets", octets.len()));
     session.channel.write(&body).await?;
+    witness.sent_all();
     let reply =
         session.channel.reply(account.read_timeout).await.map_err(|error| uncertain(&error))?;
     if !reply.is_done() {

@@ -46,7 +46,8 @@ const TRIES: &[Key] = &[
         Kind::Duration(secs(1), days(1)),
         "\"60s\"",
         "A try ends when this is over; a program is killed with its children.",
-        "",
+        "Of a forward it is for all before the answer to the message: for that its outbound account \
+         has `read_timeout`.",
     ),
     key(
         "retries",

@@ -132,11 +132,10 @@ fn killed_between_the_sending_and_its_mark_it_goes_again_with_the_same_message_i
     assert_eq!(ids.len(), 2);
 }
 
-/// The server never answers, and is waited for.
-fn silent_behind_the_final_dot(site: &mut Site, server: &Server, read_timeout: &str) {
+/// The server's answer to a message is waited for.
+fn be_patient(site: &mut Site, server: &Server) {
     let lines = crate::sending::account(server);
-    site.set("outbound.o", &lines.replace("read_timeout = \"2s\"", read_timeout));
-    server.set_fault(Fault::on(".").instead("").then(Then::Hang));
+    site.set("outbound.o", &lines.replace("read_timeout = \"2s\"", "read_timeout = \"60s\""));
 }
 
 fn dots(server: &Server) -> usize {
@@ -148,7 +147,8 @@ fn a08_login_of_a_forward_that_is_killed_behind_it_counts_as_no_refused_one() {
     let (dovecot, server) = (Dovecot::start(), Server::start(Protocol::Smtp));
     dovecot.deliver("u1", &sample("killed", 900));
     let mut site = site(&dovecot, &server, &[RESENT]);
-    silent_behind_the_final_dot(&mut site, &server, "read_timeout = \"60s\"");
+    be_patient(&mut site, &server);
+    server.set_fault(Fault::on(".").instead("").then(Then::Hang));
     // One login that was cut off would ask for no rest.
     for n in 1..=2 {
         let poll = site.spawn(&["poll"]);
@@ -160,6 +160,26 @@ fn a08_login_of_a_forward_that_is_killed_behind_it_counts_as_no_refused_one() {
     assert_eq!(count(&site, "done"), 1, "{:?}", actions(&site));
     assert_eq!(site.status()["outbound"], serde_json::json!([]));
     assert_eq!(taken(&server).len(), 1);
+}
+
+#[test]
+fn rule_does_not_cut_the_wait_behind_the_final_dot_and_so_sends_once() {
+    let (dovecot, server) = (Dovecot::start(), Server::start(Protocol::Smtp));
+    dovecot.deliver("u1", &sample("slowly", 900));
+    let rule = RESENT.to_owned() + "\ntimeout = \"2s\"";
+    let mut site = site(&dovecot, &server, &[&rule]);
+    be_patient(&mut site, &server);
+    server.set_fault(Fault { wait_ms: 3000, ..Fault::on(".") });
+    site.poll();
+    // A busy machine may not get so far within `timeout`; then nothing has been sent.
+    for _ in 0..5 {
+        if dots(&server) == 0 {
+            retry(&site);
+            site.poll();
+        }
+    }
+    assert_eq!(count(&site, "done"), 1, "{:?}", actions(&site));
+    assert_eq!((dots(&server), taken(&server).len()), (1, 1));
 }
 
 #[test]

@@ -8,9 +8,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::task::spawn_blocking;
 
+use super::gate::Kept;
 use super::post::{Post, PostError};
+use super::refusals::until;
 use crate::action::{self, Means, Task};
 use crate::config::{Config, Forward, Outbound};
+use crate::ledger::RESTS;
 use crate::outbound::{Envelope, Onward, Retry, Unfit, attached, mark, may_go, resent};
 use crate::rules::Trouble;
 use crate::send::SendError;
@@ -51,7 +54,7 @@ pub(super) async fn forward(
         spawn_blocking(write).await.map_err(lost)??
     };
     let sent = way.post.hand_over(&way.config, account, (&envelope, &octets), task.rule.timeout);
-    let receipt = sent.await.map_err(|error| refused(account, &error))?;
+    let receipt = sent.await.map_err(|error| refused(account, &error, now))?;
     action::step("acted")?;
     // Who is refused for good is in the log as an error; a further try would only bring it twice to
     // the others. Who is put off gets it by a further try.
@@ -100,14 +103,20 @@ fn unfit(Unfit { code, why }: Unfit) -> Trouble {
     Trouble { hopeless: true, ..Trouble::passing(code, why) }
 }
 
-fn refused(account: &Outbound, error: &PostError) -> Trouble {
+fn refused(account: &Outbound, error: &PostError, now: Timestamp) -> Trouble {
     let hint = error.advice(account).map(|hint| format!("; {hint}")).unwrap_or_default();
+    let rests_until = match error {
+        PostError::Kept { kept, .. } => Some(until(kept, now)),
+        PostError::Send(SendError::BeforeKept { .. }) => Some(until(&Kept::Stopped, now)),
+        _ => None,
+    };
     let code = match error {
+        _ if rests_until.is_some() => RESTS,
         PostError::Slow(_) => "timeout",
         PostError::Send(SendError::Secret(_) | SendError::Oauth(_)) => "secret",
         PostError::Send(SendError::Submit(submit)) if submit.reply().is_some() => "refused",
         _ => "unreachable",
     };
     let hopeless = matches!(error, PostError::Send(error) if error.retry() == Retry::Never);
-    Trouble { hopeless, ..Trouble::passing(code, format!("{error}{hint}")) }
+    Trouble { hopeless, rests_until, ..Trouble::passing(code, format!("{error}{hint}")) }
 }

@@ -110,7 +110,7 @@ pub async fn resume(
     told: &Told<'_>,
     former: Option<AccountName>,
 ) -> Result<Value, LedgerError> {
-    let name = told.account.to_owned();
+    let (name, at) = (told.account.to_owned(), tools.clock.now());
     let resume = move |tx: &Tx<'_>| {
         let now = tx.resume(&name)?;
         let before = former.map(|former| tx.resume(&former)).transpose()?;
@@ -118,9 +118,11 @@ pub async fn resume(
         if outbound > 0 {
             tx.retry_mails()?;
         }
+        tx.end_rests(at)?;
         Ok((now.with(before.unwrap_or_default()), outbound))
     };
     let (resumed, outbound) = tools.ledger.write("resume an account", resume).await?;
+    tools.outbox.notify_one();
     tracing::info!(
         target: "daemon",
         code = "account-resumed",

@@ -50,6 +50,15 @@ pub fn book(config: &Config) -> Book {
     Book { rules: rules.collect(), config: Arc::new(config.clone()) }
 }
 
+impl Book {
+    /// The outbound account by which a rule sends mail.
+    fn sender_of(&self, rule: &Rule) -> Option<&AccountName> {
+        let Deed::Forward(forward) = &rule.deed else { return None };
+        let account = self.config.outbound_account(forward.via.as_deref()).ok()?;
+        Some(&account.name)
+    }
+}
+
 /// A rule, as far as the ledger is asked for its actions.
 struct Wanted {
     account: AccountName,
@@ -76,6 +85,8 @@ struct Worker {
     unwritten: Vec<(i64, Verdict)>,
     /// The ledger may call actions `running` of which no try is under way here.
     in_doubt: bool,
+    /// Outbound accounts that are left alone, until when they aren't looked at.
+    rests: BTreeMap<AccountName, Timestamp>,
     /// Which rule is looked at first, so that none is always the last.
     turn: usize,
 }
@@ -104,9 +115,11 @@ pub(super) async fn work(
                     break;
                 }
                 worker.book = Arc::clone(&book.borrow_and_update());
+                worker.rests.clear();
             }
             Some(ended) = worker.tries.join_next_with_id() => worker.end(ended).await,
-            () = worker.tools.outbox.notified() => {}
+            // Also when a person has ended a rest.
+            () = worker.tools.outbox.notified() => worker.rests.clear(),
             () = tokio::time::sleep(wait) => {}
         }
     }
@@ -143,7 +156,8 @@ impl Worker {
         let (tries, under_way, unwritten) = (JoinSet::new(), Vec::new(), Vec::new());
         // What a dead process had begun.
         let in_doubt = true;
-        Self { tools, means, book, post, tries, under_way, unwritten, in_doubt, turn: 0 }
+        let (rests, turn) = (BTreeMap::new(), 0);
+        Self { tools, means, book, post, tries, under_way, unwritten, in_doubt, rests, turn }
     }
 
     /// Writes the ends that couldn't be written; whatever else was begun and isn't under way is due
@@ -177,10 +191,12 @@ impl Worker {
     async fn fill(&mut self) -> Result<Duration, LedgerError> {
         self.settle().await?;
         let now = self.tools.clock.now();
+        self.rests.retain(|_, until| *until > now);
+        let rested = self.rests.values().min().copied();
         let wanted = self.wanted();
         let ledger = &self.tools.ledger;
         let look = move |tx: &Tx<'_>| {
-            let (mut due, mut wake) = (Vec::new(), None);
+            let (mut due, mut wake) = (Vec::new(), rested);
             let open = tx.open_rules()?;
             for Wanted { account, rule, room } in wanted {
                 let is_open =
@@ -222,6 +238,9 @@ impl Worker {
         let mut wanted = Vec::new();
         for (account, rules) in &self.book.rules {
             for rule in rules.iter().filter(|rule| rule.deed.is_of_outbox()) {
+                if self.book.sender_of(rule).is_some_and(|by| self.rests.contains_key(by)) {
+                    continue;
+                }
                 let own = self
                     .under_way
                     .iter()
@@ -288,6 +307,11 @@ impl Worker {
             Ok(()) => Verdict::Done,
             Err(trouble) => self.judge(&row, &rule, &trouble, now),
         };
+        if let Verdict::Rests { until, .. } = verdict
+            && let Some(by) = self.book.sender_of(&rule)
+        {
+            self.rests.insert(Arc::clone(by), until);
+        }
         report(&row, &verdict);
         let told = verdict.clone();
         let end = move |tx: &Tx<'_>| tx.end_action(row.id, &told);
@@ -306,6 +330,7 @@ impl Worker {
         let code = trouble.code;
         let past = Past { attempts: row.attempts, refusals: row.refusals, first_at };
         match after(rule, trouble, past, now, random) {
+            Next::Rest(until) => Verdict::Rests { until, detail },
             Next::Again(at) => Verdict::Again { at, refused: trouble.hopeless, code, detail },
             Next::GiveUp => Verdict::Failed { code, detail },
         }
@@ -342,6 +367,10 @@ fn report(row: &ActionRow, verdict: &Verdict) {
         Verdict::Done => tracing::debug!(
             target: "rules", code = "action-done", account, rule, message_id = message, path,
             attempts, "Done: {rule}"
+        ),
+        Verdict::Rests { until, detail } => tracing::debug!(
+            target: "rules", code = "action-retry", account, rule, message_id = message, path,
+            "{rule} is not tried, and looked at again at {until}: {detail}"
         ),
         Verdict::Again { at, code, detail, .. } if *attempts == 1 => tracing::warn!(
             target: "rules", code = "action-retry", account, rule, message_id = message, path,

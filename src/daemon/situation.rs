@@ -7,7 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::task::spawn_blocking;
 
 use crate::config::{Config, Inbound, Oauth, Schedule};
-use crate::ledger::{AccountRow, ActionFilter, CanaryRow, LastError, LedgerError, Tx, Watched};
+use crate::ledger::{
+    AccountRow, ActionFilter, CanaryRow, LastError, LedgerError, Resting, Tx, Watched,
+};
 use crate::net::expiry_of_file;
 use crate::notice::{
     AccountFacts, ActionsFacts, CanaryFacts, ErrorFacts, Expiry, Facts, HeldFacts, OauthFacts,
@@ -93,6 +95,10 @@ fn facts_of(
         _ => None,
     };
     let actions = failed_actions(tx, &account.name, now)?;
+    let waiting = tx.resting(&account.name)?.map(|resting| {
+        let Resting { n, since, rule, detail } = resting;
+        ActionsFacts { n, since, rule, reason: first_line(&detail) }
+    });
     let Watched { held, held_since, held_reason, last_mail_at, certificate } = watched;
     let stopped = Backoff { authentication: row.state.auth_failures, ..Backoff::default() };
     let AccountRow { last_poll_at, last_success_at, last_error, delete_stop, .. } = row;
@@ -110,6 +116,7 @@ fn facts_of(
         delete_stop: delete_stop.map(|stop| (stop.why, stop.since)),
         held: held_since.map(|since| HeldFacts { n: held, since, reason: held_reason }),
         actions,
+        waiting,
         certificate: certificate.map(|(from, until)| Expiry { from, until }),
         canary,
     })
@@ -129,10 +136,14 @@ fn failed_actions(
     let failed = ActionFilter { account, failed: true, ..ActionFilter::default() };
     let oldest = tx.actions(&failed, 1)?.into_iter().next();
     Ok(oldest.map(|row| {
-        // The first line: what a program has said may be long.
-        let reason = row.detail.lines().next().unwrap_or_default().chars().take(200).collect();
+        let reason = first_line(&row.detail);
         ActionsFacts { n, since: row.last_at.unwrap_or(now), rule: row.rule, reason }
     }))
+}
+
+/// What a program has said may be long.
+fn first_line(detail: &str) -> String {
+    detail.lines().next().unwrap_or_default().chars().take(200).collect()
 }
 
 /// The newest canary that came back, or that is late. One from before a catch-up may lie among the

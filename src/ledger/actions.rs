@@ -92,11 +92,34 @@ pub struct ActionRow {
 /// No action waits longer for its next try: the longest wait of `rules`.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(1);
 
+/// Actions that wait as long as the account that would send them is left alone.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Resting {
+    /// So many have been seen to wait.
+    pub n: u64,
+    /// When the oldest of them was asked for.
+    pub since: Timestamp,
+    /// Its rule.
+    pub rule: String,
+    /// Why it waits.
+    pub detail: String,
+}
+
+/// The code of actions that wait as long as the account that would send them is left alone.
+pub const RESTS: &str = "rests";
+
 /// What became of a try.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Verdict {
     /// It is done.
     Done,
+    /// It was no try: the account that would send it is left alone. Its time begins with the next.
+    Rests {
+        /// When to look again.
+        until: Timestamp,
+        /// Why it is left alone.
+        detail: String,
+    },
     /// To be tried again then.
     Again {
         /// When.
@@ -286,17 +309,50 @@ impl Tx<'_> {
     pub fn end_action(&self, id: i64, verdict: &Verdict) -> Result<(), LedgerError> {
         let (state, at, code, detail) = match verdict {
             Verdict::Done => ("done", None, "", ""),
+            Verdict::Rests { until, detail } => {
+                ("pending", Some(millis(*until)), RESTS, detail.as_str())
+            }
             Verdict::Again { at, code, detail, .. } => {
                 ("pending", Some(millis(*at)), *code, detail.as_str())
             }
             Verdict::Failed { code, detail } => ("failed", None, *code, detail.as_str()),
         };
         let refused = matches!(verdict, Verdict::Again { refused: true, .. });
+        let rests = matches!(verdict, Verdict::Rests { .. });
         let sql = "UPDATE action SET state = ?2, due_at = coalesce(?3, due_at), code = ?4,
-            detail = ?5, refusals = refusals + ?6 WHERE id = ?1 AND state = 'running'";
-        let row = params![id, state, at, code, detail, refused];
+            detail = ?5, refusals = refusals + ?6, attempts = max(attempts - ?7, 0),
+            first_at = CASE WHEN ?7 THEN NULL ELSE first_at END
+            WHERE id = ?1 AND state = 'running'";
+        let row = params![id, state, at, code, detail, refused, rests];
         self.db.execute(sql, row).map_err(sqlite("end an action"))?;
         Ok(())
+    }
+
+    /// What waits for the end of a rest is due: a person has ended one.
+    pub fn end_rests(&self, now: Timestamp) -> Result<(), LedgerError> {
+        // The first condition is that of the index of open actions.
+        let sql = "UPDATE action SET due_at = ?1 WHERE state IN ('pending', 'running')
+            AND state = 'pending' AND code = ?2 AND due_at > ?1";
+        self.db.execute(sql, params![millis(now), RESTS]).map_err(sqlite("end rests"))?;
+        Ok(())
+    }
+
+    /// What waits for the end of a rest, of an account.
+    pub fn resting(&self, account: &str) -> Result<Option<Resting>, LedgerError> {
+        // Beside the one minimum stand the columns of its row.
+        let sql = "SELECT count(*) AS n, min(created_at) AS since, rule, detail FROM action
+            WHERE account_id = (SELECT id FROM account WHERE name = ?1)
+            AND state IN ('pending', 'running', 'failed') AND state <> 'failed' AND code = ?2";
+        let read = |row: &Row<'_>| {
+            let Some(since) = row.get::<_, Option<i64>>("since")? else { return Ok(None) };
+            Ok(Some(Resting {
+                n: row.get::<_, i64>("n")?.unsigned_abs(),
+                since: timestamp(since),
+                rule: row.get("rule")?,
+                detail: row.get("detail")?,
+            }))
+        };
+        self.db.query_row(sql, params![account, RESTS], read).map_err(sqlite("read actions"))
     }
 
     /// Actions, the newest last.

@@ -46,6 +46,8 @@ pub struct AccountFacts {
     pub held: Option<HeldFacts>,
     /// What rules ask for and has failed for good.
     pub actions: Option<ActionsFacts>,
+    /// What rules ask for and waits for an outbound account that is left alone.
+    pub waiting: Option<ActionsFacts>,
     /// The certificate of its server.
     pub certificate: Option<Expiry>,
     /// Its canary.
@@ -78,16 +80,16 @@ pub struct HeldFacts {
     pub reason: String,
 }
 
-/// Actions that failed for good.
+/// Actions that failed for good, or wait.
 #[derive(Clone, Debug)]
 pub struct ActionsFacts {
     /// How many.
     pub n: u64,
-    /// When the oldest of them was last tried.
+    /// When the oldest of them was last tried; when it was asked for, where it waits.
     pub since: Timestamp,
     /// Its rule.
     pub rule: String,
-    /// Why it failed.
+    /// Why it failed or waits.
     pub reason: String,
 }
 

@@ -5,6 +5,7 @@
 //! mail may go, [`write()`] what stands in it. The tables are `ledger::notices`', the clock and the
 //! network are `daemon::herald`'s.
 
+mod actions;
 mod digest;
 mod expiry;
 mod facts;

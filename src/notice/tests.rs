@@ -467,6 +467,21 @@ fn action_that_failed_for_good_is_told_at_once_for_as_long_as_one_is_left() {
 }
 
 #[test]
+fn mail_that_waits_for_its_outbound_account_is_told_after_an_hour_and_again_when_it_fails() {
+    let (rule, reason) = ("copy".to_owned(), "`relay` is left alone".to_owned());
+    let held = ActionsFacts { n: 2, since: at(5), rule, reason };
+    let mut ill = AccountFacts { waiting: Some(held.clone()), ..account(0) };
+    assert!(watch(&facts(ill.clone()), at(HOUR + 4)).conditions.is_empty());
+    let found = watch(&facts(ill.clone()), at(HOUR + 5)).conditions;
+    assert_eq!((found.len(), found[0].title.as_str()), (1, "mail isn't forwarded"));
+    assert!(found[0].text.contains("Of rule `copy`: `relay` is left alone."));
+    ill.actions = Some(held);
+    let worse = watch(&facts(ill), at(HOUR + 5)).conditions;
+    assert_eq!((worse.len(), worse[0].key() == found[0].key()), (1, true));
+    assert!(worse[0].grade > found[0].grade);
+}
+
+#[test]
 fn clock_that_was_once_ahead_silences_no_alarm() {
     const YEAR: i64 = 365 * DAY;
     let titles = |account: &AccountFacts, second| -> Vec<String> {

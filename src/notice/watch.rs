@@ -2,11 +2,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::actions::{actions, waiting};
 use super::expiry::{certificate, client_certificate, secret};
 use super::text::{moment, span};
 use super::{
-    AccountFacts, ActionsFacts, CanaryFacts, Condition, ErrorFacts, Facts, Kind, OauthFacts,
-    RefusedConfig,
+    AccountFacts, CanaryFacts, Condition, ErrorFacts, Facts, Kind, OauthFacts, RefusedConfig,
 };
 
 /// After a start an account has this long to be polled before its last success is judged.
@@ -64,7 +64,8 @@ pub fn watch(facts: &Facts, now: Timestamp) -> Look {
     let found = &mut look.conditions;
     for account in &accounts {
         found.extend(held(account, now));
-        found.extend(account.actions.as_ref().map(|failed| actions(&account.name, failed)));
+        let failed = account.actions.as_ref().map(|failed| actions(&account.name, failed));
+        found.extend(failed.or_else(|| waiting(&account.name, account.waiting.as_ref()?, now)));
         found.extend(account.delete_stop.as_ref().map(|stop| delete_stop(&account.name, stop)));
         found.extend(account.certificate.and_then(|expiry| certificate(account, expiry, now)));
         found.extend(account.canary.as_ref().and_then(|canary| late(&account.name, canary, now)));
@@ -260,27 +261,6 @@ fn held(account: &AccountFacts, now: Timestamp) -> Option<Condition> {
         ),
         hint: Some("`postrider status` lists each with its reason".to_owned()),
     })
-}
-
-fn actions(name: &str, failed: &ActionsFacts) -> Condition {
-    let ActionsFacts { n, since, rule, reason } = failed;
-    let (actions, they) =
-        if *n == 1 { ("action has", "It isn't") } else { ("actions have", "They aren't") };
-    Condition {
-        kind: Kind::Actions,
-        subject: name.to_owned(),
-        grade: 1,
-        since: *since,
-        code: "action-failed".to_owned(),
-        title: format!("{n} {actions} failed"),
-        text: format!(
-            "{n} {actions} failed for good. {they} tried any more; the mail is stored. The oldest, of rule \
-             `{rule}`: {reason}."
-        ),
-        hint: Some(format!(
-            "mend the receiver, then `postrider actions retry {name}`; or `postrider actions drop {name} --failed`"
-        )),
-    }
 }
 
 fn delete_stop(name: &str, (why, since): &(String, Timestamp)) -> Condition {

@@ -141,7 +141,7 @@ fn refused(rule: &Rule, due: &DueMark, why: &str, now: Timestamp) -> Verdict {
     let past = Past { attempts: due.attempts.saturating_add(1), refusals: 0, first_at };
     let (code, detail) = (trouble.code, trouble.detail.clone());
     match after(rule, &trouble, past, now, u64::from(due.uid)) {
-        Next::Again(at) => Verdict::Again { at, refused: false, code, detail },
+        Next::Again(at) | Next::Rest(at) => Verdict::Again { at, refused: false, code, detail },
         Next::GiveUp => Verdict::Failed { code, detail },
     }
 }

@@ -17,7 +17,7 @@ const LONGEST_WAIT: Duration = Duration::from_hours(1);
 /// Why a try came to nothing.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Trouble {
-    /// A stable word: `exit`, `timeout`, `unreachable`, `refused`, `file`, `secret`, `died`.
+    /// A stable word: `exit`, `timeout`, `unreachable`, `refused`, `file`, `secret`, `rests`, `died`.
     pub code: &'static str,
     /// In words, for people.
     pub detail: String,
@@ -25,18 +25,22 @@ pub struct Trouble {
     pub hopeless: bool,
     /// What the receiver asked for.
     pub not_before: Option<Duration>,
+    /// Nothing was tried, as the account that would send it is left alone; to be seen again then.
+    pub rests_until: Option<Timestamp>,
 }
 
 impl Trouble {
     /// One that may pass.
     pub fn passing(code: &'static str, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), hopeless: false, not_before: None }
+        Self { code, detail: detail.into(), hopeless: false, not_before: None, rests_until: None }
     }
 }
 
 /// What follows a try that came to nothing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Next {
+    /// It was none, and uses up nothing; seen again then.
+    Rest(Timestamp),
     /// Another try then.
     Again(Timestamp),
     /// It is given up.
@@ -62,6 +66,9 @@ pub struct Past {
 /// no refusals.
 pub fn after(rule: &Rule, trouble: &Trouble, past: Past, now: Timestamp, random: u64) -> Next {
     let Past { attempts, refusals, first_at } = past;
+    if let Some(at) = trouble.rests_until {
+        return Next::Rest(at);
+    }
     if trouble.hopeless && refusals.saturating_add(1) >= HOPELESS_TRIES {
         return Next::GiveUp;
     }
@@ -103,7 +110,7 @@ mod tests {
         let trouble = Trouble::passing("exit", "");
         match after(&rule("a"), &trouble, past(attempts), at(0), random) {
             Next::Again(then) => then.as_second(),
-            Next::GiveUp => -1,
+            Next::GiveUp | Next::Rest(_) => -1,
         }
     }
 
@@ -124,6 +131,15 @@ mod tests {
         assert_eq!(next(11), Next::GiveUp);
         let once = Rule { retries: Duration::ZERO, ..rule.clone() };
         assert_eq!(after(&once, &trouble, past(1), at(0), 0), Next::GiveUp);
+    }
+
+    #[test]
+    fn rest_of_the_account_is_no_try_however_long_it_lasts() {
+        let rule = Rule { retries: Duration::ZERO, ..rule("a") };
+        let trouble = Trouble { rests_until: Some(at(90)), ..Trouble::passing("rests", "") };
+        for (attempts, now) in [(1, 0), (1, 1_000_000), (u32::MAX, 60)] {
+            assert_eq!(after(&rule, &trouble, past(attempts), at(now), 0), Next::Rest(at(90)));
+        }
     }
 
     #[test]

@@ -100,6 +100,26 @@ fn refusals_are_counted_apart_from_tries_until_a_person_asks_again() {
 }
 
 #[test]
+fn rest_is_no_try_and_its_end_by_a_person_makes_what_waited_due() {
+    let mut book = book("r", 2);
+    let rests = Verdict::Rests { until: at(60), detail: "stopped".to_owned() };
+    for (begun, verdict) in [(1, again(5)), (7, rests)] {
+        book.write(|tx| tx.begin_action(1, at(begun))).unwrap();
+        book.write(|tx| tx.end_action(1, &verdict)).unwrap();
+    }
+    let row = book.write(|tx| tx.actions_of(1)).unwrap().remove(0);
+    assert_eq!((row.state, row.attempts, row.first_at), (ActionState::Pending, 1, None));
+    assert_eq!((&*row.code, row.due_at), ("rests", at(60)));
+    book.write(|tx| tx.begin_action(2, at(8))).unwrap();
+    book.write(|tx| tx.end_action(2, &again(50))).unwrap();
+    let resting = book.write(|tx| tx.resting("box")).unwrap().unwrap();
+    assert_eq!((resting.n, &*resting.rule, &*resting.detail), (1, "r", "stopped"));
+    assert_eq!(book.write(|tx| tx.resting("other")).unwrap(), None);
+    book.write(|tx| tx.end_rests(at(9))).unwrap();
+    assert_eq!(due(&mut book, false, 9, 9), [1], "what has failed waits as before");
+}
+
+#[test]
 fn failed_actions_are_counted_retried_with_all_their_time_and_dropped() {
     let mut book = book("r", 3);
     let failed = Verdict::Failed { code: "refused", detail: "404".to_owned() };

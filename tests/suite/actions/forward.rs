@@ -183,6 +183,32 @@ fn rule_does_not_cut_the_wait_behind_the_final_dot_and_so_sends_once() {
 }
 
 #[test]
+fn rest_of_the_outbound_account_is_no_try_and_its_end_by_a_person_sends_on() {
+    let (dovecot, server) = (Dovecot::start(), Server::start(Protocol::Smtp));
+    let mut site = site(&dovecot, &server, &[&(RESENT.to_owned() + "\nretries = \"0s\"")]);
+    let lines = crate::sending::account(&server);
+    site.set("outbound.o", &lines.replace("secret-u1", "wr0ng"));
+    dovecot.deliver("u1", &sample("refused", 900));
+    site.poll();
+    assert_eq!(count(&site, "failed"), 1, "a refused login is a try: {:?}", actions(&site));
+    // Its fate is decided when it can be sent, and it isn't read before.
+    let answer = "Auto-Submitted: auto-replied\r\nSubject: away\r\n\r\nLater.\r\n";
+    dovecot.deliver("u1", answer.as_bytes());
+    dovecot.deliver("u1", &sample("waits", 900));
+    site.poll();
+    assert_eq!((count(&site, "pending"), count(&site, "failed")), (2, 1), "{:?}", actions(&site));
+    let waits = actions(&site).into_iter().find(|action| action["code"] == "rests").unwrap();
+    assert_eq!((&waits["attempts"], &waits["first_at"]), (&0.into(), &serde_json::Value::Null));
+    assert_eq!(server.commands().iter().filter(|line| line.starts_with("AUTH")).count(), 1);
+    let resumed = site.cli(&["account", "resume", "o"]);
+    assert_eq!(resumed.code, 0, "{resumed:?}");
+    site.set("outbound.o", &lines);
+    site.poll();
+    assert_eq!((count(&site, "done"), count(&site, "failed")), (1, 2), "{:?}", actions(&site));
+    assert_eq!(taken(&server).len(), 1);
+}
+
+#[test]
 fn check_refuses_forwards_to_nobody_by_nobody_and_to_oneself() {
     let (dovecot, server) = (Dovecot::start(), Server::start(Protocol::Smtp));
     for (rule, said) in [

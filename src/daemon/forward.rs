@@ -46,6 +46,8 @@ pub(super) async fn forward(
     };
     let envelope = Envelope::new(&from, &deed.to)
         .map_err(|error| Trouble::passing("outbound", error.to_string()))?;
+    // First, so that who waits for it holds no message in memory.
+    let turn = way.post.turn(account).await.map_err(|error| refused(account, &error, now))?;
     let octets = {
         let (task, deed, means, envelope) =
             (task.clone(), deed.clone(), means.clone(), envelope.clone());
@@ -53,7 +55,7 @@ pub(super) async fn forward(
         let lost = |error: tokio::task::JoinError| Trouble::passing("died", error.to_string());
         spawn_blocking(write).await.map_err(lost)??
     };
-    let sent = way.post.hand_over(&way.config, account, (&envelope, &octets), task.rule.timeout);
+    let sent = way.post.hand_over(&way.config, turn, (&envelope, &octets), task.rule.timeout);
     let receipt = sent.await.map_err(|error| refused(account, &error, now))?;
     action::step("acted")?;
     // Who is refused for good is in the log as an error; a further try would only bring it twice to

@@ -4,6 +4,8 @@
 //! for a receiver: what a poll does is to commit rows and to ring. Which try begins and when it is
 //! made again is decided by `rules`.
 
+mod report;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +22,9 @@ use crate::config::{Config, Deed, Rule};
 use crate::ledger::{ActionRow, LedgerError, Tx, Verdict};
 use crate::model::AccountName;
 use crate::poll::Tools;
-use crate::rules::{Next, Past, Trouble, after, room};
+use crate::rules::{Candidate, Next, Past, Trouble, after, chosen, room};
 use crate::secret;
+use report::report;
 
 /// Tries under way, all rules together.
 const MOST: usize = 64;
@@ -64,6 +67,8 @@ struct Wanted {
     account: AccountName,
     rule: Rule,
     room: usize,
+    /// None of its tries is under way.
+    is_idle: bool,
 }
 
 /// A try under way.
@@ -198,23 +203,25 @@ impl Worker {
         let look = move |tx: &Tx<'_>| {
             let (mut due, mut wake) = (Vec::new(), rested);
             let open = tx.open_rules()?;
-            for Wanted { account, rule, room } in wanted {
+            for Wanted { account, rule, room, is_idle } in wanted {
                 let is_open =
                     |(a, r, _): &(String, String, u64)| **a == *account && *r == rule.name;
                 if !open.iter().any(is_open) {
                     continue;
                 }
                 let of = (&*account, rule.name.as_str());
-                for row in tx.due_actions(of, rule.in_order, room, now)? {
-                    due.push((row, rule.clone()));
+                for (n, row) in
+                    tx.due_actions(of, rule.in_order, room, now)?.into_iter().enumerate()
+                {
+                    due.push((row, rule.clone(), is_idle && n == 0));
                 }
                 let next = tx.next_action(of, rule.in_order)?.filter(|at| *at > now);
                 wake = [wake, next].into_iter().flatten().min();
             }
             Ok((due, wake))
         };
-        let (mut due, wake) = ledger.read("look for due actions", look).await?;
-        due.truncate(MOST.saturating_sub(self.under_way.len()));
+        let (due, wake) = ledger.read("look for due actions", look).await?;
+        let due = self.chosen(due);
         if !due.is_empty() {
             let ids: Vec<i64> = due.iter().map(|(row, _)| row.id).collect();
             let note = move |tx: &Tx<'_>| {
@@ -233,22 +240,36 @@ impl Worker {
         Ok(wait.unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN))
     }
 
+    /// Those that begin.
+    fn chosen(&self, due: Vec<(ActionRow, Rule, bool)>) -> Vec<(ActionRow, Rule)> {
+        let candidate = |(row, rule, is_first): &(ActionRow, Rule, bool)| Candidate {
+            lane: self.book.sender_of(rule).map(|by| &**by),
+            is_first: *is_first,
+            since: (row.due_at, row.id),
+        };
+        let candidates: Vec<_> = due.iter().map(candidate).collect();
+        let places = chosen(&candidates, self.under_way.len(), MOST);
+        let all = due.into_iter().enumerate().filter(|(n, _)| places.contains(n));
+        all.map(|(_, (row, rule, _))| (row, rule)).collect()
+    }
+
     /// Rules that have room for another try, a different one first each time.
     fn wanted(&mut self) -> Vec<Wanted> {
         let mut wanted = Vec::new();
         for (account, rules) in &self.book.rules {
             for rule in rules.iter().filter(|rule| rule.deed.is_of_outbox()) {
-                if self.book.sender_of(rule).is_some_and(|by| self.rests.contains_key(by)) {
+                if self.book.sender_of(rule).is_some_and(|by| self.is_taken(by)) {
                     continue;
                 }
                 let own = self
                     .under_way
                     .iter()
                     .filter(|try_| *try_.row.account == **account && try_.row.rule == rule.name);
-                let room = room(rule, own.count(), self.under_way.len(), MOST);
+                let own = own.count();
+                let room = room(rule, own, self.under_way.len(), MOST);
                 if room > 0 {
-                    let account = Arc::clone(account);
-                    wanted.push(Wanted { account, rule: rule.clone(), room });
+                    let (account, is_idle) = (Arc::clone(account), own == 0);
+                    wanted.push(Wanted { account, rule: rule.clone(), room, is_idle });
                 }
             }
         }
@@ -256,6 +277,12 @@ impl Worker {
         let first = self.turn.checked_rem(wanted.len()).unwrap_or(0);
         wanted.rotate_left(first);
         wanted
+    }
+
+    /// Whether an outbound account sends just now, or is left alone.
+    fn is_taken(&self, by: &AccountName) -> bool {
+        let sends = |try_: &UnderWay| self.book.sender_of(&try_.rule) == Some(by);
+        self.rests.contains_key(by) || self.under_way.iter().any(sends)
     }
 
     fn start(&mut self, row: ActionRow, rule: Rule, now: Timestamp) {
@@ -360,29 +387,3 @@ impl Worker {
 
 /// Octets of the reason that are kept.
 const DETAIL: usize = 4096;
-
-fn report(row: &ActionRow, verdict: &Verdict) {
-    let ActionRow { account, rule, message, attempts, path, .. } = row;
-    match verdict {
-        Verdict::Done => tracing::debug!(
-            target: "rules", code = "action-done", account, rule, message_id = message, path,
-            attempts, "Done: {rule}"
-        ),
-        Verdict::Rests { until, detail } => tracing::debug!(
-            target: "rules", code = "action-retry", account, rule, message_id = message, path,
-            "{rule} is not tried, and looked at again at {until}: {detail}"
-        ),
-        Verdict::Again { at, code, detail, .. } if *attempts == 1 => tracing::warn!(
-            target: "rules", code = "action-retry", account, rule, message_id = message, path,
-            attempts, why = code, "{rule} failed and is tried again at {at}: {detail}"
-        ),
-        Verdict::Again { at, code, detail, .. } => tracing::debug!(
-            target: "rules", code = "action-retry", account, rule, message_id = message, path,
-            attempts, why = code, "{rule} failed and is tried again at {at}: {detail}"
-        ),
-        Verdict::Failed { code, detail } => tracing::error!(
-            target: "rules", code = "action-failed", account, rule, message_id = message, path,
-            attempts, why = code, "{rule} has failed for good after {attempts} tries: {detail}"
-        ),
-    }
-}

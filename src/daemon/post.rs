@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::OwnedMutexGuard;
 
 use super::attempt::Attempts;
 use super::gate::Kept;
@@ -126,6 +127,15 @@ pub(super) struct Post {
     turns: Arc<Mutex<BTreeMap<AccountName, Arc<tokio::sync::Mutex<()>>>>>,
 }
 
+/// The turn to send by an account.
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
+    outbound: &'a Outbound,
+    /// Its last login was refused.
+    wary: bool,
+    mine: OwnedMutexGuard<()>,
+}
+
 impl Post {
     pub(super) fn new(tools: Tools, attempts: Attempts) -> Self {
         let opener = in_turn(tools.clone(), attempts);
@@ -152,22 +162,19 @@ impl Post {
         date: Timestamp,
     ) -> Result<Receipt, PostError> {
         let (octets, envelope) = letter.build(date)?;
-        self.hand_over(config, outbound, (&envelope, &octets), LONGEST).await
+        let turn = self.turn(outbound).await?;
+        self.hand_over(config, turn, (&envelope, &octets), LONGEST).await
     }
 
     /// Hands over octets as they are. `limit` is for all before the answer to the message.
     pub(super) async fn hand_over(
         &self,
         config: &Config,
-        outbound: &Outbound,
+        turn: Turn<'_>,
         (envelope, octets): (&Envelope, &[u8]),
         limit: Duration,
     ) -> Result<Receipt, PostError> {
-        // Two at a time would be refused twice before the first refusal is known.
-        let turn = self.turn(&outbound.name);
-        let _mine = turn.lock().await;
-        let wary = self.refusals.permit(outbound).await;
-        let wary = wary.map_err(|kept| kept_by(outbound, kept))?;
+        let Turn { outbound, wary, mine } = turn;
         let keyring = self.tools.keyring();
         let sender = Sender::by(config, outbound, keyring.clone(), self.opener.clone());
         let sender = Sender { wary, ..sender };
@@ -180,12 +187,21 @@ impl Post {
         if let Err(error) = self.refusals.note(outbound, end).await {
             tracing::error!(target: "daemon", code = error.code(), "{error}");
         }
+        drop(mine);
         sent
     }
 
-    fn turn(&self, account: &AccountName) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(turns.entry(Arc::clone(account)).or_default())
+    /// Waits until nobody else sends by this account; then it must be allowed to log in.
+    pub(super) async fn turn<'a>(&self, outbound: &'a Outbound) -> Result<Turn<'a>, PostError> {
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(turns.entry(Arc::clone(&outbound.name)).or_default())
+        };
+        // Two at a time would be refused twice before the first refusal is known.
+        let mine = turn.lock_owned().await;
+        let wary = self.refusals.permit(outbound).await;
+        let wary = wary.map_err(|kept| kept_by(outbound, kept))?;
+        Ok(Turn { outbound, wary, mine })
     }
 }
 

@@ -4,6 +4,7 @@
 //! Not for doing it: that is `action`, when and how often is `daemon`'s to carry out.
 
 mod facts;
+mod share;
 mod tries;
 
 use data_encoding::HEXLOWER;
@@ -13,7 +14,8 @@ use crate::config::{Deed, Rule};
 use crate::query::{MESSAGE, Mistake, Moment, Query};
 
 pub use facts::{Attached, MessageFacts, Person};
-pub use tries::{HOPELESS_TRIES, Next, Past, Trouble, after, room};
+pub use share::{Candidate, chosen, room};
+pub use tries::{HOPELESS_TRIES, Next, Past, Trouble, after};
 
 /// What a rule says of a message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

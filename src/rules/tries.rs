@@ -86,11 +86,6 @@ pub fn after(rule: &Rule, trouble: &Trouble, past: Past, now: Timestamp, random:
     }
 }
 
-/// How many more tries of a rule may begin, with so many under way of it and of all rules.
-pub fn room(rule: &Rule, under_way: usize, of_all: usize, most: usize) -> usize {
-    rule.concurrency.saturating_sub(under_way).min(most.saturating_sub(of_all))
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::SignedDuration;
@@ -169,15 +164,5 @@ mod tests {
         assert!(matches!(next(14, 3, &refused), Next::Again(_)));
         assert_eq!(next(15, 4, &refused), Next::GiveUp);
         assert!(matches!(next(15, 4, &unreachable), Next::Again(_)));
-    }
-
-    #[test]
-    fn no_more_tries_than_the_rule_and_the_process_allow() {
-        let rule = Rule { concurrency: 4, ..rule("a") };
-        assert_eq!(room(&rule, 0, 0, 64), 4);
-        assert_eq!(room(&rule, 3, 10, 64), 1);
-        assert_eq!(room(&rule, 5, 10, 64), 0);
-        assert_eq!(room(&rule, 0, 63, 64), 1);
-        assert_eq!(room(&rule, 0, 64, 64), 0);
     }
 }

@@ -186,7 +186,7 @@ pub async fn run(
 /// Has an entry recorded, behind those that wait.
 fn note(history: &mpsc::Sender<audit::Entry>, entry: audit::Entry) {
     if history.try_send(entry).is_err() {
-        tracing::warn!(
+        tracing::error!(
             target: "config",
             code = "ledger-failed",
             "The configuration was not recorded in the history: the ledger takes nothing"

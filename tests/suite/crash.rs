@@ -169,34 +169,34 @@ fn failure_walk(course: &Course, protocol: &str, order: &str, stride: u64) -> u6
 
 #[test]
 fn d01_killed_at_each_step_of_twenty_messages_in_batches_of_seven_imap_ends_whole() {
-    let steps = kill_walk(&Course::new(20), "imap", Disks::Two, 4);
+    let steps = kill_walk(&Course::new(20), "imap", Disks::Two, 7);
     assert!(steps > 60, "{steps} steps");
 }
 
 #[test]
 fn d01_killed_at_each_step_of_a_small_mailbox_imap_ends_whole() {
-    let steps = kill_walk(&Course::new(3), "imap", Disks::One, 1);
+    let steps = kill_walk(&Course::new(3), "imap", Disks::One, 2);
     assert!(steps > 15, "{steps} steps");
 }
 
 #[test]
 fn d01_killed_at_each_step_of_a_small_maildrop_pop3_ends_whole() {
-    let steps = kill_walk(&Course::new(3), "pop3", Disks::One, 2);
+    let steps = kill_walk(&Course::new(3), "pop3", Disks::One, 3);
     assert!(steps > 15, "{steps} steps");
 }
 
 #[test]
 fn d06_one_failed_write_at_each_step_is_repaired_by_the_next_poll() {
-    let steps = failure_walk(&Course::new(3), "imap", "eio@#", 2);
+    let steps = failure_walk(&Course::new(3), "imap", "eio@#", 4);
     assert!(steps > 15, "{steps} steps");
-    failure_walk(&Course::new(20), "imap", "eio@#", 11);
+    failure_walk(&Course::new(20), "imap", "eio@#", 17);
 }
 
 #[test]
 fn d05_disk_that_is_full_from_any_step_on_is_repaired_by_the_next_poll() {
-    let steps = failure_walk(&Course::new(3), "imap", "enospc@#+", 2);
+    let steps = failure_walk(&Course::new(3), "imap", "enospc@#+", 4);
     assert!(steps > 15, "{steps} steps");
-    failure_walk(&Course::new(20), "pop3", "enospc@#+", 11);
+    failure_walk(&Course::new(20), "pop3", "enospc@#+", 17);
 }
 
 #[test]

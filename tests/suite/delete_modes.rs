@@ -228,7 +228,7 @@ fn d01_killed_at_any_step_mail_is_moved_or_marked_once() {
     let dovecot = Dovecot::start_with(&Options { users: 200, more: FOLDERS, ..Options::default() });
     let next = AtomicUsize::new(1);
     in_parallel(&["move:Done", "flag"], |mode| {
-        let stride = usize::try_from(asked_stride(2)).unwrap();
+        let stride = usize::try_from(asked_stride(4)).unwrap();
         for step in (1..).step_by(stride) {
             let user = format!("u{}", next.fetch_add(1, Ordering::SeqCst));
             for message in messages(2) {

@@ -29,6 +29,8 @@ pub struct Used {
     pub memory: u64,
     /// Processor time, in user and kernel.
     pub cpu: Duration,
+    /// It was seen with its own memory.
+    is_itself: bool,
 }
 
 impl Used {
@@ -38,9 +40,10 @@ impl Used {
     /// moment before the new program has its own.
     fn look(&mut self, pid: u32) {
         let program = |whose: &str| std::fs::read_link(format!("/proc/{whose}/exe")).ok();
-        if program(&pid.to_string()) == program("self") {
+        if !self.is_itself && program(&pid.to_string()) == program("self") {
             return;
         }
+        self.is_itself = true;
         let read = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}"));
         let status = read("status").unwrap_or_default();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -129,7 +132,7 @@ impl Running {
                 late = true;
                 kill_process_group(Pid::from_child(&self.child), Signal::KILL).ok();
             }
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(10));
         };
         let output = self.output(status);
         assert!(!late, "still running after {limit:?}: {output:?}");

@@ -19,7 +19,13 @@ pub(super) fn toml(text: &str) -> String {
 
 /// A TOML list of texts.
 pub(super) fn toml_list<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
-    let items: Vec<String> = texts.into_iter().map(toml).collect();
+    let mut items: Vec<String> = Vec::new();
+    for item in texts.into_iter().map(toml) {
+        // What stands there twice is meant once.
+        if !items.contains(&item) {
+            items.push(item);
+        }
+    }
     format!("[{}]", items.join(", "))
 }
 

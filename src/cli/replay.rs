@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::exit::Exit;
 use super::render::{self, Out, plural};
+use super::selecting::Selecting;
 use super::{Context, block_on, plan};
 use crate::action;
 use crate::archive::root::Root;
@@ -22,8 +22,7 @@ use crate::daemon::instance::{Instance, InstanceError};
 use crate::daemon::outbox;
 use crate::ledger::{ActionState, Asked, Ledger, LedgerError, NewAction, Tx};
 use crate::log::Sink;
-use crate::poll::Clock;
-use crate::query::{MESSAGE, Moment, Query, parse_time};
+use crate::moving::select::Selection;
 use crate::rules::{self, Finding, MessageFacts, Rules};
 
 /// Below the options.
@@ -40,15 +39,8 @@ const PAGE: u32 = 1000;
 pub(super) struct Replay {
     /// The inbound account
     account: String,
-    /// Only what was received since then: 2h, yesterday, 2026-11-21
-    #[arg(long, value_name = "TIME")]
-    since: Option<String>,
-    /// Only what was received before then
-    #[arg(long, value_name = "TIME")]
-    until: Option<String>,
-    /// Only messages for which this holds, as a rule's `when`
-    #[arg(long = "where", value_name = "CONDITION")]
-    condition: Option<String>,
+    #[command(flatten)]
+    which: Selecting,
     /// Only the message with this id, or the beginning of it
     #[arg(long)]
     id: Option<String>,
@@ -64,12 +56,9 @@ pub(super) struct Replay {
 #[derive(Clone, Debug)]
 struct Sought {
     account: Arc<Inbound>,
-    since: Timestamp,
-    until: Timestamp,
+    which: Selection,
     id: String,
     rule: Option<String>,
-    condition: Option<Query>,
-    moment: Moment,
 }
 
 /// What a rule says of a message.
@@ -144,27 +133,9 @@ impl Replay {
             render::error(&format!("`{}` has no rule `{rule}`", self.account), Some(&hint));
             return Err(Exit::Usage);
         }
-        let (now, zone) = (Clock.now(), &config.archive.timezone);
-        let moment = |text: &Option<String>, otherwise: Timestamp| match text {
-            None => Ok(otherwise),
-            Some(text) => parse_time(text, now, zone).map_err(|error| {
-                render::error(&error.to_string(), None);
-                Exit::Usage
-            }),
-        };
-        let moment_of = Moment { now, zone: zone.clone() };
-        let condition = self.condition.as_deref();
-        let condition = condition.map(|text| Query::parse(text, &MESSAGE, &moment_of)).transpose();
-        let condition = condition.map_err(|mistake| {
-            render::mistake(&mistake);
-            Exit::Usage
-        })?;
         Ok(Sought {
-            condition,
-            moment: moment_of,
             account: Arc::new(account.clone()),
-            since: moment(&self.since, Timestamp::MIN)?,
-            until: moment(&self.until, Timestamp::MAX)?,
+            which: self.which.selection(config)?,
             id: self.id.clone().unwrap_or_default(),
             rule: self.rule.clone(),
         })
@@ -173,10 +144,7 @@ impl Replay {
 
 impl Sought {
     fn has(&self, facts: &MessageFacts) -> bool {
-        facts.received >= self.since
-            && facts.received < self.until
-            && facts.id.starts_with(&self.id)
-            && self.condition.as_ref().is_none_or(|condition| condition.matches(facts))
+        self.which.has(facts) && facts.id.starts_with(&self.id)
     }
 
     /// Whether what all rules say of a message is looked at.
@@ -232,9 +200,10 @@ struct Walk<'s> {
 impl<'s> Walk<'s> {
     fn new(ledger: &'s Ledger, root: &'s Root, sought: &'s Sought) -> Self {
         // The conditions were checked with the config.
-        let rules = Rules::read(&sought.account.on_received, &sought.moment);
+        let rules = Rules::read(&sought.account.on_received, &sought.which.moment);
         let rules = rules.unwrap_or_else(|_| Rules::none());
-        let asked = sought.condition.as_ref().is_some_and(|condition| condition.asks("header"));
+        let asked =
+            sought.which.condition.as_ref().is_some_and(|condition| condition.asks("header"));
         let header = asked || rules.ask_header();
         Self { ledger, root, sought, rules, header, after: 0 }
     }

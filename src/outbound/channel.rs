@@ -12,6 +12,7 @@ use super::error::SubmitError;
 use super::printable::printable;
 use super::reply::{Reply, ReplyLine, enhanced};
 use super::transcript::{Speaker, Transcript};
+use crate::config::Outbound;
 use crate::net::{NetError, within};
 
 /// The longest line of a reply; RFC 5321 §4.5.3.1.5 has 512, and Microsoft more.
@@ -34,18 +35,17 @@ pub(super) struct Channel<'a, S> {
 }
 
 impl<'a, S: AsyncRead + AsyncWrite + Unpin> Channel<'a, S> {
+    /// `secrets` are what the server may not say aloud, not even before it is told them: it may
+    /// know them from an earlier session.
     pub(super) fn new(
         stream: S,
-        limit: Duration,
+        account: &Outbound,
+        secrets: &[Zeroizing<String>],
         transcript: &'a mut Transcript,
-        debug: bool,
     ) -> Self {
-        Self { stream, came: BytesMut::new(), limit, secrets: Vec::new(), transcript, debug }
-    }
-
-    /// What the server may not say aloud from now on.
-    pub(super) fn keep_secrets(&mut self, secrets: Vec<Zeroizing<String>>) {
-        self.secrets.extend(secrets.into_iter().filter(|secret| !secret.is_empty()));
+        let secrets = secrets.iter().filter(|secret| !secret.is_empty()).cloned().collect();
+        let (limit, debug) = (account.send_timeout, account.debug);
+        Self { stream, came: BytesMut::new(), limit, secrets, transcript, debug }
     }
 
     pub(super) fn stream(&self) -> &S {

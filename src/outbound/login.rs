@@ -32,6 +32,12 @@ pub(super) fn is_sendable(account: &Outbound, proof: Option<Proof<'_>>) -> Resul
     Err(SubmitError::NoMechanism { what })
 }
 
+/// The account's login, without a channel binding.
+pub(super) fn of<'a>(account: &'a Outbound, proof: Proof<'a>) -> Login<'a> {
+    let user = account.user.as_deref().unwrap_or_default();
+    Login { user, proof, host: &account.host, port: account.port, binding: Binding::None }
+}
+
 /// Which mechanism is taken of those that the server offers.
 pub(super) fn choose(
     account: &Outbound,
@@ -64,14 +70,7 @@ pub(super) async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
     binding: Option<&[u8; 32]>,
 ) -> Result<(), SubmitError> {
     let mechanism = choice.mechanism;
-    let login = Login {
-        user: account.user.as_deref().unwrap_or_default(),
-        proof,
-        host: &account.host,
-        port: account.port,
-        binding: Binding::of(choice, binding),
-    };
-    channel.keep_secrets(sasl::forms(&login));
+    let login = Login { binding: Binding::of(choice, binding), ..of(account, proof) };
     let broken = |error: SaslError| broken(&error, mechanism);
     let nonce = Uuid::new_v4().simple().to_string();
     let mut exchange = Exchange::new(mechanism, &login, &nonce).map_err(broken)?;

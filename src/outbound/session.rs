@@ -15,7 +15,7 @@ use super::reply::Reply;
 use super::transcript::Transcript;
 use crate::config::{Encryption, Outbound};
 use crate::net::{self, Endpoint, Facts, NetError, NetStream, Stage, Wire, Witness, within};
-use crate::sasl::{Mechanism, Proof};
+use crate::sasl::{self, Mechanism, Proof};
 
 /// The longest that one submission may take, whatever the server does.
 const WHOLE: Duration = Duration::from_mins(15);
@@ -91,27 +91,29 @@ impl<'a> Session<'a> {
     }
 
     /// The same over a wire that is connected already.
-    async fn over(
+    pub(super) async fn over(
         wire: Wire,
         account: &Outbound,
         proof: Option<Proof<'_>>,
         witness: &mut Witness,
         transcript: &'a mut Transcript,
     ) -> Result<Self, SubmitError> {
-        let (limit, debug) = (account.send_timeout, account.debug);
+        let limit = account.send_timeout;
+        let secrets =
+            proof.map(|proof| sasl::forms(&login::of(account, proof))).unwrap_or_default();
         let mut channel = match account.encryption {
-            Encryption::None => Channel::new(wire.plain(), limit, transcript, debug),
+            Encryption::None => Channel::new(wire.plain(), account, &secrets, transcript),
             Encryption::Tls => {
                 let stream = secured(wire, account, witness, transcript).await?;
-                Channel::new(stream, limit, transcript, debug)
+                Channel::new(stream, account, &secrets, transcript)
             }
             Encryption::StartTls => {
-                let mut channel = Channel::new(wire, limit, &mut *transcript, debug);
+                let mut channel = Channel::new(wire, account, &secrets, &mut *transcript);
                 greet(&mut channel, limit, witness).await?;
                 ask_for_tls(&mut channel, witness).await?;
                 let wire = channel.into_stream();
                 let stream = secured(wire, account, witness, transcript).await?;
-                Channel::new(stream, limit, transcript, debug)
+                Channel::new(stream, account, &secrets, transcript)
             }
         };
         if account.encryption != Encryption::StartTls {

@@ -122,7 +122,8 @@ fn told(receipt: &Receipt) -> Facts {
     Facts::Message { queue_id: receipt.queue_id.clone(), said: receipt.reply.said() }
 }
 
-async fn hand_over(
+/// MAIL, RCPT, DATA in an open session.
+pub(super) async fn hand_over(
     session: &mut Session<'_>,
     account: &Outbound,
     envelope: &Envelope,

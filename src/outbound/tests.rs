@@ -1,5 +1,7 @@
 //! Letters: what they look like on the wire, and what they refuse.
 
+mod fuzz;
+
 use jiff::Timestamp;
 
 use super::*;

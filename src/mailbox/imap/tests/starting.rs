@@ -109,6 +109,28 @@ fn sasl_response() -> String {
 }
 
 #[tokio::test]
+async fn a07_refused_token_is_told_by_a_challenge_that_wants_an_empty_answer() {
+    let account = Inbound { sasl: vec![crate::sasl::Mechanism::XOAuth2], ..account() };
+    let json = data_encoding::BASE64.encode(br#"{"status":"401","schemes":"bearer"}"#);
+    for sasl_ir in [" SASL-IR", ""] {
+        let greeting = format!("* OK [CAPABILITY IMAP4rev1 AUTH=XOAUTH2{sasl_ir}] hello\r\n");
+        let json = json.clone();
+        let (wire, server) = Server::start(&greeting, move |command| match command {
+            "AUTHENTICATE XOAUTH2" => "+ \r\n".to_owned(),
+            "" => "TAG NO [AUTHENTICATIONFAILED] no\r\n".to_owned(),
+            _ => format!("+ {json}\r\n"),
+        });
+        let error = log_in(wire, &account, Proof::Token("t0ken")).await.unwrap_err();
+        assert_eq!(error.code(), "auth-rejected");
+        let shown = error.to_string();
+        assert!(shown.contains("401") && !shown.contains("t0ken"), "{shown}");
+        let commands = server.commands();
+        assert_eq!(commands.last().map(String::as_str), Some(""), "{commands:?}");
+        assert_eq!(commands.len(), if sasl_ir.is_empty() { 3 } else { 2 }, "{commands:?}");
+    }
+}
+
+#[tokio::test]
 async fn a09_login_quotes_what_it_sends() {
     let mut account = account();
     account.user = "a \"b\" c\\d".to_owned();

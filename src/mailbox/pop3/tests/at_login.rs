@@ -97,7 +97,7 @@ async fn plain_mechanisms_need_tls_or_leave() {
 }
 
 #[tokio::test]
-async fn token_goes_in_two_steps_and_a_refusal_is_told_with_the_servers_json() {
+async fn a07_token_goes_in_two_steps_and_a_refusal_is_told_with_the_servers_json() {
     let account = Inbound { encryption: Encryption::Tls, ..account() };
     let (mut ours, theirs) = duplex(1 << 20);
     let login = Login::permitted(&account, Proof::Token("t0ken")).unwrap();

@@ -2,11 +2,14 @@
 //!
 //! Holds no rules between keys; those are in `build`.
 
+mod connection;
 mod global;
 mod inbound;
 mod oauth;
 mod outbound;
+mod properties;
 mod received;
+mod selection;
 
 use std::fmt;
 use std::time::Duration;
@@ -218,9 +221,10 @@ pub const TABLES: &[&Table] = &[
 ];
 
 pub(super) use global::{ARCHIVE, DAEMON, FILTERS, LOG, NOTICES, TOP};
-pub(super) use inbound::{CANARY, INBOUND, PROPERTIES};
+pub(super) use inbound::INBOUND;
 pub(super) use oauth::OAUTH;
 pub(super) use outbound::{ACCOUNT, OUTBOUND};
+pub(super) use properties::{CANARY, PROPERTIES};
 pub(super) use received::ON_RECEIVED;
 
 /// A key with a default.

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use super::connection::{
+    ALLOW_PLAINTEXT, BIND_ADDRESS, PROTECT, PROVIDER, TLS_CA_FILE, TLS_CLIENT_CERTIFICATE,
+    TLS_CLIENT_KEY, TLS_MIN_VERSION, TLS_PIN, tls_name,
+};
 use super::{Group, Key, Kind, NO, Table, YES, bare, key, secs};
 
 pub(crate) const OUTBOUND: Table = Table {
@@ -18,7 +22,7 @@ pub(crate) const OUTBOUND: Table = Table {
 const ACCOUNT_KEYS: &[Key] = &[
     bare("description", Kind::Text(1024), "\"The office's relay\"", "Free text for people.", ""),
     key("enabled", Kind::Bool, YES, "Whether it may be used.", ""),
-    key("protect", Kind::Bool, NO, "An import never changes or removes this account.", ""),
+    PROTECT,
     key("debug", Kind::Bool, NO, "Writes the protocol to the log, secrets hidden.", ""),
 ];
 
@@ -37,13 +41,7 @@ const SERVER: &[Key] = &[
         "The program and its arguments; no shell. The message is its standard input.",
         "`-f SENDER -- RECIPIENTS` is added, unless `-t` is among them.",
     ),
-    bare(
-        "provider",
-        Kind::Provider,
-        "\"gmail\"",
-        "Fills `host`, `port` and `encryption`.",
-        "`postrider provider show NAME` says with what; keys that stand here go before it.",
-    ),
+    PROVIDER,
     bare(
         "host",
         Kind::Host,
@@ -65,63 +63,15 @@ const SERVER: &[Key] = &[
         "When TLS begins: from the first octet, by STARTTLS, never.",
         "",
     ),
-    key(
-        "allow_plaintext",
-        Kind::Bool,
-        NO,
-        "Encryption `none` is meant.",
-        "Always needed for it, on loopback too.",
-    ),
-    bare(
-        "bind_address",
-        Kind::Ip,
-        "\"203.0.113.7\"",
-        "Local address to connect from.",
-        "For servers that allow only known addresses.",
-    ),
+    ALLOW_PLAINTEXT,
+    BIND_ADDRESS,
     key("tls_verify", Kind::Bool, YES, "Checks the server's certificate.", ""),
-    bare(
-        "tls_ca_file",
-        Kind::Path,
-        "\"/etc/postrider/ca.pem\"",
-        "PEM file of further CAs that are trusted.",
-        "For a private CA.",
-    ),
-    bare(
-        "tls_name",
-        Kind::Host,
-        "\"smtp.example.org\"",
-        "Name to expect in the certificate instead of `host`.",
-        "When `host` is an IP address.",
-    ),
-    bare(
-        "tls_pin_sha256",
-        Kind::Pins,
-        "\"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"",
-        "SHA-256 of the server's public key: just this key is trusted.",
-        "For a self-signed certificate; a poll that fails prints the line. Issuer, name and dates are not asked.",
-    ),
-    key(
-        "tls_min_version",
-        Kind::Choice(&["1.2", "1.3"]),
-        "\"1.2\"",
-        "The oldest TLS that is spoken.",
-        "",
-    ),
-    bare(
-        "tls_client_certificate",
-        Kind::Path,
-        "\"/etc/postrider/client.pem\"",
-        "PEM file of a certificate to show the server, with those that signed it.",
-        "Without a password it logs in by SASL EXTERNAL.",
-    ),
-    bare(
-        "tls_client_key",
-        Kind::Path,
-        "\"/etc/postrider/client.key\"",
-        "PEM file of its private key, where it isn't in the same file.",
-        "",
-    ),
+    TLS_CA_FILE,
+    tls_name("\"smtp.example.org\""),
+    TLS_PIN,
+    TLS_MIN_VERSION,
+    TLS_CLIENT_CERTIFICATE,
+    TLS_CLIENT_KEY,
     key(
         "connect_timeout",
         Kind::Duration(Duration::from_millis(100), secs(3600)),

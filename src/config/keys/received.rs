@@ -1,5 +1,6 @@
 //! Keys of `[[inbound.NAME.on_received]]`: what is done with each message that was stored.
 
+use super::connection::TLS_CA_FILE;
 use super::{Group, Key, Kind, NO, Table, bare, days, key, secs};
 
 /// What a rule may do.
@@ -125,13 +126,7 @@ const WEBHOOK: &[Key] = &[
         "An HTTP proxy on the way, by CONNECT; no variable of the environment counts.",
         "What passes is encrypted as without it.",
     ),
-    bare(
-        "tls_ca_file",
-        Kind::Path,
-        "\"/etc/postrider/ca.pem\"",
-        "PEM file of further CAs that are trusted.",
-        "For a private CA.",
-    ),
+    TLS_CA_FILE,
     bare(
         "tls_pin_sha256",
         Kind::Pins,

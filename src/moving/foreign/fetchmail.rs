@@ -1,65 +1,15 @@
 //! `.fetchmailrc`: words in any layout; server entries with user entries in them.
 
+mod lexer;
+mod vocabulary;
+
 use std::collections::BTreeMap;
+
+use lexer::{Word, words};
+use vocabulary::{FLAGS, GLOBAL, NOISE, USER, WITH_VALUE, is_word, why};
 
 use super::words::{account_name, number, seconds as seconds_of, toml, toml_list};
 use super::{Carried, ForeignAccount, ForeignSecret, Found, LONGEST_INTERVAL, Seen};
-
-/// Words that only please the reader.
-const NOISE: [&str; 9] =
-    ["and", "with", "has", "wants", "options", "here", "there", "via_", "ticket"];
-
-/// Words that take one value behind them and that we don't carry.
-const WITH_VALUE: [&str; 38] = [
-    "aka",
-    "antispam",
-    "auth",
-    "authenticate",
-    "badheader",
-    "bad-header",
-    "batchlimit",
-    "bsmtp",
-    "envelope",
-    "esmtpname",
-    "esmtppassword",
-    "expunge",
-    "fastuidl",
-    "fetchdomains",
-    "fetchsizelimit",
-    "interface",
-    "interval",
-    "localdomains",
-    "mda",
-    "monitor",
-    "plugin",
-    "plugout",
-    "postconnect",
-    "preconnect",
-    "principal",
-    "properties",
-    "qvirtual",
-    "smtp",
-    "smtpaddress",
-    "smtphost",
-    "smtpname",
-    "sslcertpath",
-    "sslfingerprint",
-    "warnings",
-    "passwordfile",
-    "passwordfd",
-    "lmtp_",
-    "moderator",
-];
-
-/// Words of user entries that begin the next one.
-const USER: [&str; 2] = ["user", "username"];
-
-#[derive(Clone, Debug)]
-struct Word {
-    text: String,
-    line: u32,
-    quoted: bool,
-}
 
 /// What a server or user entry says.
 #[derive(Clone, Debug, Default)]
@@ -167,7 +117,7 @@ impl Reader {
     fn option(&mut self, word: &Word, tail: &[Word]) -> usize {
         let Self { found, server, .. } = self;
         let Some((entry, users, _)) = server else {
-            found.lost(word.line, shown(word), "it stands before any server");
+            found.lost(word.line, word.shown(), "it stands before any server");
             return 0;
         };
         let into = users.last_mut().unwrap_or(entry);
@@ -220,7 +170,7 @@ impl Reader {
             }
             noise if NOISE.contains(&noise) => no,
             _ => {
-                found.lost(word.line, shown(word), "the word is not known");
+                found.lost(word.line, word.shown(), "the word is not known");
                 no
             }
         }
@@ -413,150 +363,4 @@ impl Entry {
         }
         self.line = nearer.line;
     }
-}
-
-const GLOBAL: &str = "it is for fetchmail as a whole";
-
-/// Words that stand alone, with `no` before them or not.
-const FLAGS: [&str; 17] = [
-    "keep",
-    "fetchall",
-    "flush",
-    "limitflush",
-    "rewrite",
-    "stripcr",
-    "forcecr",
-    "pass8bits",
-    "dropstatus",
-    "dropdelivered",
-    "mimedecode",
-    "idle",
-    "ssl",
-    "sslcertck",
-    "lmtp",
-    "tracepolls",
-    "bouncemail",
-];
-
-fn is_word(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    let plain = [
-        "set",
-        "defaults",
-        "poll",
-        "server",
-        "skip",
-        "user",
-        "username",
-        "is",
-        "to",
-        "no",
-        "via",
-        "proto",
-        "protocol",
-        "port",
-        "service",
-        "timeout",
-        "password",
-        "pass",
-        "limit",
-        "fetchlimit",
-        "sslproto",
-        "sslcert",
-        "sslkey",
-        "sslcertfile",
-        "sslcommonname",
-        "folder",
-        "mailbox",
-        "dns",
-        "uidl",
-        "checkalias",
-    ];
-    let flag = text.strip_prefix("no").unwrap_or(&text);
-    plain.contains(&text.as_str())
-        || FLAGS.contains(&flag)
-        || WITH_VALUE.contains(&text.as_str())
-        || NOISE.contains(&text.as_str())
-}
-
-/// A word as a report may show it: one that isn't known may be a password.
-fn shown(word: &Word) -> String {
-    if is_word(&word.text) { word.text.clone() } else { "a word".to_owned() }
-}
-
-fn why(key: &str) -> &'static str {
-    match key {
-        "mda" | "bsmtp" | "smtphost" | "smtp" | "smtpname" | "smtpaddress" => {
-            "mail goes into the archive"
-        }
-        "preconnect" | "postconnect" | "plugin" | "plugout" => "no command is run around a poll",
-        "auth" | "authenticate" => "the strongest mechanism that is offered is used; see `sasl`",
-        "interval" => "write `poll_interval` of this account",
-        "sslfingerprint" => "a key is pinned, not a certificate: `postrider test` prints the line",
-        "sslcertpath" => "write `tls_ca_file`",
-        "passwordfile" => "write `password = { file = \"PATH\" }`",
-        "envelope" | "aka" | "localdomains" | "qvirtual" => "mail is not sorted to local users",
-        _ => "there is nothing like it",
-    }
-}
-
-/// What stands behind a backslash: `n`, `t`, `x41`, octal digits, or the character itself.
-fn escaped(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<char> {
-    let (base, most, first) = match chars.next()? {
-        'n' => return Some('\n'),
-        't' => return Some('\t'),
-        'r' => return Some('\r'),
-        'b' => return Some('\u{8}'),
-        'x' => (16, 2, 0),
-        c => match c.to_digit(8) {
-            Some(digit) => (8, 2, digit),
-            None => return Some(c),
-        },
-    };
-    let mut value = first;
-    for _ in 0..most {
-        let next = chars.next_if(|c| c.is_digit(base)).and_then(|c| c.to_digit(base));
-        let Some(digit) = next else { break };
-        value = value.saturating_mul(base).saturating_add(digit) & 0xff;
-    }
-    char::from_u32(value)
-}
-
-/// Words and texts in quotes; `:`, `;`, `,` and `=` are blanks, `#` begins a comment.
-fn words(text: &str) -> Vec<Word> {
-    let mut words = Vec::new();
-    let mut line = 1_u32;
-    let mut word: Option<Word> = None;
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '"' | '\'' => {
-                words.extend(word.take());
-                let mut quoted = Word { text: String::new(), line, quoted: true };
-                while let Some(inner) = chars.next() {
-                    match inner {
-                        inner if inner == c => break,
-                        '\\' => quoted.text.extend(escaped(&mut chars)),
-                        '\n' => {
-                            line = line.saturating_add(1);
-                            quoted.text.push('\n');
-                        }
-                        inner => quoted.text.push(inner),
-                    }
-                }
-                words.push(quoted);
-            }
-            '#' if word.is_none() => while chars.next_if(|c| *c != '\n').is_some() {},
-            c if c.is_whitespace() || matches!(c, ',' | ';' | ':' | '=') => {
-                words.extend(word.take());
-                line = line.saturating_add(u32::from(c == '\n'));
-            }
-            c => {
-                let start = Word { text: String::new(), line, quoted: false };
-                word.get_or_insert(start).text.push(c);
-            }
-        }
-    }
-    words.extend(word);
-    words
 }

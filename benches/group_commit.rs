@@ -103,6 +103,8 @@ fn placing((key, staged): (MessageKey, Staged)) -> Placing {
         size: staged.size,
         header: None,
         alone: true,
+        proven: true,
+        cut: false,
         listed_size: Some(staged.size),
         internal_date: None,
         received: Timestamp::UNIX_EPOCH,

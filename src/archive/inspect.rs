@@ -271,6 +271,7 @@ impl FoundCopy {
     fn as_stored(&self) -> StoredCopy {
         StoredCopy {
             canary: false,
+            cut: false,
             row: 0,
             key: self.key.clone(),
             path: self.path.clone(),

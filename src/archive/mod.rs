@@ -186,6 +186,18 @@ impl Archive {
         self.sync_chain(path)
     }
 
+    /// Makes copies durable once more before the server's are deleted: a root that was copied or
+    /// restored to another disk holds files that were synced elsewhere, and never there.
+    pub fn make_all_durable<'a>(
+        &self,
+        paths: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), ArchiveError> {
+        match self.sync {
+            SyncMode::FileSystem => self.sync_chain("."),
+            SyncMode::Each => paths.into_iter().try_for_each(|path| self.make_durable(path)),
+        }
+    }
+
     fn sync_chain(&self, path: &str) -> Result<(), ArchiveError> {
         let io = |path: &str| ArchiveError::io("sync", path.to_owned());
         let root = self.root.folder();

@@ -4,7 +4,7 @@
 //! is dropped before [`Staging::finish`] removes its folder.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek as _, SeekFrom, Write};
 
 use sha2::{Digest, Sha256 as Hasher};
 
@@ -118,6 +118,20 @@ impl Staging {
         };
         read().map_err(io)?;
         Ok(octets)
+    }
+
+    /// The first octets of `message.eml` and its last, at most `limit` of each.
+    pub fn ends(&self, limit: u64) -> Result<(Vec<u8>, Vec<u8>), ArchiveError> {
+        let (mut head, mut tail) = (Vec::new(), Vec::new());
+        let mut read = || -> io::Result<()> {
+            let mut file = self.stage.read(&format!("{}/message.eml", self.id))?;
+            Read::by_ref(&mut file).take(limit).read_to_end(&mut head)?;
+            file.seek(SeekFrom::Start(self.octets.saturating_sub(limit)))?;
+            file.take(limit).read_to_end(&mut tail)?;
+            Ok(())
+        };
+        read().map_err(ArchiveError::io("read", path(&self.id, "message.eml")))?;
+        Ok((head, tail))
     }
 
     /// Writes a file into the message folder; returns its digest.

@@ -144,6 +144,7 @@ fn key(uid: u32) -> MessageKey {
 
 fn copy_of(staged: &Staged) -> StoredCopy {
     StoredCopy {
+        cut: false,
         canary: false,
         row: 1,
         key: key(1),

@@ -9,7 +9,7 @@ use super::error::{LedgerError, sqlite};
 /// Marks a file as a postrider ledger: `PoRi`.
 const APPLICATION_ID: i64 = 0x506F_5269;
 
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     r"
 CREATE TABLE meta (
     key TEXT PRIMARY KEY NOT NULL,
@@ -307,6 +307,10 @@ CREATE TABLE outbound (
 -- taken from the tree by a ledger that doesn't know what rules asked for with it
 ALTER TABLE message ADD COLUMN actions_unknown INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX message_actions_unknown ON message (mailbox_id) WHERE actions_unknown = 1;
+",
+    "
+-- the server ended it below its listed size, and its own structure doesn't show its end
+ALTER TABLE message ADD COLUMN cut INTEGER NOT NULL DEFAULT 0;
 ",
 ];
 

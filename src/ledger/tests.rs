@@ -76,6 +76,8 @@ fn copy_of(key: &MessageKey, content: u8) -> Placing {
         size: 900,
         header: None,
         alone: true,
+        proven: true,
+        cut: false,
         listed_size: Some(901),
         internal_date: Some(at(-60)),
         received: at(-60),

@@ -7,6 +7,7 @@
 
 mod date;
 mod decode;
+mod ending;
 mod facts;
 mod fields;
 mod header;
@@ -24,6 +25,7 @@ use sha2::Digest;
 
 use crate::model::Sha256;
 
+pub use self::ending::is_closed;
 pub use self::facts::{Attachment, Facts, Limits, Mailbox, Warning, WarningCode};
 
 use self::facts::Warnings;

@@ -224,7 +224,7 @@ impl ReadMailbox for FakeSession {
             let sent = [
                 Part::Begin { key: fetch.key.clone() },
                 Part::Data(octets.into()),
-                Part::End { octets: length },
+                Part::End { octets: length, early: false },
             ];
             for part in sent {
                 parts.send(part).await.map_err(|_| lost())?;

@@ -141,6 +141,9 @@ pub enum Part {
     End {
         /// Octets in all.
         octets: u64,
+        /// Framing says less than usual: the server gave nothing where the next part of a large
+        /// message was asked for, below its listed size.
+        early: bool,
     },
     /// This message could not be fetched; the session goes on with the next.
     Failed {

@@ -224,6 +224,8 @@ pub enum DeletesHeld {
     ActionsUnknown,
     /// The wall clock disagrees with the boot clock.
     ClockDoubt,
+    /// The server may have held back its end.
+    Cut,
     /// Its copy is empty: the server may never have shown the message.
     Empty,
     /// The identity must be proven first (after a re-key or a rebuild).
@@ -249,7 +251,9 @@ impl DeletesHeld {
     /// Whether only a person, or another listing, ends it: time alone changes nothing.
     pub fn stands(self) -> bool {
         match self {
-            Self::ActionsUnknown | Self::Empty | Self::NetworkRoot | Self::Stopped => true,
+            Self::ActionsUnknown | Self::Cut | Self::Empty | Self::NetworkRoot | Self::Stopped => {
+                true
+            }
             Self::Actions
             | Self::ClockDoubt
             | Self::Identity
@@ -269,6 +273,7 @@ impl DeletesHeld {
                 "what rules asked for isn't known since the ledger was made anew"
             }
             Self::ClockDoubt => "the clock jumped",
+            Self::Cut => "its end may be missing: it came shorter than the server lists it",
             Self::Empty => "the copy is empty",
             Self::IdentityChanged => "the account's server, user or unique-ids changed",
             Self::Identity => "its identity must be proven first",

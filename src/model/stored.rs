@@ -85,6 +85,8 @@ pub struct StoredCopy {
     pub flagged: bool,
     /// False while the identity must be proven anew (after a re-key or a rebuild).
     pub delete_ok: bool,
+    /// The server ended it below its listed size, and nothing in it shows that this is its end.
+    pub cut: bool,
     /// A test mail that this ledger itself had sent, by its token.
     pub canary: bool,
     /// What rules ask for isn't done with it.

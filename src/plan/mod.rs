@@ -45,8 +45,8 @@ pub use budget::Budget;
 pub use identity::{may_be_renumbered, pair};
 pub use retain::{Fate, counted_from, due_when_stored, proof};
 pub use rules::{Conditions, Rules};
-pub use select::is_truly_empty;
 pub use select::{Choice, next_bound, retry_at};
+pub use select::{is_truly_empty, may_be_another, may_be_cut};
 
 /// Puts each listed message into exactly one list of a [`Plan`], each with its reason.
 ///

@@ -62,6 +62,9 @@ pub(super) fn retain(
     if copy.size == 0 {
         return keep(KeepReason::DeletesHeld { cause: DeletesHeld::Empty });
     }
+    if copy.cut {
+        return keep(KeepReason::DeletesHeld { cause: DeletesHeld::Cut });
+    }
     if !copy.delete_ok && proof(listed, copy).is_some() {
         // `poll` records the proof before it asks again.
         return keep(KeepReason::DeletesHeld { cause: DeletesHeld::Identity });

@@ -6,7 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Budget, Rules};
 use crate::model::{
-    Fetch, FetchReason, Keep, KeepReason, LeftOver, LeftOverReason, Listed, Plan, Skip, SkipReason,
+    Fetch, FetchReason, Keep, KeepReason, LeftOver, LeftOverReason, Listed, MessageKey, Plan, Skip,
+    SkipReason,
 };
 
 /// What the rules say of a message that is not stored.
@@ -149,6 +150,21 @@ pub fn is_truly_empty(fetch: &Fetch, first_seen: Timestamp, now: Timestamp) -> b
     fetch.size == Some(0) && attempts >= 5 && waited
 }
 
+/// Whether a message that came shorter than it is listed, and whose structure doesn't show its end,
+/// is stored all the same: the server has said so three times. It is never deleted, and proves
+/// nothing about a copy.
+pub fn may_be_cut(fetch: &Fetch) -> bool {
+    matches!(fetch.why, FetchReason::Retry { attempts: 2.. })
+}
+
+/// Whether the octets that came under a unique-id are so many more or fewer than LIST said that
+/// they may be another message's: a maildrop doesn't change in a session (RFC 1939 §3), yet on some
+/// servers it does. Sizes count line ends as they please, and some servers only guess.
+pub fn may_be_another(key: &MessageKey, listed: Option<u64>, octets: u64) -> bool {
+    let Some(listed) = listed.filter(|_| key.mailbox().is_none()) else { return false };
+    octets.abs_diff(listed) > (listed / 8).saturating_add(1024)
+}
+
 /// The longest pause between two attempts at one message.
 const LONGEST_RETRY: Duration = Duration::from_hours(2);
 
@@ -163,4 +179,28 @@ pub fn retry_at(attempts: u32, now: Timestamp) -> Timestamp {
         _ => LONGEST_RETRY,
     };
     after(now, wait)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pop07_sizes_of_a_maildrop_may_differ_by_line_ends_and_no_more() {
+        let pop3 = MessageKey::Pop3 { unique_id: "a".to_owned(), occurrence: 0 };
+        let imap =
+            MessageKey::Imap { mailbox: "A".to_owned(), uid_validity: 1, uid: 1, generation: 0 };
+        for (listed, octets, another) in [
+            (3816, 62, true),
+            (62, 3816, true),
+            (100_000, 103_000, false),
+            (100_000, 97_000, false),
+            (0, 900, false),
+            (5_000_000, 2_000_000, true),
+        ] {
+            assert_eq!(may_be_another(&pop3, Some(listed), octets), another, "{listed} {octets}");
+            assert!(!may_be_another(&imap, Some(listed), octets), "framing is enough there");
+            assert!(!may_be_another(&pop3, None, octets));
+        }
+    }
 }

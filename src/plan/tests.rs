@@ -62,6 +62,7 @@ fn listing(messages: Vec<Listed>) -> Listing {
 fn copy(row: i64, archived: i64) -> StoredCopy {
     StoredCopy {
         canary: false,
+        cut: false,
         row,
         key: key(u32::try_from(row).unwrap()),
         path: format!("box/in/20261119/{row}"),
@@ -278,6 +279,9 @@ fn every_doubt_holds_deletes_and_says_which() {
     let empty = StoredCopy { size: 0, ..copy(1, -DAY) };
     let empty = Known::from([(key(1), KnownState::Stored(empty))]);
     assert_eq!(cause(&whole, &empty, None), DeletesHeld::Empty);
+    let cut = StoredCopy { cut: true, ..copy(1, -DAY) };
+    let cut = Known::from([(key(1), KnownState::Stored(cut))]);
+    assert_eq!(cause(&whole, &cut, None), DeletesHeld::Cut);
 }
 
 #[test]

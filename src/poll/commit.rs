@@ -23,7 +23,7 @@ use crate::ledger::{Asked, Ledger, LedgerError, MailboxId, Placing, Tx};
 use crate::log::Redactor;
 use crate::mailbox::MailboxError;
 use crate::model::MessageKey;
-use crate::plan::retry_at;
+use crate::plan::{may_be_another, retry_at};
 
 /// Takes ready batches through the durable sequence.
 #[derive(Debug)]
@@ -332,6 +332,8 @@ fn placing(message: &StagedMessage) -> Placing {
         json_sha256: message.staged.json_sha256,
         size: message.staged.size,
         header: message.header,
+        proven: message.fetch.alone
+            && !may_be_another(&message.fetch.key, message.fetch.size, message.staged.size),
         alone: message.fetch.alone,
         listed_size: message.fetch.size,
         internal_date: message.fetch.internal_date,
@@ -341,6 +343,7 @@ fn placing(message: &StagedMessage) -> Placing {
         canary: message.marks.canary.clone(),
         message_id: message.message_id,
         mark: message.mark,
+        cut: message.cut,
     }
 }
 

@@ -49,8 +49,7 @@ impl Deleter<'_> {
             if round.is_empty() {
                 continue;
             }
-            let archive = Arc::clone(&account.tools.archive);
-            blocking(move || archive.root().check()).await?;
+            make_durable(account, &round).await?;
             let mailbox = listing.mailbox.as_deref();
             let recheck = session.recheck(mailbox, listing.uid_validity, &round);
             let verdicts = match account.unless_stopped(recheck).await? {
@@ -144,6 +143,17 @@ async fn prove_copies(
         report.not_deleted(fault.code(), 1);
     }
     Ok(good)
+}
+
+/// Whoever put the copies where they are may not have synced them there.
+async fn make_durable(account: &Account, round: &[Delete]) -> Result<(), PollError> {
+    let archive = Arc::clone(&account.tools.archive);
+    let paths: Vec<String> = round.iter().map(|delete| delete.copy.path.clone()).collect();
+    blocking(move || {
+        archive.root().check()?;
+        archive.make_all_durable(paths.iter().map(String::as_str))
+    })
+    .await
 }
 
 /// Keeps the deletes of messages that the server still shows unchanged.

@@ -22,7 +22,7 @@ use crate::mail::stream::{Failure, extract};
 use crate::mail::{self, Facts, Limits, Marks};
 use crate::mailbox::{MailboxError, Part};
 use crate::model::{Fetch, MessageKey, Received, ReceivedBasis, Sha256};
-use crate::plan::is_truly_empty;
+use crate::plan::{is_truly_empty, may_be_cut};
 use crate::steps;
 
 /// Largest message that is parsed in memory; a larger one is taken apart from its file.
@@ -84,6 +84,8 @@ pub(super) struct StagedMessage {
     pub(super) message_id: Option<i64>,
     /// It is to be marked as read once it is stored.
     pub(super) mark: bool,
+    /// Its end may be missing.
+    pub(super) cut: bool,
     pub(super) received: Received,
     pub(super) archived_at: Timestamp,
 }
@@ -182,9 +184,9 @@ impl Stager {
                     }
                     self.progress.add_octets(octets.len() as u64);
                 }
-                Part::End { octets } => {
+                Part::End { octets, early } => {
                     if let Some((wanted, staging)) = open.take() {
-                        self.end(wanted, staging, octets, gathering)?;
+                        self.end(wanted, staging, (octets, early), gathering)?;
                     }
                 }
                 Part::Failed { key, error } => {
@@ -233,17 +235,27 @@ impl Stager {
         &self,
         wanted: Wanted,
         mut staging: Staging,
-        octets: u64,
+        (octets, early): (u64, bool),
         gathering: &mut Gathering,
     ) -> Result<(), PollError> {
         let raw = staging.end()?;
         let archived_at = self.clock.now();
+        let cut = early && {
+            let (head, tail) = staging.ends(HEADER)?;
+            !mail::is_closed(&head, &tail)
+        };
         let fault = match raw.size {
             0 if !is_truly_empty(&wanted.fetch, wanted.begun.first_seen, archived_at) => {
                 Some("the server sent an empty message".to_owned())
             }
             size if size != octets => {
                 Some(format!("{size} octets were written of the {octets} that came"))
+            }
+            size if cut && !may_be_cut(&wanted.fetch) => {
+                let listed = wanted.fetch.size.unwrap_or_default();
+                Some(format!(
+                    "the server sent {size} of the {listed} octets that it lists, and then nothing"
+                ))
             }
             _ => None,
         };
@@ -266,6 +278,7 @@ impl Stager {
             marks,
             message_id,
             mark,
+            cut,
             received,
             archived_at,
         });

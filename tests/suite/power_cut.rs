@@ -5,6 +5,7 @@
 //! cut. The long walks take every few steps; `POSTRIDER_STRIDE=1` has them take each. The last
 //! test leaves out a sync and must find lost mail: else all others would be blind.
 
+use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -241,6 +242,26 @@ fn d03_power_cut_at_chance_moments_of_polls_that_delete_at_once() {
     }
     trial.mend("chance moments");
     eprintln!("chance moments: {:?}", course.tally.lock().unwrap());
+    nothing_is_lost(*course.tally.lock().unwrap());
+}
+
+/// Whoever moves an archive copies it, and nothing says that the copy is on the disk.
+#[test]
+fn promise_p3_root_copied_to_another_disk_is_synced_there_before_anything_is_deleted() {
+    let Some(course) = Course::new(6, 2, FORGETFUL) else { return };
+    let mut trial = course.trial("imap");
+    let account = course.dovecot.account("imap", "none", &trial.user);
+    trial.site.account("a", &account);
+    assert_eq!(trial.site.cli(&["poll", "a"]).code, 0);
+    let disk = Disk::ext4(24, &[], FORGETFUL).unwrap();
+    let root = disk.path().join("mail");
+    let copied = Command::new("cp").arg("-a").arg(trial.site.root()).arg(&root).status();
+    assert!(copied.unwrap().success());
+    trial.disks.push(disk);
+    trial.site.keep_mail_in_all_of(root, "1KiB");
+    trial.site.account("a", &(account + "delete_read = true\n"));
+    assert!(!trial.poll_and_cut_at(100_000, &[]), "the cut comes behind the poll");
+    assert!(course.dovecot.imap_client(&trial.user).uids("INBOX").is_empty(), "all were deleted");
     nothing_is_lost(*course.tally.lock().unwrap());
 }
 

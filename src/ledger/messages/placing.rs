@@ -14,6 +14,7 @@ use crate::model::{MessageKey, Sha256, StoredCopy};
 
 /// A copy that is synced in the stage and about to be renamed into the tree.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Placing {
     /// Identity.
     pub key: MessageKey,
@@ -27,8 +28,10 @@ pub struct Placing {
     pub size: u64,
     /// Of its header section, where that tells it from other messages.
     pub header: Option<Sha256>,
-    /// No other message was listed under its identity: it may be deleted by that.
+    /// No other message was listed under its identity.
     pub alone: bool,
+    /// It may be deleted by its identity alone; else it is fetched again and compared first.
+    pub proven: bool,
     /// As the server listed it.
     pub listed_size: Option<u64>,
     /// The server's INTERNALDATE.
@@ -45,6 +48,8 @@ pub struct Placing {
     pub message_id: Option<i64>,
     /// It is to be marked as read once it is archived.
     pub mark: bool,
+    /// Its end may be missing: it is never deleted.
+    pub cut: bool,
 }
 
 /// A `placing` row that was left behind.
@@ -64,13 +69,13 @@ impl Tx<'_> {
         let sql = "INSERT INTO message (mailbox_id, uid_validity, uid, generation,
             unique_id, occurrence, state, attempts, first_seen, path, sha256, json_sha256, size,
             listed_size, internal_date, received, archived_at, header_sha256, delete_ok, own,
-            message_id, to_mark)
+            message_id, to_mark, cut)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'placing', 1, ?14, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
-            ?15, ?16, ?17, ?18, ?19)
+            ?15, ?16, ?17, ?18, ?19, ?20)
             ON CONFLICT (mailbox_id, uid_validity, uid, generation, unique_id, occurrence)
             DO UPDATE SET state = 'placing', path = ?7, sha256 = ?8, json_sha256 = ?9, size = ?10,
             listed_size = ?11, internal_date = ?12, received = ?13, archived_at = ?14,
-            header_sha256 = ?15, delete_ok = ?16, own = ?17, message_id = ?18, to_mark = ?19,
+            header_sha256 = ?15, delete_ok = ?16, own = ?17, message_id = ?18, to_mark = ?19, cut = ?20,
             parse_marks = 0, actions_unknown = 0, retry_at = NULL, reason_code = '', reason = ''
             WHERE state IN ('fetching', 'held', 'placing', 'gone')
             RETURNING id";
@@ -94,10 +99,11 @@ impl Tx<'_> {
                 millis(copy.received),
                 millis(copy.archived_at),
                 copy.header.map(|digest| digest.0),
-                copy.alone,
+                copy.proven,
                 copy.own,
                 copy.message_id,
                 copy.mark,
+                copy.cut,
             ];
             let row = put.query_row(row, |row| row.get(0)).optional();
             let row = row.map_err(sqlite("commit the intent to place"))?;
@@ -160,7 +166,7 @@ impl Tx<'_> {
     pub fn placing_rows(&self, account: &str) -> Result<Vec<PlacingRow>, LedgerError> {
         let sql = "SELECT message.id, message.uid_validity, uid, generation, unique_id,
             occurrence, state, message.failures, message.retry_at, path, sha256, json_sha256, size, listed_size,
-            internal_date, received, archived_at, delete_ok, flagged_at, own, mailbox.name AS mailbox
+            internal_date, received, archived_at, delete_ok, cut, flagged_at, own, mailbox.name AS mailbox
             FROM message JOIN mailbox ON mailbox.id = message.mailbox_id
             JOIN account ON account.id = mailbox.account_id
             WHERE account.name = ?1 AND state = 'placing'";

@@ -66,7 +66,7 @@ impl Tx<'_> {
         self.db.execute(sql, begun).map_err(act())?;
         let sql = "UPDATE message SET generation = ?2, occurrence = ?3, state = 'archived',
             listed_size = ?4, internal_date = ?5, header_sha256 = coalesce(?6, header_sha256),
-            deleted_at = NULL, flagged_at = NULL, delete_how = '', delete_ok = 1,
+            deleted_at = NULL, flagged_at = NULL, delete_how = '', delete_ok = 1, cut = ?7,
             doubtful = 0, left_server = 0 WHERE id = ?1";
         let set = params![
             row,
@@ -75,6 +75,7 @@ impl Tx<'_> {
             to.listed_size.map(|size| i64::try_from(size).unwrap_or(i64::MAX)),
             to.internal_date.map(millis),
             to.header.map(|digest| digest.0),
+            to.cut,
         ];
         self.db.execute(sql, set).map_err(act())?;
         self.supersede(row)?;

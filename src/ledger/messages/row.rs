@@ -108,6 +108,7 @@ pub(super) fn copy(row: &Row<'_>, key: MessageKey) -> Result<StoredCopy, LedgerE
         deleting: state == "deleting",
         flagged: number("flagged_at")?.is_some(),
         delete_ok: delete_ok && state != "placing",
+        cut: row.get("cut").map_err(sqlite("read a message"))?,
         canary: number("own")? == Some(CANARY),
         actions_open: false,
         actions_unknown: false,

@@ -285,7 +285,7 @@ async fn deliver(
     for piece in body.pieces {
         send(parts, Part::Data(piece)).await?;
     }
-    send(parts, Part::End { octets }).await
+    send(parts, Part::End { octets, early: false }).await
 }
 
 async fn fail(

@@ -273,7 +273,7 @@ impl ReadMailbox for Files {
             let Some(mail) = self.mails.get(&key) else { continue };
             parts.send(Part::Begin { key: key.clone() }).await.map_err(gone)?;
             let part = match Self::send(mail, &key, parts).await {
-                Ok(octets) => Part::End { octets },
+                Ok(octets) => Part::End { octets, early: false },
                 Err(error) => {
                     let what = format!("{}: {error}", mail.place.shown());
                     Part::Failed { key, error: MailboxError::Message { what } }

@@ -42,6 +42,7 @@ scenarios! {
         i08_fetch_of_many_is_refused_because_of_one
         i08_message_is_gone_between_list_and_fetch
         i09_bodies_come_back_empty
+        i09_body_ends_in_its_middle
         i10_literal_shorter_than_announced
         i10_tagged_reply_never_comes
         i11_literal_longer_than_announced
@@ -50,6 +51,7 @@ scenarios! {
         i12_message_is_larger_than_the_limit
         i13_large_message_takes_no_more_memory
         i14_partial_fetch_is_ignored
+        i15_large_listed_size_is_wrong
         i15_listed_sizes_are_wrong
         i16_bye_between_messages
         i16_bye_inside_a_literal
@@ -119,6 +121,7 @@ scenarios! {
         pop06_numbers_are_others_in_each_session
         pop07_another_message_comes_than_was_listed
         pop07_listed_sizes_are_wrong
+        pop07_message_is_far_smaller_than_listed
         pop07_retr_is_refused
         pop08_connection_is_lost_between_deletes
         pop08_quit_is_lost_and_nothing_removed

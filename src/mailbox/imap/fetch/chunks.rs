@@ -68,7 +68,10 @@ async fn in_chunks(
                 return fail(parts, key(), message(what)).await;
             }
             Chunk::Whole => return deliver(parts, wanted, body, sizes).await,
-            Chunk::End => return send(parts, Part::End { octets: offset }).await,
+            Chunk::End => {
+                let early = wanted.size.is_some_and(|size| size > chunk && offset < size);
+                return send(parts, Part::End { octets: offset, early }).await;
+            }
             Chunk::Piece => {}
         }
         let end = offset.saturating_add(octets);
@@ -84,7 +87,7 @@ async fn in_chunks(
         }
         offset = end;
         if octets < chunk && wanted.size == Some(offset) {
-            return send(parts, Part::End { octets: offset }).await;
+            return send(parts, Part::End { octets: offset, early: false }).await;
         }
     }
 }

@@ -11,6 +11,7 @@ fn delete(uid: u32, listed_size: Option<u64>, date: Option<&str>) -> Delete {
         key: key(uid),
         number: uid,
         copy: StoredCopy {
+            cut: false,
             canary: false,
             row: i64::from(uid) + 1000,
             key: key(uid),

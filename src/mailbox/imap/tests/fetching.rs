@@ -47,7 +47,7 @@ async fn fetch_with(
                     assert!(octets.len() <= 256 << 10);
                     current.as_mut().unwrap().1.extend_from_slice(&octets);
                 }
-                Part::End { octets } => {
+                Part::End { octets, .. } => {
                     let (key, body) = current.take().unwrap();
                     assert_eq!(octets, body.len() as u64);
                     let body = String::from_utf8(body).unwrap();

@@ -167,7 +167,7 @@ async fn drive_into(replies: Vec<String>, piece: usize, bodies: &mut Vec<Vec<u8>
                     ways.push(key.to_string());
                 }
                 Part::Data(octets) => body.extend_from_slice(&octets),
-                Part::End { octets } => {
+                Part::End { octets, .. } => {
                     assert_eq!(octets, body.len() as u64);
                     bodies.push(body.clone());
                 }

@@ -120,7 +120,7 @@ pub(super) async fn drive_session(
                         words.push(format!("{key}"));
                     }
                     Part::Data(octets) => body.extend_from_slice(&octets),
-                    Part::End { octets } => {
+                    Part::End { octets, .. } => {
                         assert_eq!(octets, body.len() as u64);
                         words.push(String::from_utf8_lossy(&body).into_owned());
                     }

@@ -30,6 +30,7 @@ fn wanted(unique_id: &str, number: u32) -> Fetch {
 
 fn delete(unique_id: &str, number: u32) -> Delete {
     let copy = StoredCopy {
+        cut: false,
         canary: false,
         row: i64::from(number).saturating_mul(100),
         key: key(unique_id),
@@ -62,7 +63,7 @@ async fn fetched(
             match part {
                 Part::Begin { key } => open = Some((key.to_string(), Vec::new())),
                 Part::Data(octets) => open.as_mut().unwrap().1.extend_from_slice(&octets),
-                Part::End { octets } => {
+                Part::End { octets, .. } => {
                     let (key, body) = open.take().unwrap();
                     assert_eq!(octets, body.len() as u64);
                     all.push((key, Ok(body)));

@@ -148,7 +148,7 @@ async fn prove(message: Option<Unproven>, parts: &mpsc::Sender<Part>) -> Result<
         Some(Unproven { key, octets: 0, listed_empty: false }) => {
             failed(&key, "the server sent an empty message")
         }
-        Some(Unproven { octets, .. }) => Part::End { octets },
+        Some(Unproven { octets, .. }) => Part::End { octets, early: false },
     };
     tell(parts, part).await
 }

@@ -272,6 +272,7 @@ impl FoundCopy {
         StoredCopy {
             canary: false,
             cut: false,
+            leaps: jiff::SignedDuration::ZERO,
             row: 0,
             key: self.key.clone(),
             path: self.path.clone(),

@@ -145,6 +145,7 @@ fn key(uid: u32) -> MessageKey {
 fn copy_of(staged: &Staged) -> StoredCopy {
     StoredCopy {
         cut: false,
+        leaps: SignedDuration::ZERO,
         canary: false,
         row: 1,
         key: key(1),

@@ -13,6 +13,8 @@ use super::tx::{Tx, millis, timestamp};
 const BUILT: i64 = 1_767_225_600_000;
 /// Polls for which deletes are held after the clock jumped.
 const HOLD_POLLS: u32 = 3;
+/// A move of the wall clock that is no time that has passed.
+const LEAP: SignedDuration = SignedDuration::from_hours(365 * 24);
 
 /// What the ledger knows of an account.
 #[derive(Clone, Debug, Default)]
@@ -106,6 +108,17 @@ impl ClockMark {
         drift.abs() > SignedDuration::from_hours(1)
     }
 
+    /// By how much the wall clock moved against the time that has passed since an earlier look,
+    /// where that is more than a year: no machine was asleep for so long, so nothing has aged by it.
+    /// The time that another boot was over before this one began counts as such a move, too.
+    pub fn leap(&self, before: &Self) -> Option<SignedDuration> {
+        let same = self.boot_id == before.boot_id;
+        let passed = if same { before.boottime } else { SignedDuration::ZERO };
+        let passed = self.boottime.saturating_sub(passed);
+        let leap = self.wall.duration_since(before.wall).saturating_sub(passed);
+        (leap.abs() > LEAP).then_some(leap)
+    }
+
     fn write(&self) -> String {
         format!("{} {} {}", millis(self.wall), self.boottime.as_millis(), self.boot_id)
     }
@@ -122,7 +135,12 @@ impl Tx<'_> {
     /// Records a look at the clocks; after a jump deletes are held for three polls of each
     /// account. Says whether this look is in doubt.
     pub fn observe_clock(&self, mark: &ClockMark) -> Result<bool, LedgerError> {
-        let doubt = self.doubts_clock(mark)?;
+        let before = self.meta("clock")?.and_then(|text| ClockMark::read(&text));
+        let doubt = before.as_ref().is_some_and(|before| mark.doubts(before));
+        if let Some(leap) = before.and_then(|before| mark.leap(&before)) {
+            let leaps = self.clock_leaps()?.saturating_add(leap);
+            self.set_meta("clock-leaps", &leaps.as_millis().to_string())?;
+        }
         if doubt {
             let hold = "UPDATE account SET clock_hold = ?1";
             self.db.execute(hold, [HOLD_POLLS]).map_err(sqlite("hold deletes"))?;
@@ -135,6 +153,12 @@ impl Tx<'_> {
     pub fn doubts_clock(&self, mark: &ClockMark) -> Result<bool, LedgerError> {
         let before = self.meta("clock")?.and_then(|text| ClockMark::read(&text));
         Ok(before.is_some_and(|before| mark.doubts(&before)))
+    }
+
+    /// The sum of all [leaps](ClockMark::leap) of the wall clock so far.
+    fn clock_leaps(&self) -> Result<SignedDuration, LedgerError> {
+        let sum = self.meta("clock-leaps")?.and_then(|text| text.parse().ok());
+        Ok(SignedDuration::from_millis(sum.unwrap_or(0)))
     }
 
     /// Counts one poll off an account's clock hold; whether this poll must hold its deletes.

@@ -311,6 +311,8 @@ CREATE INDEX message_actions_unknown ON message (mailbox_id) WHERE actions_unkno
     "
 -- the server ended it below its listed size, and its own structure doesn't show its end
 ALTER TABLE message ADD COLUMN cut INTEGER NOT NULL DEFAULT 0;
+-- milliseconds by which the wall clock had leapt in all when it was archived
+ALTER TABLE message ADD COLUMN clock_leaps INTEGER NOT NULL DEFAULT 0;
 ",
 ];
 

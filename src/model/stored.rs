@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Serialize, Serializer};
 
 use super::MessageKey;
@@ -79,6 +79,8 @@ pub struct StoredCopy {
     pub received: Option<Timestamp>,
     /// UTC, our clock.
     pub archived_at: Timestamp,
+    /// By how much the wall clock has leapt since then, where no time can have passed.
+    pub leaps: SignedDuration,
     /// A delete was begun and its outcome is not known: the row says `deleting`.
     pub deleting: bool,
     /// We have marked it `\Deleted` on the server, and the server has shown the mark.

@@ -101,11 +101,17 @@ pub fn due_when_stored(fetch: &Fetch, rules: &Rules, now: Timestamp) -> bool {
 /// The moment that a copy's age counts from: our storing it, by our own clock, so that a message
 /// from 2003 that was archived today is today's; or its date of receipt. A message can't have been
 /// received after it was stored, so a later date, like a missing one, counts as the storing: never
-/// earlier than without it, and no date in the future keeps a message for ever.
+/// earlier than without it, and no date in the future keeps a message for ever. Where our clock has
+/// leapt since, by years, that was no time that passed.
 pub fn counted_from(copy: &StoredCopy, age_from: DeleteAge) -> Timestamp {
+    let after = |at: Timestamp, leaps| at.checked_add(leaps).unwrap_or(Timestamp::MAX);
+    let stored = after(copy.archived_at, copy.leaps);
     match (age_from, copy.received) {
-        (DeleteAge::Received, Some(received)) => received.min(copy.archived_at),
-        (DeleteAge::Received, None) | (DeleteAge::Stored, _) => copy.archived_at,
+        // The server's clock didn't leap with ours, so that a leap back changes nothing about it.
+        (DeleteAge::Received, Some(received)) => {
+            after(received, copy.leaps.max(SignedDuration::ZERO)).min(stored)
+        }
+        (DeleteAge::Received, None) | (DeleteAge::Stored, _) => stored,
     }
 }
 

@@ -63,6 +63,7 @@ fn copy(row: i64, archived: i64) -> StoredCopy {
     StoredCopy {
         canary: false,
         cut: false,
+        leaps: SignedDuration::ZERO,
         row,
         key: key(u32::try_from(row).unwrap()),
         path: format!("box/in/20261119/{row}"),
@@ -279,6 +280,9 @@ fn every_doubt_holds_deletes_and_says_which() {
     let empty = StoredCopy { size: 0, ..copy(1, -DAY) };
     let empty = Known::from([(key(1), KnownState::Stored(empty))]);
     assert_eq!(cause(&whole, &empty, None), DeletesHeld::Empty);
+    let leapt = StoredCopy { leaps: SignedDuration::from_hours(1), ..copy(1, -15) };
+    let leapt = Known::from([(key(1), KnownState::Stored(leapt))]);
+    assert!(matches!(plan_all(&whole, &leapt, &rules).keep[0].why, KeepReason::TooYoung { .. }));
     let cut = StoredCopy { cut: true, ..copy(1, -DAY) };
     let cut = Known::from([(key(1), KnownState::Stored(cut))]);
     assert_eq!(cause(&whole, &cut, None), DeletesHeld::Cut);

@@ -284,8 +284,9 @@ fn d17_clock_that_jumps_by_years_deletes_nothing() {
     let mut n = 0;
     dovecot.deliver("u1", &numbered(n));
     site.poll();
-    for time in ["+3650d", "+3650d", "+3650d", "-3650d", "-3650d", "-3650d", "@1970-01-02 00:00:00"]
-    {
+    // The doubt lasts for three polls; by the fifth a leap of years still is no time that passed.
+    let ahead_and_back = ["+3650d"; 5].into_iter().chain(["-3650d"; 4]);
+    for time in ahead_and_back.chain(["@1970-01-02 00:00:00", "+0d"]) {
         n += 1;
         dovecot.deliver("u1", &numbered(n));
         poll_at(time);

@@ -65,7 +65,8 @@ pub struct Proof {
 const COLUMNS_OF_SHELF: &str =
     "SELECT message.id, message.uid_validity, uid, generation, unique_id,
     occurrence, state, path, sha256, json_sha256, size, listed_size, internal_date, received,
-    archived_at, delete_ok, cut, flagged_at, own, mailbox.name AS mailbox
+    archived_at, coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'clock-leaps'), 0)
+    - clock_leaps AS leaps, delete_ok, cut, flagged_at, own, mailbox.name AS mailbox
     FROM message JOIN mailbox ON mailbox.id = message.mailbox_id
     JOIN account ON account.id = mailbox.account_id
     WHERE message.id > ?1 AND state IN ('placing', 'archived', 'deleting', 'deleted')

@@ -44,19 +44,22 @@ use shared::Shared;
 
 /// All generations of a UID, the newest first; all statements keep to the columns' index.
 const KNOWN_IMAP: &str = "SELECT id, generation AS turn, state, failures, retry_at, path, sha256,
-    json_sha256, size, listed_size, internal_date, received, archived_at, delete_ok, cut,
+    json_sha256, size, listed_size, internal_date, received, archived_at, coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'clock-leaps'), 0)
+    - clock_leaps AS leaps, delete_ok, cut,
     flagged_at, own, doubtful FROM message
     WHERE mailbox_id = ?1 AND uid_validity = ?2 AND uid = ?3
     AND unique_id = '' AND occurrence = 0 ORDER BY generation DESC";
 /// One of several messages that share a unique-id and whose sizes aren't known.
 const KNOWN_SHARED: &str = "SELECT id, occurrence AS turn, state, failures, retry_at, path, sha256,
-    json_sha256, size, listed_size, internal_date, received, archived_at, delete_ok, cut,
+    json_sha256, size, listed_size, internal_date, received, archived_at, coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'clock-leaps'), 0)
+    - clock_leaps AS leaps, delete_ok, cut,
     flagged_at, own, doubtful FROM message
     WHERE mailbox_id = ?1 AND uid_validity = 0 AND uid = 0 AND generation = 0
     AND unique_id = ?2 AND occurrence = ?3";
 /// All that had a unique-id which is listed once, the newest first.
 const KNOWN_ALONE: &str = "SELECT id, occurrence AS turn, state, failures, retry_at, path, sha256,
-    json_sha256, size, listed_size, internal_date, received, archived_at, delete_ok, cut,
+    json_sha256, size, listed_size, internal_date, received, archived_at, coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'clock-leaps'), 0)
+    - clock_leaps AS leaps, delete_ok, cut,
     flagged_at, own, doubtful FROM message
     WHERE mailbox_id = ?1 AND uid_validity = 0 AND uid = 0 AND generation = 0
     AND unique_id = ?2 ORDER BY occurrence DESC";

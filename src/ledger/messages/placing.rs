@@ -69,13 +69,15 @@ impl Tx<'_> {
         let sql = "INSERT INTO message (mailbox_id, uid_validity, uid, generation,
             unique_id, occurrence, state, attempts, first_seen, path, sha256, json_sha256, size,
             listed_size, internal_date, received, archived_at, header_sha256, delete_ok, own,
-            message_id, to_mark, cut)
+            message_id, to_mark, cut, clock_leaps)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'placing', 1, ?14, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
-            ?15, ?16, ?17, ?18, ?19, ?20)
+            ?15, ?16, ?17, ?18, ?19, ?20,
+            coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'clock-leaps'), 0))
             ON CONFLICT (mailbox_id, uid_validity, uid, generation, unique_id, occurrence)
             DO UPDATE SET state = 'placing', path = ?7, sha256 = ?8, json_sha256 = ?9, size = ?10,
             listed_size = ?11, internal_date = ?12, received = ?13, archived_at = ?14,
             header_sha256 = ?15, delete_ok = ?16, own = ?17, message_id = ?18, to_mark = ?19, cut = ?20,
+            clock_leaps = excluded.clock_leaps,
             parse_marks = 0, actions_unknown = 0, retry_at = NULL, reason_code = '', reason = ''
             WHERE state IN ('fetching', 'held', 'placing', 'gone')
             RETURNING id";
@@ -166,7 +168,8 @@ impl Tx<'_> {
     pub fn placing_rows(&self, account: &str) -> Result<Vec<PlacingRow>, LedgerError> {
         let sql = "SELECT message.id, message.uid_validity, uid, generation, unique_id,
             occurrence, state, message.failures, message.retry_at, path, sha256, json_sha256, size, listed_size,
-            internal_date, received, archived_at, delete_ok, cut, flagged_at, own, mailbox.name AS mailbox
+            internal_date, received, archived_at, coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'clock-leaps'), 0)
+    - clock_leaps AS leaps, delete_ok, cut, flagged_at, own, mailbox.name AS mailbox
             FROM message JOIN mailbox ON mailbox.id = message.mailbox_id
             JOIN account ON account.id = mailbox.account_id
             WHERE account.name = ?1 AND state = 'placing'";

@@ -1,6 +1,6 @@
 //! A row of the `message` table: its key's columns, and what is read back from it.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::Row;
 
 use crate::ledger::LedgerError;
@@ -105,6 +105,7 @@ pub(super) fn copy(row: &Row<'_>, key: MessageKey) -> Result<StoredCopy, LedgerE
         archived_at: number("archived_at")?
             .map(timestamp)
             .ok_or_else(|| damaged("the time of archiving is missing"))?,
+        leaps: SignedDuration::from_millis(number("leaps")?.unwrap_or(0)),
         deleting: state == "deleting",
         flagged: number("flagged_at")?.is_some(),
         delete_ok: delete_ok && state != "placing",

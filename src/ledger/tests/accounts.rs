@@ -1,6 +1,7 @@
 //! Accounts: errors, renames, and the doubts about the clock.
 
 use super::*;
+use crate::model::KnownState;
 
 fn mark(wall: i64, boottime: i64, boot_id: &str) -> ClockMark {
     let boottime = SignedDuration::from_secs(boottime);
@@ -27,6 +28,45 @@ fn d17_clock_is_doubted_after_a_jump_and_not_after_a_reboot_or_a_nap() {
         ("a reboot, back by six minutes", mark(-6 * MINUTE, 30, "b"), true),
     ] {
         assert_eq!(now.doubts(&before), doubt, "{name}");
+    }
+}
+
+#[test]
+fn d17_years_that_the_clock_leaps_are_no_time_that_passes() {
+    const YEAR: i64 = 365 * 24 * HOUR;
+    let before = mark(0, 1000, "a");
+    for (name, now, leap) in [
+        ("two years pass", mark(2 * YEAR, 1000 + 2 * YEAR, "a"), None),
+        ("a jump of a month", mark(720 * HOUR, 1000, "a"), None),
+        ("ten years ahead", mark(10 * YEAR + 60, 1060, "a"), Some(10 * YEAR)),
+        ("ten years back", mark(-10 * YEAR + 60, 1060, "a"), Some(-10 * YEAR)),
+        ("a boot after a month", mark(720 * HOUR, 30, "b"), None),
+        ("a boot after ten years", mark(10 * YEAR, 30, "b"), Some(10 * YEAR - 30)),
+    ] {
+        assert_eq!(now.leap(&before).map(|leap| leap.as_secs()), leap, "{name}");
+    }
+    let (key, mut book) = (imap(7, 1), Book::new());
+    let leaps = |book: &mut Book| {
+        let known = book.write(|tx| tx.known(MailboxId(1), &[imap(7, 1)])).unwrap();
+        let Some(KnownState::Stored(copy)) = known.values().next() else { panic!("{known:?}") };
+        copy.leaps.as_secs()
+    };
+    book.write(|tx| tx.observe_clock(&mark(0, 1000, "a"))).unwrap();
+    book.write(|tx| {
+        let id = tx.mailbox("one", "INBOX")?.id;
+        put(tx, id, &key, "archived")
+    })
+    .unwrap();
+    assert_eq!(leaps(&mut book), 0);
+    for (look, wanted) in [
+        (mark(10 * YEAR, 1000, "a"), 10 * YEAR),
+        (mark(10 * YEAR + 60, 1060, "a"), 10 * YEAR),
+        (mark(120, 1120, "a"), 0),
+        (mark(-50 * YEAR, 10, "b"), -50 * YEAR - 130),
+        (mark(HOUR, 40, "b"), HOUR - 120 - 40),
+    ] {
+        book.write(|tx| tx.observe_clock(&look)).unwrap();
+        assert_eq!(leaps(&mut book), wanted, "{look:?}");
     }
 }
 

@@ -160,6 +160,7 @@ fn placement_left_open_is_found_with_the_copy_that_it_should_be() {
 fn delete_of(key: MessageKey, row: i64) -> Delete {
     let copy = StoredCopy {
         cut: false,
+        leaps: SignedDuration::ZERO,
         canary: false,
         row,
         key: key.clone(),

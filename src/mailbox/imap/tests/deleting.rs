@@ -12,6 +12,7 @@ fn delete(uid: u32, listed_size: Option<u64>, date: Option<&str>) -> Delete {
         number: uid,
         copy: StoredCopy {
             cut: false,
+            leaps: jiff::SignedDuration::ZERO,
             canary: false,
             row: i64::from(uid) + 1000,
             key: key(uid),

@@ -23,6 +23,7 @@ fn key(unique_id: &str, occurrence: u32) -> MessageKey {
 fn delete(unique_id: &str, occurrence: u32, number: u32, listed_size: Option<u64>) -> Delete {
     let copy = StoredCopy {
         cut: false,
+        leaps: jiff::SignedDuration::ZERO,
         canary: false,
         row: 1,
         key: key(unique_id, occurrence),

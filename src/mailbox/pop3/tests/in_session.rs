@@ -31,6 +31,7 @@ fn wanted(unique_id: &str, number: u32) -> Fetch {
 fn delete(unique_id: &str, number: u32) -> Delete {
     let copy = StoredCopy {
         cut: false,
+        leaps: jiff::SignedDuration::ZERO,
         canary: false,
         row: i64::from(number).saturating_mul(100),
         key: key(unique_id),

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
+use serde::Serialize;
 
 use super::error::{LedgerError, sqlite};
 use super::tx::{Tx, millis, timestamp};
@@ -28,6 +29,17 @@ pub struct MailboxRow {
     pub uid_validity: Option<u32>,
     /// The last complete listing.
     pub facts: Option<MailboxFacts>,
+    /// The latest listing wasn't complete.
+    pub partly: bool,
+}
+
+/// A mailbox of which the server lists a part only.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct PartlyListed {
+    /// Decoded name; empty for a maildrop.
+    pub mailbox: String,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// What a mailbox looked like when it was last listed whole.
@@ -70,7 +82,7 @@ impl Tx<'_> {
         name: &str,
     ) -> Result<Option<MailboxRow>, LedgerError> {
         let sql = "SELECT mailbox.id, mailbox.name, uid_validity, uid_next, message_count,
-            highest_modseq, rules, listed_at, wake_at, origin, parsing, no_facts,
+            highest_modseq, rules, listed_at, wake_at, origin, parsing, no_facts, partly_since,
             decided FROM mailbox JOIN account ON account.id = mailbox.account_id
             WHERE account.name = ?1 AND mailbox.name = ?2";
         self.db.query_row(sql, [account, name], read).optional().map_err(sqlite("read a mailbox"))
@@ -97,6 +109,33 @@ impl Tx<'_> {
         let set = self.db.execute(sql, params![account, name, is]);
         set.map_err(sqlite("record a missing mailbox"))?;
         Ok(())
+    }
+
+    /// Records whether the server lists all of a mailbox.
+    pub fn set_partly(
+        &self,
+        id: MailboxId,
+        partly: bool,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        let sql = "UPDATE mailbox SET partly_since = CASE WHEN ?2 THEN ?3 END
+            WHERE id = ?1 AND (partly_since IS NOT NULL) <> ?2";
+        let set = self.db.execute(sql, params![id.0, partly, millis(now)]);
+        set.map_err(sqlite("record what is listed"))?;
+        Ok(())
+    }
+
+    /// The account's mailboxes of which the server lists a part only.
+    pub fn partly_listed(&self, account: &str) -> Result<Vec<PartlyListed>, LedgerError> {
+        let act = || sqlite("read mailboxes");
+        let sql = "SELECT mailbox.name, partly_since FROM mailbox
+            JOIN account ON account.id = mailbox.account_id
+            WHERE account.name = ?1 AND partly_since IS NOT NULL ORDER BY mailbox.name";
+        let mut get = self.db.prepare_cached(sql).map_err(act())?;
+        let read = |row: &Row<'_>| {
+            Ok(PartlyListed { mailbox: row.get(0)?, since: timestamp(row.get(1)?) })
+        };
+        get.query_map([account], read).map_err(act())?.collect::<Result<_, _>>().map_err(act())
     }
 
     /// The account's mailboxes that are not polled any more, or that the server has no more: one
@@ -199,6 +238,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<MailboxRow> {
         origin: row.get("origin")?,
         crashed: row.get("parsing")?,
         no_facts: row.get("no_facts")?,
+        partly: row.get::<_, Option<i64>>("partly_since")?.is_some(),
         uid_validity: row.get("uid_validity")?,
         facts,
     })

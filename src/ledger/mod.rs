@@ -46,7 +46,7 @@ pub use catch_up::CatchUp;
 pub use error::LedgerError;
 pub use history::{ConfigChange, ConfigRow, KEPT_CHANGES, KEPT_STARTS};
 use keeper::Keeper;
-pub use mailboxes::{MailboxFacts, MailboxId, MailboxRow};
+pub use mailboxes::{MailboxFacts, MailboxId, MailboxRow, PartlyListed};
 pub use messages::{
     Adopted, Adoption, Begun, CopyRow, Counts, DueBefore, HeldMessage, Placing, PlacingRow, Proof,
     Rekeyed, Restated, Shelf, Trail, message_id_number,

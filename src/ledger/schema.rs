@@ -313,6 +313,8 @@ CREATE INDEX message_actions_unknown ON message (mailbox_id) WHERE actions_unkno
 ALTER TABLE message ADD COLUMN cut INTEGER NOT NULL DEFAULT 0;
 -- milliseconds by which the wall clock had leapt in all when it was archived
 ALTER TABLE message ADD COLUMN clock_leaps INTEGER NOT NULL DEFAULT 0;
+-- since when the server hasn't listed all of it
+ALTER TABLE mailbox ADD COLUMN partly_since INTEGER;
 ",
 ];
 

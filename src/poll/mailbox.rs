@@ -42,6 +42,7 @@ pub(super) struct Walk {
 }
 
 /// One visit to one mailbox in an open session.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Visit<'a, M> {
     account: &'a Account,
     session: &'a mut M,
@@ -63,6 +64,8 @@ struct Visit<'a, M> {
     unlisted: BTreeMap<MessageKey, Vec<i64>>,
     /// Every window was complete, and nothing wanted was left over.
     complete: bool,
+    /// The server has left out messages.
+    partly: bool,
     /// Nothing failed that the next poll must try again, though the mailbox may not change.
     quiet: bool,
     /// Messages that may be others than those stored under their identity.
@@ -110,6 +113,7 @@ pub(super) async fn poll<M: DeleteMail + MarkMail>(
         report,
         unlisted: open_messages(account, id).await?,
         complete: true,
+        partly: false,
         quiet: true,
         changed: 0,
         wake_at: None,
@@ -117,23 +121,15 @@ pub(super) async fn poll<M: DeleteMail + MarkMail>(
         decided: Decided::default(),
     };
     let walked = visit.walk(name, &opened).await;
-    let Visit {
-        walk,
-        report,
-        presence,
-        unlisted,
-        complete,
-        quiet,
-        changed,
-        wake_at,
-        deletes,
-        decided,
-        ..
-    } = visit;
+    let Visit { walk, report, presence, unlisted, decided, .. } = visit;
+    let Visit { complete, partly, quiet, changed, wake_at, deletes, .. } = visit;
     report.deletes_held = report.deletes_held.or(walk.held);
     walk.held = if deletes == Ended::Stopped { Some(DeletesHeld::Stopped) } else { held };
     warn_of_changed(name, changed);
     walked?;
+    if partly != row.partly {
+        note_partly(account, id, partly).await?;
+    }
     if complete {
         let wake_at = if quiet { wake_at } else { Some(account.tools.clock.now()) };
         presence.end(account, id, name, account.tools.clock.now()).await?;
@@ -200,6 +196,7 @@ impl<M: DeleteMail + MarkMail> Visit<'_, M> {
         let window = self.account.unless_stopped(self.session.next_window()).await?;
         let Some(mut listing) = window else { return Ok(false) };
         self.complete &= listing.complete;
+        self.partly |= !listing.complete;
         self.decided.listed = self.decided.listed.saturating_add(listing.messages.len() as u64);
         for listed in &listing.messages {
             if listed.alone {
@@ -409,6 +406,13 @@ impl<M: DeleteMail + MarkMail> Visit<'_, M> {
         self.report.add(done);
         outcome
     }
+}
+
+/// Records that the server lists a part of a mailbox only, or all of it again.
+async fn note_partly(account: &Account, id: MailboxId, partly: bool) -> Result<(), PollError> {
+    let now = account.tools.clock.now();
+    let note = move |tx: &Tx<'_>| tx.set_partly(id, partly, now);
+    Ok(account.tools.ledger.write("record what is listed", note).await?)
 }
 
 /// Warns once of a mailbox of IMAP without UIDVALIDITY.

@@ -351,3 +351,31 @@ fn d05_promise_p13_full_disk_loses_nothing_and_the_rest_comes_when_there_is_room
     assert_eq!(stored_octets(&site), as_sent(&mails));
     assert!(dovecot.imap_client("u1").uids("INBOX").is_empty());
 }
+
+#[test]
+fn promise_p1_mailbox_that_is_not_listed_whole_is_shown_until_it_is() {
+    for (protocol, command, short) in [
+        (Protocol::Pop3, "UIDL", "+OK\r\n1 a\r\n.\r\n"),
+        (
+            Protocol::Imap,
+            "UID FETCH*RFC822.SIZE",
+            "* 1 FETCH (UID 1 FLAGS () RFC822.SIZE 900)\r\n{tag} OK\r\n",
+        ),
+    ] {
+        let server = Server::start(protocol);
+        (0..2).for_each(|n| server.deliver(&sample(&format!("message {n}"), 600)));
+        let site = Site::new(&[("a", server.account("u1"))]);
+        server.set_fault(Fault::on(command).instead(short));
+        site.cli(&["poll"]);
+        assert_eq!(site.stored().len(), 1, "{protocol:?}");
+        let (seen, shown) = (site.status(), site.cli(&["status"]));
+        let partly = &seen["accounts"][0]["partly_listed"];
+        assert_eq!(partly.as_array().unwrap().len(), 1, "{protocol:?}: {seen}");
+        assert!(shown.code == 3 && shown.stdout.contains("isn't listed whole"), "{shown:?}");
+        server.heal();
+        site.poll();
+        let (stored, well) = (site.stored().len(), site.cli(&["status"]));
+        assert!(stored == 2 && !well.stdout.contains("listed whole"), "{protocol:?}: {well:?}");
+        assert_eq!(well.code, 0, "{well:?}");
+    }
+}

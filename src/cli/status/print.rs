@@ -6,7 +6,7 @@ use super::Look;
 use super::rows::Row;
 use crate::cli::render::{Out, Tone, ago, ahead, count, moment, plural, span};
 use crate::daemon::orders;
-use crate::ledger::ActionCounts;
+use crate::ledger::{ActionCounts, PartlyListed};
 use crate::model::ByteSize;
 
 /// Longest name of an account in the table, in characters.
@@ -181,6 +181,18 @@ fn details(out: Out, row: &Row, now: Timestamp) {
         out.line("");
         let messages = plural(row.flagged, "message");
         out.line(&format!("{}: {messages} marked \\Deleted on the server", row.name));
+    }
+    for PartlyListed { mailbox, since } in &row.partly_listed {
+        let what = if mailbox.is_empty() { "the maildrop" } else { mailbox };
+        let since = ago(Some(*since), now);
+        out.line("");
+        out.line(&format!("{}: {what} isn't listed whole (since {since})", row.name));
+        out.line(
+            "  hint: the server leaves messages out, or some can't be read: ask whoever runs it;",
+        );
+        out.line(
+            "        until it lists all, what it leaves out stays there, and nothing is deleted",
+        );
     }
     held(out, row, now);
     if row.delete_pending > 0 {

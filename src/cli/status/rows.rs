@@ -11,7 +11,7 @@ use crate::daemon::live::RunningPoll;
 use crate::daemon::state::{Brief, LiveFacts, Scope};
 use crate::ledger::{
     AccountRow, ActionCounts, Counts, DeleteStop, HeldMessage, LastError, Ledger, LedgerError,
-    Pause,
+    PartlyListed, Pause,
 };
 use crate::schedule::Backoff;
 
@@ -36,6 +36,8 @@ pub(super) struct Row {
     pub(super) archived_today: u64,
     pub(super) held: u64,
     pub(super) held_messages: Vec<HeldMessage>,
+    /// Mailboxes of which the server lists a part only.
+    pub(super) partly_listed: Vec<PartlyListed>,
     pub(super) delete_due: u64,
     pub(super) delete_pending: u32,
     pub(super) delete_pending_why: Option<String>,
@@ -63,12 +65,13 @@ pub(super) async fn read(
     for account in &scope.accounts {
         let (name, due) = (account.name.clone(), account.due_before(now));
         let former = account.renamed_from.clone();
-        let (found, counts, held, (actions, open)) = ledger
+        let (found, counts, (held, partly), (actions, open)) = ledger
             .read("read an account", move |tx| {
                 let counts = tx.counts(&name, midnight, due)?;
                 let (held, actions) = (tx.held(&name, HELD_SHOWN)?, tx.action_counts(&name)?);
                 let before = former.map(|former| tx.account(&former)).transpose()?.flatten();
                 let found = under_both_names(tx.account(&name)?, before);
+                let held = (held, tx.partly_listed(&name)?);
                 Ok((found, counts, held, (actions, tx.open_rules()?)))
             })
             .await?;
@@ -78,7 +81,7 @@ pub(super) async fn read(
         // Where nothing waits for them it is of no moment.
         let unknown = if account.delete_after_actions { actions.unknown } else { 0 };
         let actions = ActionCounts { unknown, ..actions };
-        rows.push(Row { actions, orphaned, ..row });
+        rows.push(Row { actions, orphaned, partly_listed: partly, ..row });
     }
     Ok(rows)
 }
@@ -129,6 +132,7 @@ impl Row {
             archived_today: counts.today,
             held: counts.held,
             held_messages: held,
+            partly_listed: Vec::new(),
             delete_due: counts.due,
             delete_pending: row.delete_pending,
             delete_pending_why: why,
@@ -151,7 +155,11 @@ impl Row {
         if matches!(self.state, "paused" | "disabled") {
             return self.delete_stop.is_some();
         }
-        self.last_error.is_some() || self.stale || self.held > 0 || self.delete_stop.is_some()
+        self.last_error.is_some()
+            || self.stale
+            || self.held > 0
+            || !self.partly_listed.is_empty()
+            || self.delete_stop.is_some()
     }
 }
 

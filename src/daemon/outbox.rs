@@ -10,9 +10,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::forward::{Way, forward};
@@ -22,7 +23,7 @@ use crate::config::{Config, Deed, Rule};
 use crate::ledger::{ActionRow, LedgerError, Tx, Verdict};
 use crate::model::AccountName;
 use crate::poll::Tools;
-use crate::rules::{Candidate, Next, Past, Trouble, after, chosen, room};
+use crate::rules::{Candidate, Clocks, Next, Past, Trouble, after, chosen, room};
 use crate::secret;
 use report::report;
 
@@ -35,7 +36,7 @@ const REST: Duration = Duration::from_secs(10);
 /// How long tries may go on when the daemon stops.
 const FAREWELL: Duration = Duration::from_secs(8);
 /// How long `poll` goes on starting tries.
-const BY_HAND: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
+const BY_HAND: SignedDuration = SignedDuration::from_mins(10);
 
 /// The rules of all accounts, enabled or not: what is stored is acted on.
 #[derive(Clone, Debug)]
@@ -90,6 +91,12 @@ struct Worker {
     unwritten: Vec<(i64, Verdict)>,
     /// The ledger may call actions `running` of which no try is under way here.
     in_doubt: bool,
+    /// Nothing was tried yet: what came due before could not be.
+    is_new: bool,
+    began: Instant,
+    clocks: Clocks,
+    /// By how much the wall clock has leapt of which the ledger doesn't know yet.
+    leapt: SignedDuration,
     /// Outbound accounts that are left alone, until when they aren't looked at.
     rests: BTreeMap<AccountName, Timestamp>,
     /// Which rule is looked at first, so that none is always the last.
@@ -162,10 +169,41 @@ impl Worker {
         // What a dead process had begun.
         let in_doubt = true;
         let (rests, turn) = (BTreeMap::new(), 0);
-        Self { tools, means, book, post, tries, under_way, unwritten, in_doubt, rests, turn }
+        let (is_new, leapt) = (true, SignedDuration::ZERO);
+        let clocks = Clocks::new(tools.clock.now(), Duration::ZERO);
+        Self {
+            tools,
+            means,
+            book,
+            post,
+            tries,
+            under_way,
+            unwritten,
+            in_doubt,
+            is_new,
+            began: Instant::now(),
+            clocks,
+            leapt,
+            rests,
+            turn,
+        }
     }
 
-    /// Writes the ends that couldn't be written; whatever else was begun and isn't under way is due
+    /// The time; what it has leapt over is no time of what is tried.
+    fn now(&mut self) -> Timestamp {
+        let now = self.tools.clock.now();
+        if let Some(leap) = self.clocks.leap(now, self.began.elapsed()) {
+            for try_ in &mut self.under_way {
+                let first_at = try_.row.first_at.map(|at| at.checked_add(leap).unwrap_or(now));
+                try_.row.first_at = first_at.map(|at| at.min(now));
+            }
+            self.leapt = self.leapt.saturating_add(leap);
+            self.in_doubt = true;
+        }
+        now
+    }
+
+    /// Writes what the clock leapt over and the ends that couldn't be written; whatever else was begun and isn't under way is due
     /// again, at once.
     async fn settle(&mut self) -> Result<(), LedgerError> {
         if !self.in_doubt {
@@ -173,7 +211,14 @@ impl Worker {
         }
         let ends = self.unwritten.clone();
         let under_way: Vec<i64> = self.under_way.iter().map(|try_| try_.row.id).collect();
+        let (now, is_new, leapt) = (self.tools.clock.now(), self.is_new, self.leapt);
         let settle = move |tx: &Tx<'_>| {
+            if is_new {
+                tx.excuse_absence(now)?;
+            }
+            if leapt != SignedDuration::ZERO {
+                tx.shift_actions(leapt, now)?;
+            }
             for (id, verdict) in &ends {
                 tx.end_action(*id, verdict)?;
             }
@@ -181,7 +226,7 @@ impl Worker {
         };
         let resumed = self.tools.ledger.write("resume actions", settle).await?;
         self.unwritten.clear();
-        self.in_doubt = false;
+        (self.in_doubt, self.is_new, self.leapt) = (false, false, SignedDuration::ZERO);
         if resumed > 0 {
             tracing::info!(
                 target: "rules",
@@ -194,8 +239,8 @@ impl Worker {
 
     /// Starts what is due and has room; how long there is nothing more to do.
     async fn fill(&mut self) -> Result<Duration, LedgerError> {
+        let now = self.now();
         self.settle().await?;
-        let now = self.tools.clock.now();
         self.rests.retain(|_, until| *until > now);
         let rested = self.rests.values().min().copied();
         let wanted = self.wanted();
@@ -328,8 +373,8 @@ impl Worker {
             Err(error) => (error.id(), Err(Trouble::passing("died", error.to_string()))),
         };
         let Some(at) = self.under_way.iter().position(|try_| try_.id == id) else { return };
+        let now = self.now();
         let UnderWay { row, rule, .. } = self.under_way.swap_remove(at);
-        let now = self.tools.clock.now();
         let verdict = match outcome {
             Ok(()) => Verdict::Done,
             Err(trouble) => self.judge(&row, &rule, &trouble, now),

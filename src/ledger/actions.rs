@@ -6,6 +6,7 @@
 //! person).
 
 mod marks;
+mod time;
 mod unknown;
 
 use jiff::{SignedDuration, Timestamp};

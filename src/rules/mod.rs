@@ -3,6 +3,7 @@
 //! Rules are looked at in their order, on the facts of `message.json`; each decision has a reason.
 //! Not for doing it: that is `action`, when and how often is `daemon`'s to carry out.
 
+mod clock;
 mod facts;
 mod share;
 mod tries;
@@ -13,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use crate::config::{Deed, Rule};
 use crate::query::{MESSAGE, Mistake, Moment, Query};
 
+pub use clock::Clocks;
 pub use facts::{Attached, MessageFacts, Person};
 pub use share::{Candidate, chosen, room};
 pub use tries::{HOPELESS_TRIES, Next, Past, Trouble, after};

@@ -232,3 +232,31 @@ fn actions_of_a_found_copy_are_unknown_until_a_person_settles_them() {
     assert_eq!(book.write(|tx| tx.drop_actions(&of("box"))).unwrap(), 2);
     assert_eq!((unknown(&mut book), count(&mut book)), (vec![false; 3], 0));
 }
+
+#[test]
+fn what_could_not_be_tried_while_postrider_was_off_uses_up_no_time() {
+    let mut book = book("r", 4);
+    let first_at = |book: &mut Book, id: i64| {
+        let rows = book.write(move |tx| tx.actions_of(id)).unwrap();
+        rows[0].first_at.map(|first| first.duration_since(at(0)).as_secs())
+    };
+    for id in 1..=3 {
+        book.write(|tx| tx.begin_action(id, at(10))).unwrap();
+    }
+    book.write(|tx| tx.end_action(1, &again(70))).unwrap();
+    book.write(|tx| tx.end_action(2, &again(9_000))).unwrap();
+    // Off from before its next try until long after it; the third was under way when it died.
+    book.write(|tx| tx.excuse_absence(at(5_000))).unwrap();
+    assert_eq!(first_at(&mut book, 1), Some(10 + 5_000 - 70));
+    assert_eq!(first_at(&mut book, 2), Some(10), "its next try isn't due yet");
+    assert_eq!(first_at(&mut book, 3), Some(5_000));
+    assert_eq!(first_at(&mut book, 4), None, "never tried");
+    // Killed before it was tried again: never more than all the time.
+    book.write(|tx| tx.excuse_absence(at(5_100))).unwrap();
+    assert_eq!(first_at(&mut book, 1), Some(5_100));
+    let day = SignedDuration::from_hours(24);
+    book.write(|tx| tx.shift_actions(day, at(5_200))).unwrap();
+    assert_eq!(first_at(&mut book, 2), Some(5_200), "no clock leads to a first try to come");
+    book.write(|tx| tx.shift_actions(-day, at(5_200))).unwrap();
+    assert_eq!(first_at(&mut book, 2), Some(5_200 - 86_400));
+}

@@ -126,3 +126,29 @@ fn end_of_an_action_that_can_not_be_written_is_written_later_without_a_restart()
     assert_eq!(receiver.requests().len(), 2, "its end was known: it is not done again");
     assert_eq!(daemon.stop(SOON).code, 0);
 }
+
+#[test]
+fn action_that_waited_while_the_machine_was_off_is_tried_anew_before_it_fails_for_good() {
+    let dovecot = Dovecot::start();
+    dovecot.deliver("u1", &sample("one", 10));
+    let receiver = Receiver::start(|_, _| Reply::Status(503));
+    let rule = format!("do = \"webhook\"\nurl = \"{}\"\nretries = \"1h\"", receiver.url());
+    let site = site(&dovecot, &[&rule]);
+    site.poll();
+    // For two days nothing runs; then some tries follow one another.
+    let earlier = |milliseconds: i64| {
+        let db = rusqlite::Connection::open(site.state().join("ledger.db")).unwrap();
+        let sql = "UPDATE action SET first_at = first_at - ?1, last_at = last_at - ?1,
+            due_at = due_at - ?1";
+        assert_eq!(db.execute(sql, [milliseconds]).unwrap(), 1);
+    };
+    earlier(2 * 86_400_000);
+    site.poll();
+    assert_eq!((receiver.requests().len(), count(&site, "pending")), (2, 1));
+    // Its hour is over by tries that could be made.
+    let db = rusqlite::Connection::open(site.state().join("ledger.db")).unwrap();
+    db.execute("UPDATE action SET first_at = first_at - 3600000, due_at = last_at", []).unwrap();
+    drop(db);
+    site.poll();
+    assert_eq!((receiver.requests().len(), count(&site, "failed")), (3, 1));
+}

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
 use crate::config::{Encryption, MinRate, TlsRules, WebUrl};
@@ -17,6 +17,9 @@ use crate::net::{self, Endpoint, NetError, NetStream, Wire, Witness};
 const HEAD_MAX: usize = 16 << 10;
 /// Octets of a file that are in memory at a time.
 const BLOCK: usize = 64 << 10;
+
+/// The way out.
+type Sending = WriteHalf<NetStream>;
 
 /// A piece of a body.
 #[derive(Debug)]
@@ -94,7 +97,7 @@ pub(super) async fn post(request: Request<'_>, body: Vec<Piece>) -> Result<Answe
         Some(proxy) => through(proxy, &endpoint, deadline).await?,
         None => net::connect(&endpoint, deadline, &mut Witness::blind()).await?,
     };
-    let mut stream = if url.encrypted { wire.start_tls(&endpoint).await? } else { wire.plain() };
+    let stream = if url.encrypted { wire.start_tls(&endpoint).await? } else { wire.plain() };
     let length = body.iter().map(Piece::len).fold(0, u64::saturating_add);
     let head = format!(
         "POST {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: postrider/{}\r\nConnection: close\r\n\
@@ -103,11 +106,31 @@ pub(super) async fn post(request: Request<'_>, body: Vec<Piece>) -> Result<Answe
         url.authority(),
         env!("CARGO_PKG_VERSION"),
     );
-    let sent = send(&mut stream, head.as_bytes(), body).await;
-    // A receiver may answer and close before it has read all.
-    match (read(&mut stream).await, sent) {
-        (Ok(answer), _) => Ok(answer),
-        (Err(_), Err(error)) | (Err(error), Ok(())) => Err(NetError::from_io(error, "answer")),
+    exchange(stream, head.as_bytes(), body).await
+}
+
+/// Sends all and reads the answer. One that refuses what it has not read yet ends it (RFC 9110
+/// §15.5): such a receiver may read no further, or close.
+async fn exchange(stream: NetStream, head: &[u8], body: Vec<Piece>) -> Result<Answer, NetError> {
+    let (mut from, mut to) = tokio::io::split(stream);
+    let (answer, sending) = (read(&mut from), send(&mut to, head, body));
+    tokio::pin!(answer, sending);
+    let failed = |error| NetError::from_io(error, "answer");
+    tokio::select! {
+        biased;
+        answer = &mut answer => {
+            let answer = answer.map_err(failed)?;
+            if answer.status < 300 {
+                // It takes what it has not read yet; whether it did, it has said.
+                drop(sending.await);
+            }
+            Ok(answer)
+        }
+        // What it said before it closed is still there.
+        sent = &mut sending => match (answer.await, sent) {
+            (Ok(answer), _) => Ok(answer),
+            (Err(_), Err(error)) | (Err(error), Ok(())) => Err(failed(error)),
+        },
     }
 }
 
@@ -143,7 +166,7 @@ async fn through(proxy: &WebUrl, to: &Endpoint, deadline: Instant) -> Result<Wir
     }
 }
 
-async fn send(stream: &mut NetStream, head: &[u8], body: Vec<Piece>) -> std::io::Result<()> {
+async fn send(stream: &mut Sending, head: &[u8], body: Vec<Piece>) -> std::io::Result<()> {
     stream.write_all(head).await?;
     for piece in body {
         match piece {
@@ -154,7 +177,7 @@ async fn send(stream: &mut NetStream, head: &[u8], body: Vec<Piece>) -> std::io:
     stream.flush().await
 }
 
-async fn send_file(stream: &mut NetStream, file: File, size: u64) -> std::io::Result<()> {
+async fn send_file(stream: &mut Sending, file: File, size: u64) -> std::io::Result<()> {
     let mut file = tokio::fs::File::from_std(file);
     tokio::io::AsyncSeekExt::rewind(&mut file).await?;
     let mut block = vec![0_u8; BLOCK];
@@ -180,7 +203,7 @@ fn next_block(file: &mut File, block: &mut [u8], left: u64) -> std::io::Result<u
 }
 
 /// The head of the final answer; interim ones are passed over.
-async fn read(stream: &mut NetStream) -> std::io::Result<Answer> {
+async fn read(stream: &mut ReadHalf<NetStream>) -> std::io::Result<Answer> {
     let mut octets = Vec::new();
     let mut block = [0_u8; 4096];
     loop {
@@ -228,5 +251,59 @@ mod tests {
         for bad in ["", "HTTP/2 200", "HTTP/1.1 2x", "HTTP/1.1 999 x", "SSH-2.0-x", "HTTP/1.1"] {
             assert_eq!(parse(bad), None, "{bad}");
         }
+    }
+
+    /// A body that no socket's buffers hold.
+    fn large() -> Vec<Piece> {
+        const SIZE: u64 = 64 << 20;
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(SIZE).unwrap();
+        vec![Piece::Text(b"{}".to_vec()), Piece::File(file, SIZE)]
+    }
+
+    /// What comes of an answer that a receiver gives behind the head of the request.
+    async fn early(answer: &'static str, closes: bool) -> Result<Answer, NetError> {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (done, wait) = std::sync::mpsc::channel::<()>();
+        let receiver = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut octet = [0];
+                stream.read_exact(&mut octet).unwrap();
+                head.extend(octet);
+            }
+            std::io::Write::write_all(&mut stream, answer.as_bytes()).unwrap();
+            if !closes {
+                // Until the sender has ended.
+                assert!(wait.recv().is_err());
+            }
+        });
+        let url = WebUrl::parse(&format!("http://127.0.0.1:{port}/hook")).unwrap();
+        let request = Request {
+            url: &url,
+            tls: &TlsRules::default(),
+            proxy: None,
+            fields: String::new(),
+            timeout: Duration::from_mins(2),
+        };
+        let heard = post(request, large()).await;
+        drop(done);
+        receiver.join().unwrap();
+        heard
+    }
+
+    #[tokio::test]
+    async fn receiver_that_refuses_behind_the_head_is_heard_whether_it_closes_or_reads_no_more() {
+        for (said, status) in [("413 Content Too Large", 413), ("401 Unauthorized", 401)] {
+            let said = format!("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 {said}\r\nX: y\r\n\r\n");
+            for closes in [true, false] {
+                let heard = early(said.clone().leak(), closes).await.unwrap();
+                assert_eq!((heard.status, heard.retry_after), (status, None), "{closes}");
+            }
+        }
+        // Nothing was said: the connection broke.
+        assert!(early("", true).await.is_err());
     }
 }

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::control::Command;
 use crate::daemon::instance::{Instance, InstanceError};
 use crate::daemon::orders;
-use crate::ledger::{ActionFilter, ActionRow, ActionState, Ledger, LedgerError};
+use crate::ledger::{ActionFilter, ActionRow, ActionState, Ledger, LedgerError, Tx};
 use crate::log::Sink;
 use crate::poll::Clock;
 
@@ -213,8 +213,20 @@ fn change(context: &Context, config: &Config, change: Change, filter: ActionFilt
             (false, _) => ("action", "due now"),
         };
         context.out.line(&format!("{} {what}", plural(n, of)));
+        let marks = |name| done.get(name).and_then(Value::as_u64).unwrap_or_default();
+        tell_marks(context.out, (marks("marks_at_once"), marks("marks_later")));
     }
     Exit::Done
+}
+
+/// When what is to be marked on the server is: by a poll that begins now, and by a later one.
+pub(super) fn tell_marks(out: Out, (at_once, later): (u64, u64)) {
+    if at_once > 0 {
+        out.line(&format!("{} on the server, by a poll that begins now", plural(at_once, "mark")));
+    }
+    if later > 0 {
+        out.line(&format!("{} on the server, by the account's next poll", plural(later, "mark")));
+    }
 }
 
 fn here(
@@ -245,7 +257,14 @@ async fn write(
     let instance = Instance::open(config, sink.redactor().clone()).await?;
     // A log that can't be stored is counted; the change is made all the same.
     drop(sink.store_in(&config.daemon.state_dir));
-    let done = orders::change_actions(&instance.tools, &who(), filter, gives_up).await?;
+    let account = filter.account.clone();
+    let mut done = orders::change_actions(&instance.tools, &who(), filter, gives_up).await?;
+    if !gives_up && let Some(done) = done.as_object_mut() {
+        let (ledger, now) = (&instance.tools.ledger, Clock.now());
+        let marks = move |tx: &Tx<'_>| tx.marks_by_account(account.as_deref(), now);
+        let n: u64 = ledger.read("read marks", marks).await?.iter().map(|(_, n, _)| n).sum();
+        done.insert("marks_later".to_owned(), n.into());
+    }
     instance.close().await;
     Ok(done)
 }

@@ -59,7 +59,7 @@ pub(super) fn failed(error: &ClientError) -> Exit {
     }
     render::error(&refusal.message, refusal.hint.as_deref());
     match refusal.code.as_str() {
-        "config-rejected" | "account-unknown" | "debug-too-long" => Exit::Usage,
+        "config-rejected" | "account-unknown" | "debug-too-long" | "rules-differ" => Exit::Usage,
         "control-busy" => Exit::Busy,
         _ => Exit::Failed,
     }

@@ -68,6 +68,19 @@ pub enum Command {
     },
     /// Read the config again.
     Reload,
+    /// Look at the rules again for stored messages: some of many; without any, whether it can be.
+    Replay {
+        /// The inbound account.
+        account: String,
+        /// This rule only.
+        rule: Option<String>,
+        /// Names the account's rules: a daemon with others refuses.
+        rules: String,
+        /// The messages, by their rows in the ledger.
+        rows: Vec<i64>,
+        /// When the replay began, as the first answer has it: milliseconds since 1970.
+        asked_at: Option<i64>,
+    },
     /// End a pause and stops.
     Resume {
         /// The account's name.

@@ -22,6 +22,13 @@ fn request_is_understood_as_it_was_sent() {
         Command::Pause { account: "a".into(), seconds: Some(60), reason: "\"\n\u{1b}".into() },
         Command::Resume { account: "a".into() },
         Command::Debug { account: "a".into(), seconds: 0 },
+        Command::Replay {
+            account: "a".into(),
+            rule: Some("r".into()),
+            rules: "0".repeat(64),
+            rows: vec![i64::MAX; 200],
+            asked_at: None,
+        },
     ] {
         let state_dir = STATE.into();
         let sent = Request { postrider: VERSION, state_dir, claim: None, command };

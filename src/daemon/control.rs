@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -18,9 +18,10 @@ use super::gate::Asked;
 use super::live::{Live, Wake};
 use super::orders::{self, Told};
 use super::queue::{self, Queue};
+use super::replay;
 use crate::config::{Config, Inbound};
 use crate::control::{Call, Person, Policy, Refusal, Replies, Reply, Socket, serve, users};
-use crate::ledger::ActionFilter;
+use crate::ledger::{ActionFilter, LedgerError, Tx};
 use crate::model::AccountName;
 use crate::poll::{Account, Tools};
 
@@ -163,13 +164,36 @@ impl Desk {
         by: Person,
         to: Replies,
     ) {
-        let tools = self.tools.clone();
+        let (tools, live) = (self.tools.clone(), self.live.clone());
         self.work.spawn(async move {
-            let done = orders::change_actions(&tools, &by, filter, gives_up).await;
+            let account = filter.account.clone();
+            let mut done = orders::change_actions(&tools, &by, filter, gives_up).await;
             tools.outbox.notify_one();
-            to.end(
-                done.map_err(|error| Refusal::new(error.code(), error.to_string(), error.hint())),
-            );
+            if !gives_up && let Ok(done) = &mut done {
+                add_marks(done, marks(&tools, &live, account.as_deref()).await);
+            }
+            to.end(outcome(done));
+        });
+    }
+
+    /// Asks for actions on stored messages once more.
+    pub(super) fn replay(&mut self, order: replay::Order, by: Person, to: Replies) {
+        if !self.has_room() {
+            return to.end(Err(Refusal::busy()));
+        }
+        let (tools, live) = (self.tools.clone(), self.live.clone());
+        self.work.spawn(async move {
+            let account = Arc::clone(&order.account.name);
+            let done = order.carry_out(&tools, &by).await;
+            tools.outbox.notify_one();
+            let done = match done {
+                Ok(mut done) => {
+                    add_marks(&mut done, marks(&tools, &live, Some(&account)).await);
+                    Ok(done)
+                }
+                Err(error) => Err(error),
+            };
+            to.end(outcome(done));
         });
     }
 
@@ -197,10 +221,34 @@ impl Desk {
                     done
                 }
             };
-            to.end(
-                done.map_err(|error| Refusal::new(error.code(), error.to_string(), error.hint())),
-            );
+            to.end(outcome(done));
         });
+    }
+}
+
+/// What is told of an order's end.
+fn outcome(done: Result<Value, LedgerError>) -> Result<Value, Refusal> {
+    done.map_err(|error| Refusal::new(error.code(), error.to_string(), error.hint()))
+}
+
+/// Marks on the server that are due are set by a session of their account: it is polled now, if it
+/// may be. How many of them, and how many wait for a later poll.
+async fn marks(tools: &Tools, live: &Live, account: Option<&str>) -> (u64, u64) {
+    let (account, now) = (account.map(str::to_owned), tools.clock.now());
+    let read = move |tx: &Tx<'_>| tx.marks_by_account(account.as_deref(), now);
+    let (mut at_once, mut later) = (0_u64, 0_u64);
+    for (account, n, rests) in tools.ledger.read("read marks", read).await.unwrap_or_default() {
+        let polls = live.wake(&account, Wake::Poll) && !rests;
+        let sum = if polls { &mut at_once } else { &mut later };
+        *sum = sum.saturating_add(n);
+    }
+    (at_once, later)
+}
+
+fn add_marks(told: &mut Value, (at_once, later): (u64, u64)) {
+    if let Some(told) = told.as_object_mut() {
+        told.insert("marks_at_once".to_owned(), at_once.into());
+        told.insert("marks_later".to_owned(), later.into());
     }
 }
 

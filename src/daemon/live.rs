@@ -160,11 +160,14 @@ impl Live {
         state.next.remove(account);
     }
 
-    /// Wakes an account's task.
-    pub(super) fn wake(&self, account: &str, wake: Wake) {
-        if let Some(waker) = self.state().wakers.get(account) {
+    /// Wakes an account's task; false if it has none.
+    pub(super) fn wake(&self, account: &str, wake: Wake) -> bool {
+        let state = self.state();
+        let waker = state.wakers.get(account);
+        if let Some(waker) = waker {
             waker.wake(wake);
         }
+        waker.is_some()
     }
 
     /// Logs everything of an account until then; `None` ends it.

@@ -19,6 +19,7 @@ pub mod post;
 mod queue;
 pub mod refusals;
 mod reload;
+pub mod replay;
 mod scheduler;
 mod situation;
 pub mod state;

@@ -6,8 +6,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::control::{Order, Wanted, after, unknown};
+use super::control::{self, Wanted, after, unknown};
 use super::herald::situation;
+use super::replay::{self, Order};
 use super::state::{InForce, LiveFacts, Rejected, Scope};
 use super::{Daemon, accounts, apply_log, note, notify, outbox, warn_of, warn_of_config};
 use crate::audit::{self, Act};
@@ -46,19 +47,49 @@ impl Daemon {
             },
             Command::Pause { account, seconds, reason } => match name(&account) {
                 Ok(account) => {
-                    self.desk.order(account, Order::Pause { seconds, reason }, person, replies);
+                    self.desk.order(
+                        account,
+                        control::Order::Pause { seconds, reason },
+                        person,
+                        replies,
+                    );
                 }
                 Err(refusal) => replies.end(Err(refusal)),
             },
+            Command::Replay { account, rule, rules, rows, asked_at } => {
+                match self.replay(&account, rule, &rules) {
+                    Ok(order) => {
+                        let asked_at = asked_at.and_then(|at| Timestamp::from_millisecond(at).ok());
+                        let order = Order { rows, asked_at, ..order };
+                        self.desk.replay(order, person, replies);
+                    }
+                    Err(refusal) => replies.end(Err(refusal)),
+                }
+            }
             Command::Resume { account } => match self.any_account(&account) {
                 Ok(account) => {
                     let inbound = self.in_force.config.inbound.get(&account);
                     let former = inbound.and_then(|inbound| inbound.renamed_from.clone());
-                    self.desk.order(account, Order::Resume { former }, person, replies);
+                    self.desk.order(account, control::Order::Resume { former }, person, replies);
                 }
                 Err(refusal) => replies.end(Err(refusal)),
             },
         }
+    }
+
+    /// A replay by the rules in force, if they are those that the command knows.
+    fn replay(&self, account: &str, rule: Option<String>, rules: &str) -> Result<Order, Refusal> {
+        let config = &self.in_force.config;
+        let account = self.account(account)?;
+        let Some(inbound) = config.inbound.get(&account) else { return Err(unknown(&account)) };
+        if replay::digest(&inbound.on_received) != rules {
+            let what = format!("the daemon has other rules for `{account}` than the config has");
+            let hint =
+                "postrider reload, if they are to count; `--dry-run` shows what they would do";
+            return Err(Refusal::new("rules-differ", what, Some(hint)));
+        }
+        let now = self.instance.tools.clock.now();
+        Ok(Order { rule, ..Order::new(config, inbound, now) })
     }
 
     fn account(&self, name: &str) -> Result<AccountName, Refusal> {

@@ -6,6 +6,7 @@
 //! person).
 
 mod marks;
+mod replay;
 mod time;
 mod unknown;
 
@@ -17,6 +18,7 @@ use super::error::{LedgerError, sqlite};
 use super::tx::{Tx, millis, timestamp};
 
 pub use marks::DueMark;
+pub use replay::Left;
 
 /// An action to be done.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -386,40 +388,6 @@ impl Tx<'_> {
             states.push(found.as_deref().map(state));
         }
         Ok(states)
-    }
-
-    /// How many of the actions that a person asked for at this moment are not done; those that are
-    /// done on the server are for the next poll.
-    pub fn left_of(&self, account: &str, asked_at: Timestamp) -> Result<u64, LedgerError> {
-        let sql = "SELECT count(*) FROM action
-            WHERE account_id = (SELECT id FROM account WHERE name = ?1)
-            AND state IN ('pending', 'running', 'failed') AND replay = 1 AND created_at = ?2
-            AND kind NOT IN ('seen', 'flag')";
-        let n: i64 = self
-            .db
-            .query_row(sql, params![account, millis(asked_at)], |row| row.get(0))
-            .map_err(sqlite("count actions"))?;
-        Ok(n.unsigned_abs())
-    }
-
-    /// Stored messages of an account, row and path, by rows from the one behind `after` on.
-    pub fn stored_after(
-        &self,
-        account: &str,
-        after: i64,
-        most: u32,
-    ) -> Result<Vec<(i64, String)>, LedgerError> {
-        let sql = "SELECT message.id, message.path FROM message
-            JOIN mailbox ON mailbox.id = message.mailbox_id
-            JOIN account ON account.id = mailbox.account_id
-            WHERE account.name = ?1 AND message.id > ?2 AND path <> ''
-            AND state IN ('archived', 'deleting', 'deleted', 'gone')
-            ORDER BY message.id LIMIT ?3";
-        let mut get = self.db.prepare_cached(sql).map_err(sqlite("read stored messages"))?;
-        let rows =
-            get.query_map(params![account, after, most], |row| Ok((row.get(0)?, row.get(1)?)));
-        let rows = rows.map_err(sqlite("read stored messages"))?;
-        rows.collect::<Result<_, _>>().map_err(sqlite("read stored messages"))
     }
 
     /// Makes failed actions due again, with all their time; how many.

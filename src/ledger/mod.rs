@@ -37,8 +37,8 @@ use sqlite::Durability;
 
 pub use accounts::{AccountRow, AccountState, ClockMark, LastError};
 pub use actions::{
-    ActionCounts, ActionFilter, ActionRow, ActionState, Asked, DueMark, NewAction, RESTS, Resting,
-    Verdict,
+    ActionCounts, ActionFilter, ActionRow, ActionState, Asked, DueMark, Left, NewAction, RESTS,
+    Resting, Verdict,
 };
 pub use backup::{BACKUPS, Upkeep, last_backup};
 pub use canaries::CanaryRow;

@@ -8,6 +8,7 @@ mod forward;
 mod marks;
 mod order;
 mod proxy;
+mod replaying;
 mod webhook;
 
 use std::collections::BTreeMap;

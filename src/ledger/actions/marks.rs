@@ -57,6 +57,28 @@ impl Tx<'_> {
         rows.map_err(act())?.collect::<Result<_, _>>().map_err(act())
     }
 
+    /// Accounts with marks that are due, how many, and whether the account is paused, rests or has
+    /// stopped.
+    pub fn marks_by_account(
+        &self,
+        account: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Vec<(String, u64, bool)>, LedgerError> {
+        let sql = "SELECT account.name, count(*), account.auth_failures > 0
+            OR (account.paused_at IS NOT NULL
+            AND (account.paused_until IS NULL OR account.paused_until > ?2))
+            FROM action JOIN account ON account.id = action.account_id
+            WHERE action.state = 'pending' AND action.kind IN ('seen', 'flag')
+            AND action.due_at <= ?2 AND (?1 IS NULL OR account.name = ?1)
+            GROUP BY account.id ORDER BY account.name";
+        let act = || sqlite("read what is to be marked");
+        let mut get = self.db.prepare_cached(sql).map_err(act())?;
+        let rows = get.query_map(params![account, millis(now)], |row| {
+            Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs(), row.get(2)?))
+        });
+        rows.map_err(act())?.collect::<Result<_, _>>().map_err(act())
+    }
+
     /// Whether messages that were to be marked on the server have left it.
     pub fn have_marks_departed(&self, account: &str) -> Result<bool, LedgerError> {
         let sql = concat!("SELECT EXISTS (SELECT 1 FROM action ", departed!(), ")");

@@ -48,7 +48,8 @@ fn action_of_one_key_exists_once_and_a_person_can_have_it_done_again() {
     let row = book.write(|tx| tx.actions_of(1)).unwrap().remove(0);
     assert_eq!((row.state, row.replay, row.attempts), (ActionState::Pending, true, 0));
     assert_eq!((&*row.key, row.created_at), ("r-1", at(5)));
-    let left = |book: &mut Book, second| book.write(|tx| tx.left_of("box", at(second))).unwrap();
+    let left =
+        |book: &mut Book, second| book.write(|tx| tx.left_of("box", at(second))).unwrap().left;
     assert_eq!((left(&mut book, 5), left(&mut book, 0)), (1, 0), "what was asked for then");
     let keys = ["x".to_owned(), "r-1".to_owned()];
     let states = book.write(|tx| tx.action_states(&keys)).unwrap();

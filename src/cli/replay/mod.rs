@@ -1,29 +1,30 @@
 //! `postrider replay`: the rules once more, for messages that are stored.
 //!
-//! Offline: facts and octets are those of the archive. What is done has the key that it had, or
-//! would have had, when the message came.
+//! Facts and octets are those of the archive. What is done has the key that it had, or would have
+//! had, when the message came. A running daemon does it; without one this command does.
+
+mod there;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use serde::Serialize;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::exit::Exit;
 use super::render::{self, Out, plural};
 use super::selecting::Selecting;
-use super::{Context, block_on, plan};
-use crate::action;
+use super::{Context, actions, block_on, plan, who};
 use crate::archive::root::Root;
-use crate::config::{Config, Deed, Inbound};
+use crate::config::{Config, Inbound};
 use crate::daemon::instance::{Instance, InstanceError};
 use crate::daemon::outbox;
-use crate::ledger::{ActionState, Asked, Ledger, LedgerError, NewAction, Tx};
+use crate::daemon::replay::{Line, Page, Put, judge, look_up, put, report};
+use crate::ledger::{ActionState, Ledger, LedgerError, Tx};
 use crate::log::Sink;
 use crate::moving::select::Selection;
-use crate::rules::{self, Finding, MessageFacts, Rules};
+use crate::rules::MessageFacts;
 
 /// Below the options.
 pub(super) const AFTER_HELP: &str = "\
@@ -61,24 +62,6 @@ struct Sought {
     rule: Option<String>,
 }
 
-/// What a rule says of a message.
-#[derive(Debug, Serialize)]
-struct Line {
-    message: String,
-    path: String,
-    subject: Option<String>,
-    rule: String,
-    #[serde(rename = "do")]
-    deed: &'static str,
-    applies: bool,
-    reason: &'static str,
-    /// How the same action stands, where there was one.
-    before: Option<ActionState>,
-    key: String,
-    #[serde(skip)]
-    row: i64,
-}
-
 impl Replay {
     pub(super) fn run(&self, context: &Context) -> Exit {
         let config = match context.config() {
@@ -92,6 +75,11 @@ impl Replay {
         if self.dry_run {
             return dry(context.out, &config, &sought);
         }
+        match there::replay(&config, &sought) {
+            Ok(Some(done)) => return done.report(context.out),
+            Ok(None) => {}
+            Err(exit) => return exit,
+        }
         let sink = match context.log(&config, None) {
             Ok(sink) => sink,
             Err(exit) => return exit,
@@ -100,19 +88,7 @@ impl Replay {
         sink.flush(Duration::from_secs(5));
         match done {
             Ok(Ok(done)) => done.report(context.out),
-            Ok(Err(error)) => {
-                let stop = "it can't be done beside the daemon: systemctl stop postrider; \
-                            `--dry-run` works beside it";
-                let hint = if error.is_busy() { Some(stop.to_owned()) } else { error.hint() };
-                render::error(&error.to_string(), hint.as_deref());
-                if error.is_busy() {
-                    Exit::Busy
-                } else if error.needs_person() {
-                    Exit::Person
-                } else {
-                    Exit::Failed
-                }
-            }
+            Ok(Err(error)) => refuse(&error),
             Err(exit) => exit,
         }
     }
@@ -146,44 +122,6 @@ impl Sought {
     fn has(&self, facts: &MessageFacts) -> bool {
         self.which.has(facts) && facts.id.starts_with(&self.id)
     }
-
-    /// Whether what all rules say of a message is looked at.
-    fn has_all_rules(&self) -> bool {
-        self.rule.is_none() || self.account.on_received.len() == 1
-    }
-
-    /// What each rule that is looked at says of a message.
-    fn lines(
-        &self,
-        rules: &Rules<'_>,
-        (row, path): (i64, &str),
-        facts: &MessageFacts,
-    ) -> Vec<Line> {
-        let judged = rules.judge(facts).into_iter();
-        let mine = judged.filter(|(rule, _)| self.rule.as_ref().is_none_or(|r| *r == rule.name));
-        let lines = mine.map(|(rule, finding)| Line {
-            message: facts.id.clone(),
-            path: path.to_owned(),
-            subject: facts.subject.clone(),
-            rule: rule.name.clone(),
-            deed: rule.deed.as_str(),
-            applies: finding == Finding::Applies && rule.deed != Deed::None,
-            reason: finding.as_str(),
-            before: None,
-            key: rules::key(&facts.id, &rule.name),
-            row,
-        });
-        lines.collect()
-    }
-}
-
-/// What the rules say of one page of stored messages.
-#[derive(Debug, Default)]
-struct Page {
-    lines: Vec<Line>,
-    /// Messages of which all rules have spoken.
-    judged: Vec<i64>,
-    unreadable: u64,
 }
 
 /// A walk through the stored messages of an account: one page is in memory at a time.
@@ -191,50 +129,40 @@ struct Walk<'s> {
     ledger: &'s Ledger,
     root: &'s Root,
     sought: &'s Sought,
-    rules: Rules<'s>,
-    /// Whether the messages' own header fields are asked for.
-    header: bool,
     after: i64,
 }
 
 impl<'s> Walk<'s> {
     fn new(ledger: &'s Ledger, root: &'s Root, sought: &'s Sought) -> Self {
-        // The conditions were checked with the config.
-        let rules = Rules::read(&sought.account.on_received, &sought.which.moment);
-        let rules = rules.unwrap_or_else(|_| Rules::none());
-        let asked =
-            sought.which.condition.as_ref().is_some_and(|condition| condition.asks("header"));
-        let header = asked || rules.ask_header();
-        Self { ledger, root, sought, rules, header, after: 0 }
+        Self { ledger, root, sought, after: 0 }
     }
 
     /// The next page; `None` after the last one.
     async fn next(&mut self) -> Result<Option<Page>, LedgerError> {
-        let (name, after) = (Arc::clone(&self.sought.account.name), self.after);
+        let Sought { account, which, rule, .. } = self.sought;
+        let (name, after) = (Arc::clone(&account.name), self.after);
         let read = move |tx: &Tx<'_>| tx.stored_after(&name, after, PAGE);
         let stored = self.ledger.read("read stored messages", read).await?;
         let Some((last, _)) = stored.last() else { return Ok(None) };
         self.after = *last;
-        let mut page = Page::default();
-        for (row, path) in stored {
-            match action::facts_with(self.root, &path, self.header) {
-                Ok(facts) if self.sought.has(&facts) => {
-                    page.lines.extend(self.sought.lines(&self.rules, (row, &path), &facts));
-                    page.judged.extend(self.sought.has_all_rules().then_some(row));
-                }
-                Ok(_) => {}
-                Err(why) => {
-                    page.unreadable = page.unreadable.saturating_add(1);
-                    render::warning(&why, Some("postrider verify says more"));
-                }
-            }
+        let asks = which.condition.as_ref().is_some_and(|condition| condition.asks("header"));
+        let (of, when) = ((&**account, rule.as_deref()), (&which.moment, asks));
+        let mut page = judge(self.root, of, when, stored, |facts| self.sought.has(facts));
+        for why in &page.unreadable {
+            render::warning(why, Some("postrider verify says more"));
         }
-        let keys: Vec<String> = page.lines.iter().map(|line| line.key.clone()).collect();
-        let states = self.ledger.read("read actions", move |tx| tx.action_states(&keys)).await?;
-        for (line, state) in page.lines.iter_mut().zip(states) {
-            line.before = state;
-        }
+        look_up(self.ledger, &mut page).await?;
         Ok(Some(page))
+    }
+}
+
+/// Says why it can't be done, and how the command ends.
+fn refuse(error: &InstanceError) -> Exit {
+    render::error(&error.to_string(), error.hint().as_deref());
+    match error {
+        error if error.is_busy() => Exit::Busy,
+        error if error.needs_person() => Exit::Person,
+        _ => Exit::Failed,
     }
 }
 
@@ -245,13 +173,13 @@ fn dry(out: Out, config: &Config, sought: &Sought) -> Exit {
         let (mut would, mut unreadable) = (0_u64, 0_u64);
         let mut walk = Walk::new(&ledger, &root, sought);
         while let Some(page) = walk.next().await? {
-            unreadable = unreadable.saturating_add(page.unreadable);
+            unreadable = unreadable.saturating_add(page.unreadable.len() as u64);
             for line in page.lines {
                 would = would.saturating_add(u64::from(line.applies));
                 if out.json {
                     out.value(&line);
                 } else {
-                    out.line(&line.text());
+                    out.line(&text(&line));
                 }
             }
         }
@@ -264,32 +192,23 @@ fn dry(out: Out, config: &Config, sought: &Sought) -> Exit {
             }
             if unreadable > 0 { Exit::Degraded } else { Exit::Done }
         }
-        Ok(Err(error)) => {
-            render::error(&error.to_string(), error.hint().as_deref());
-            if error.needs_person() { Exit::Person } else { Exit::Failed }
-        }
+        Ok(Err(error)) => refuse(&error),
         Err(exit) => exit,
     }
 }
 
-impl Line {
-    fn into_action(self) -> NewAction {
-        let Self { row, message, path, rule, deed: kind, key, .. } = self;
-        NewAction { row, message, path, rule, kind, key }
-    }
-
-    fn text(&self) -> String {
-        let deed = if self.applies { self.deed } else { "nothing" };
-        let again = match self.before {
-            Some(ActionState::Done) => ", done before",
-            Some(ActionState::Failed) => ", failed before",
-            Some(ActionState::Pending | ActionState::Running) => ", due anyway",
-            Some(ActionState::Dropped) => ", given up before",
-            None => "",
-        };
-        let subject = self.subject.as_deref().unwrap_or("(no subject)");
-        format!("{}  {}: {deed} ({}{again})  {subject}", self.path, self.rule, self.reason)
-    }
+fn text(line: &Line) -> String {
+    let Line { path, rule, reason, before, .. } = line;
+    let deed = if line.applies { line.deed } else { "nothing" };
+    let again = match before {
+        Some(ActionState::Done) => ", done before",
+        Some(ActionState::Failed) => ", failed before",
+        Some(ActionState::Pending | ActionState::Running) => ", due anyway",
+        Some(ActionState::Dropped) => ", given up before",
+        None => "",
+    };
+    let subject = line.subject.as_deref().unwrap_or("(no subject)");
+    format!("{path}  {rule}: {deed} ({reason}{again})  {subject}")
 }
 
 /// What a replay came to.
@@ -301,6 +220,10 @@ struct Done {
     unreadable: u64,
     /// Of those that were asked for.
     left: u64,
+    /// Marks on the server: by a poll that begins now,
+    marks_at_once: u64,
+    /// and by a later one.
+    marks_later: u64,
 }
 
 async fn replay(config: &Config, sink: &Sink, sought: Sought) -> Result<Done, InstanceError> {
@@ -312,30 +235,12 @@ async fn replay(config: &Config, sink: &Sink, sought: Sought) -> Result<Done, In
     let mut done = Done::default();
     let mut walk = Walk::new(&tools.ledger, tools.archive.root(), &sought);
     while let Some(page) = walk.next().await? {
-        done.unreadable = done.unreadable.saturating_add(page.unreadable);
-        let open = |state| matches!(state, ActionState::Pending | ActionState::Running);
-        let applying = page.lines.into_iter().filter(|line| line.applies);
-        let (anyway, wanted): (Vec<Line>, Vec<Line>) =
-            applying.partition(|line| line.before.is_some_and(open));
-        done.due_anyway = done.due_anyway.saturating_add(anyway.len() as u64);
-        let wanted: Vec<NewAction> = wanted.into_iter().map(Line::into_action).collect();
-        let name = Arc::clone(&sought.account.name);
-        let judged = page.judged;
-        let add = move |tx: &Tx<'_>| {
-            tx.actions_known(&judged)?;
-            tx.add_actions(&name, &wanted, Asked::ByPerson, now)
-        };
-        let asked = tools.ledger.write("ask for actions", add).await?;
+        done.unreadable = done.unreadable.saturating_add(page.unreadable.len() as u64);
+        let Put { asked, due_anyway } = put(&tools.ledger, &sought.account.name, page, now).await?;
         done.asked = done.asked.saturating_add(asked);
+        done.due_anyway = done.due_anyway.saturating_add(due_anyway);
     }
-    tracing::info!(
-        target: "rules",
-        code = "replay-asked",
-        account = &*sought.account.name,
-        n = done.asked,
-        "{} asked for once more",
-        plural(done.asked, "action")
-    );
+    report(&sought.account.name, &who(), done.asked);
     let mut book = outbox::book(config);
     book.rules.retain(|name, _| *name == sought.account.name);
     for rules in book.rules.values_mut() {
@@ -343,23 +248,29 @@ async fn replay(config: &Config, sink: &Sink, sought: Sought) -> Result<Done, In
     }
     outbox::drain(tools.clone(), book, CancellationToken::new()).await;
     let name = Arc::clone(&sought.account.name);
-    done.left = tools.ledger.read("count actions", move |tx| tx.left_of(&name, now)).await?;
+    let look =
+        move |tx: &Tx<'_>| Ok((tx.left_of(&name, now)?, tx.marks_by_account(Some(&name), now)?));
+    let (left, marks) = tools.ledger.read("count actions", look).await?;
+    done.left = left.left;
+    done.marks_later = marks.iter().map(|(_, n, _)| n).sum();
     instance.close().await;
     Ok(done)
 }
 
 impl Done {
     fn report(&self, out: Out) -> Exit {
-        let Self { asked, due_anyway, unreadable, left } = self;
+        let Self { asked, due_anyway, unreadable, left, marks_at_once, marks_later } = self;
         if out.json {
             out.value(&json!({
-                "asked": asked, "due_anyway": due_anyway, "unreadable": unreadable, "left": left
+                "asked": asked, "due_anyway": due_anyway, "unreadable": unreadable, "left": left,
+                "marks_at_once": marks_at_once, "marks_later": marks_later,
             }));
         } else {
             out.line(&format!("{} asked for", plural(*asked, "action")));
             if *due_anyway > 0 {
                 out.line(&format!("{} due anyway", plural(*due_anyway, "action")));
             }
+            actions::tell_marks(out, (*marks_at_once, *marks_later));
             if *left > 0 {
                 out.line(&format!(
                     "{} not done yet: postrider actions list",

@@ -15,6 +15,7 @@ use crate::daemon::instance::{Instance, InstanceError};
 use crate::daemon::orders;
 use crate::ledger::{ActionFilter, ActionRow, ActionState, Ledger, LedgerError, Tx};
 use crate::log::Sink;
+use crate::model::nearest;
 use crate::poll::Clock;
 
 /// What rules have still to do, and what failed.
@@ -101,6 +102,9 @@ impl Actions {
         {
             return plan::unknown(&config, name);
         }
+        if let Err(exit) = which.check(&config) {
+            return exit;
+        }
         match &self.verb {
             ActionsVerb::List(list) => list.run(context, &config),
             ActionsVerb::Retry(which) => {
@@ -120,6 +124,46 @@ impl Actions {
 }
 
 impl Which {
+    /// Says that there is no such rule or action, as far as the ledger can be read.
+    fn check(&self, config: &Config) -> Result<(), Exit> {
+        let filter = ActionFilter { all: true, ..self.filter(false) };
+        let found = block_on(async {
+            let ledger = Ledger::open_read_only(&config.daemon.state_dir)?;
+            let look = move |tx: &Tx<'_>| Ok((tx.actions(&filter, 1)?, tx.open_rules()?));
+            ledger.read("read actions", look).await
+        })?;
+        // Who may direct the daemon may still not read the ledger.
+        let Ok((found, open)): Result<_, LedgerError> = found else { return Ok(()) };
+        if !found.is_empty() {
+            return Ok(());
+        }
+        if let Some(rule) = &self.rule {
+            let of = |account: &str| self.account.as_deref().is_none_or(|name| name == account);
+            let accounts = config.inbound.values().filter(|account| of(&account.name));
+            let rules = accounts.flat_map(|account| &account.on_received);
+            let left = open.iter().filter(|(account, ..)| of(account)).map(|(_, rule, _)| rule);
+            let known: Vec<&str> =
+                rules.map(|rule| rule.name.as_str()).chain(left.map(String::as_str)).collect();
+            if !known.contains(&rule.as_str()) {
+                let whose = self.account.as_ref().map(|name| format!("`{name}` has "));
+                let what = format!("{}no rule `{rule}`", whose.unwrap_or_default());
+                render::error(&what, Some(&named(rule, &known)));
+                return Err(Exit::Usage);
+            }
+        }
+        match self.id {
+            Some(id) => {
+                let whose = self.account.as_ref().map(|name| format!(" of `{name}`"));
+                let rule = self.rule.as_ref().map(|rule| format!(" of rule `{rule}`"));
+                let (whose, rule) = (whose.unwrap_or_default(), rule.unwrap_or_default());
+                let hint = "postrider actions list --all";
+                render::error(&format!("no action {id}{whose}{rule}"), Some(hint));
+                Err(Exit::Usage)
+            }
+            None => Ok(()),
+        }
+    }
+
     fn filter(&self, failed: bool) -> ActionFilter {
         let (account, rule) = (self.account.clone(), self.rule.clone());
         ActionFilter { account, rule, id: self.id, failed, ..ActionFilter::default() }
@@ -160,7 +204,7 @@ fn print(out: Out, rows: &[ActionRow]) {
     }
     let now = Clock.now();
     let plain = |text: &str| (text.to_owned(), Tone::Plain);
-    let head = ["id", "account", "rule", "state", "tries", "next", "message"];
+    let head = ["id", "account", "rule", "state", "tries", "next"];
     let mut table = vec![head.iter().map(|text| plain(text)).collect::<Vec<_>>()];
     for row in rows {
         let (state, tone) = match row.state {
@@ -181,13 +225,14 @@ fn print(out: Out, rows: &[ActionRow]) {
             (state.to_owned(), tone),
             plain(&count(u64::from(row.attempts))),
             plain(&next),
-            plain(&row.path),
         ]);
     }
-    out.table(&table);
-    for row in rows.iter().filter(|row| !row.detail.is_empty()) {
-        out.line(&format!("{}: {}: {}", row.id, row.code, row.detail));
-    }
+    let below = |row: &ActionRow| {
+        let why = (!row.detail.is_empty()).then(|| format!("{}: {}", row.code, row.detail));
+        [Some(row.path.clone()), why].into_iter().flatten().collect()
+    };
+    let below: Vec<Vec<String>> = rows.iter().map(below).collect();
+    out.table_with(&table, &below);
 }
 
 /// Has the daemon do it, or does it where none runs.
@@ -217,6 +262,15 @@ fn change(context: &Context, config: &Config, change: Change, filter: ActionFilt
         tell_marks(context.out, (marks("marks_at_once"), marks("marks_later")));
     }
     Exit::Done
+}
+
+/// Which rules there are instead.
+fn named(rule: &str, known: &[&str]) -> String {
+    match nearest(rule, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => "there are no rules".to_owned(),
+        None => format!("the rules: {}", known.join(", ")),
+    }
 }
 
 /// When what is to be marked on the server is: by a poll that begins now, and by a later one.

@@ -11,6 +11,9 @@ use crate::log::escape;
 use crate::model::harmless_json;
 use crate::query::Mistake;
 
+/// Columns that lists for people keep to; a path or an id may run over.
+pub(super) const WIDTH: usize = 80;
+
 /// Standard output.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Out {
@@ -64,13 +67,20 @@ impl Out {
 
     /// Cells in columns, two blanks apart; each row's last cell runs on.
     pub(super) fn table(self, rows: &[Vec<(String, Tone)>]) {
+        for line in self.aligned(rows) {
+            write(&mut std::io::stdout().lock(), &line);
+        }
+    }
+
+    /// The lines of a table, to be written as they are.
+    fn aligned(self, rows: &[Vec<(String, Tone)>]) -> Vec<String> {
         let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
             let cells = rows.iter().filter_map(|row| row.get(column));
             cells.map(|(cell, _)| cell.chars().count()).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
-        for row in rows {
+        let line = |row: &Vec<(String, Tone)>| {
             let mut line = String::new();
             for (index, (cell, tone)) in row.iter().enumerate() {
                 let last = index.saturating_add(1) == row.len();
@@ -82,7 +92,36 @@ impl Out {
                     line.push_str("  ");
                 }
             }
-            write(&mut std::io::stdout().lock(), line.trim_end());
+            line.trim_end().to_owned()
+        };
+        rows.iter().map(line).collect()
+    }
+
+    /// A table with words below each of its rows but the first.
+    pub(super) fn table_with(self, rows: &[Vec<(String, Tone)>], below: &[Vec<String>]) {
+        let mut lines = self.aligned(rows).into_iter();
+        for head in lines.by_ref().take(1) {
+            write(&mut std::io::stdout().lock(), &head);
+        }
+        for (line, below) in lines.zip(below) {
+            write(&mut std::io::stdout().lock(), &line);
+            for text in below {
+                self.indented(4, text);
+            }
+        }
+    }
+
+    /// A text in lines of [`WIDTH`], all but the first a little further in.
+    pub(super) fn hanging(self, text: &str) {
+        for (n, line) in wrapped(text, WIDTH.saturating_sub(2)).into_iter().enumerate() {
+            self.line(&format!("{}{line}", if n == 0 { "" } else { "  " }));
+        }
+    }
+
+    /// A text in lines of [`WIDTH`], each so far in.
+    pub(super) fn indented(self, by: usize, text: &str) {
+        for line in wrapped(text, WIDTH.saturating_sub(by)) {
+            self.line(&format!("{}{line}", " ".repeat(by)));
         }
     }
 
@@ -136,7 +175,6 @@ pub(super) fn note(text: &str) {
     }
 }
 
-/// A reader that is gone (`| head`) is no failure of ours.
 /// Whether the reader of standard output is gone, found out without writing anything.
 pub(super) fn nobody_reads() -> bool {
     let stdout = std::io::stdout();
@@ -148,6 +186,7 @@ pub(super) fn nobody_reads() -> bool {
     polled.iter().any(|polled| polled.revents().intersects(closed))
 }
 
+/// A reader that is gone (`| head`) is no failure of ours.
 fn write(to: &mut impl Write, line: &str) {
     drop(writeln!(to, "{line}"));
 }

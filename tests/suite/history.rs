@@ -109,7 +109,7 @@ fn who_changed_what_by_which_command_is_in_the_log() {
         ("config-imported", &["Config changed by an import: 1 table"]),
         ("ledger-rebuilt", &["Ledger rebuilt: 0 messages taken into the ledger, 0 known"]),
         ("ledger-reconciled", &["Ledger reconciled: 0 messages taken into the ledger, 0 known"]),
-        ("replay-asked", &["0 actions asked for once more"]),
+        ("replay-asked", &["Actions asked for once more by root (uid 0): 0"]),
     ] {
         let told = told(&site, code);
         assert!(told.iter().all(|(who, _)| who == "root"), "{code}: {told:?}");

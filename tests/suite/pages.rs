@@ -107,3 +107,75 @@ fn help_pages_of_moving_fit_into_80_columns() {
         compare(&format!("help-{}", name.replace(' ', "-")), &output.stdout);
     }
 }
+
+/// Lines that are wider than 80 columns though they don't end with a path or an id, which no one
+/// can shorten.
+fn wide(page: &str) -> Vec<&str> {
+    let columns = |text: &str| text.chars().count();
+    let is_wide = |line: &&str| {
+        let head = line.trim_end().rsplit_once(' ').map_or("", |(head, _)| head);
+        let last = line.trim_end().rsplit(' ').next().unwrap_or_default();
+        let is_one = last.contains('/') || columns(last) > 40;
+        columns(line) > 80 && !(is_one && columns(head) <= 80)
+    };
+    page.lines().filter(is_wide).collect()
+}
+
+#[test]
+fn lists_for_people_fit_into_80_columns() {
+    const NAME: &str = "accounts-payable";
+    let dovecot = Dovecot::start();
+    for message in messages(2) {
+        dovecot.deliver("u1", &message);
+    }
+    let rules = "[[inbound.accounts-payable.on_received]]\nname = \"to-the-ticket-system\"\n\
+                 do = \"webhook\"\nurl = \"http://127.0.0.1:1/hooks/mail/incoming/invoices\"\n\
+                 when = 'from ~ \"@(supplier|carrier)[.]example$\" or attachments > 0 or size > 1'\n\
+                 [[inbound.accounts-payable.on_received]]\nname = \"archive\"\ndo = \"exec\"\n\
+                 command = [\"/bin/sh\", \"-c\", \"echo the program says a lot of its own failure, \
+                 as programs do when they fail, in words that nobody has asked for; exit 7\"]\n";
+    let mut site = Site::new(&[(NAME, dovecot.account("imap", "tls", "u1") + rules)]);
+    site.poll();
+    let foreign = site.path().join("getmailrc");
+    let lines = "[retriever]\ntype = SimpleIMAPSSLRetriever\nserver = mail.example.org\n\
+                 username = accounts.payable@example.org\npassword = x\nmailboxes = (\"INBOX\",)\n\
+                 record_mailbox = true\nmove_on_delete = Trash/of/the/other/program\n\
+                 [destination]\ntype = MDA_external\npath = /usr/bin/procmail\n\
+                 arguments = (\"-d\", \"someone\", \"-a\", \"%(sender)\")\n\
+                 [filter-1]\ntype = Filter_external\npath = /usr/bin/spamassassin\n";
+    fs::write(&foreign, lines).unwrap();
+    let foreign = foreign.display().to_string();
+    let bundle = site.path().join("bundle.toml").display().to_string();
+    site.account("second-account", &dovecot.account("imap", "tls", "u2"));
+    let exported = site.cli(&["config", "export"]);
+    fs::write(&bundle, exported.stdout).unwrap();
+    let shown: [&[&str]; 17] = [
+        &["actions", "list"],
+        &["actions", "list", "--all"],
+        &["actions", "retry", NAME, "--rule", "to-the-ticket-sytem"],
+        &["actions", "retry", "--id", "77"],
+        &["replay", NAME, "--dry-run"],
+        &["replay", NAME, "--rule", "nothing"],
+        &["import-config", &foreign, "--dry-run"],
+        &["config", "import", &bundle, "--dry-run"],
+        &["config", "diff"],
+        &["account", "pause", NAME, "--reason", "the server is moved to another town today"],
+        &["account", "resume", NAME],
+        &["config", "history"],
+        &["catch-up", NAME, "--dry-run"],
+        &["oauth", "status"],
+        &["provider", "list"],
+        &["provider", "show", "gmail"],
+        &["secret", "list"],
+    ];
+    let mut faults = Vec::new();
+    for arguments in shown {
+        let output = site.cli_with(&[("COLUMNS", "80")], arguments);
+        let page = format!("{}{}", output.stdout, output.stderr);
+        let page = page.replace(&site.path().display().to_string(), "/srv");
+        assert!(!page.contains("Usage: "), "{arguments:?}: {page}");
+        faults.extend(wide(&page).into_iter().map(|line| format!("{arguments:?}: {line}")));
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+    site.leave_unverified();
+}

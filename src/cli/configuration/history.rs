@@ -73,30 +73,26 @@ impl History {
         }
         let now = Clock.now();
         let plain = |text: String| (text, Tone::Plain);
-        let head = ["number", "when", "what", "by", "changed"];
+        let head = ["number", "when", "what", "by"];
         let mut table = vec![head.map(|word| plain(word.to_owned())).to_vec()];
+        let mut below = Vec::new();
         for row in rows {
             let cells = [
                 row.number.to_string(),
                 ago(Some(row.at), now),
                 row.act.clone(),
                 row.actor.clone(),
-                summary(&changes(row)),
             ];
             table.push(cells.map(plain).to_vec());
+            below.push(vec![summary(&changes(row))]);
         }
         for note in &known.waiting {
-            let what = "waits for the daemon's reload".to_owned();
-            let cells = [
-                "-".to_owned(),
-                ago(Some(note.at), now),
-                note.act.clone(),
-                note.actor.clone(),
-                what,
-            ];
+            let when = ago(Some(note.at), now);
+            let cells = ["-".to_owned(), when, note.act.clone(), note.actor.clone()];
             table.push(cells.map(plain).to_vec());
+            below.push(vec!["waits for the daemon's reload".to_owned()]);
         }
-        context.out.table(&table);
+        context.out.table_with(&table, &below);
         Exit::Done
     }
 }

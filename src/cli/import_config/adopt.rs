@@ -49,7 +49,7 @@ pub(super) struct Outcome {
 impl Failed {
     pub(super) fn print(&self, context: &Context) {
         let Self { account, new, why } = self;
-        context.out.line(&format!("{account}: nothing was adopted: {why}"));
+        context.out.hanging(&format!("{account}: nothing was adopted: {why}"));
         if *new {
             context.out.line("  it has `enabled = false`, or all its mail would be fetched again;");
             context.out.line("  run this once more when its server answers, then remove the line");
@@ -70,7 +70,7 @@ impl Adopted {
             let name = if found.mailbox.is_empty() { "maildrop" } else { &found.mailbox };
             let known = plural(found.caught_up.saturating_add(found.already), "message");
             let left = plural(found.left, "message");
-            context.out.line(&format!(
+            context.out.hanging(&format!(
                 "{} {name}: {known} known, as the other program has them; {left} to fetch",
                 self.account
             ));

@@ -59,12 +59,12 @@ impl Report<'_> {
             one.print(context);
         }
         for why in self.missing {
-            out.line(&format!("not adopted: {why}; all mail there counts as new"));
+            out.hanging(&format!("not adopted: {why}; all mail there counts as new"));
         }
         for Taken { file, found, .. } in self.taken {
             for lost in &found.not_carried {
                 let at = format!("{}:{}", file.display(), lost.line);
-                out.line(&format!("not carried: {at}: {}: {}", lost.what, lost.why));
+                out.hanging(&format!("not carried: {at}: {}: {}", lost.what, lost.why));
             }
         }
         let accounts: usize = self.taken.iter().map(|taken| taken.found.accounts.len()).sum();
@@ -82,7 +82,8 @@ impl Report<'_> {
         let first = self.import.verdicts.keys().next().and_then(|name| name.split_once('.'));
         if let Some((_, name)) = first {
             out.line("next: stop the other program, or both will fetch the same mail; then");
-            out.line(&format!("  postrider check; postrider test {name}; postrider plan {name}"));
+            let next = format!("postrider check; postrider test {name}; postrider plan {name}");
+            out.indented(2, &next);
         }
     }
 
@@ -101,20 +102,20 @@ impl Report<'_> {
                 out.line(&format!("inbound.{name}: {verb}"));
             }
             if let Some(asked) = asked {
-                out.line(&format!("  `{asked}` is another mailbox's account here"));
+                out.indented(2, &format!("`{asked}` is another mailbox's account here"));
             }
             match self.spots.get(name) {
                 Some(Spot::Command(argv)) => {
                     out.line("  this command prints its password, and is run at each login:");
-                    out.line(&format!("    {}", shown(argv)));
+                    out.indented(4, &shown(argv));
                 }
                 Some(Spot::Key { name: key, state: State::Missing }) => {
-                    out.line(&format!("  it has no password: postrider secret set {key}"));
+                    out.indented(2, &format!("it has no password: postrider secret set {key}"));
                 }
                 Some(Spot::Key { name: key, .. }) if key != name => {
-                    out.line(&format!(
-                        "  its password is `{key}` in the keystore: `{name}` is another"
-                    ));
+                    let what =
+                        format!("its password is `{key}` in the keystore: `{name}` is another");
+                    out.indented(2, &what);
                 }
                 _ => {}
             }

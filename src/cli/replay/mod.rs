@@ -170,7 +170,7 @@ fn dry(out: Out, config: &Config, sought: &Sought) -> Exit {
     let looked = block_on(async {
         let root = Root::open(&config.archive.root).map_err(InstanceError::Archive)?;
         let ledger = Ledger::open_read_only(&config.daemon.state_dir)?;
-        let (mut would, mut unreadable) = (0_u64, 0_u64);
+        let (mut would, mut unreadable, mut path) = (0_u64, 0_u64, String::new());
         let mut walk = Walk::new(&ledger, &root, sought);
         while let Some(page) = walk.next().await? {
             unreadable = unreadable.saturating_add(page.unreadable.len() as u64);
@@ -179,7 +179,11 @@ fn dry(out: Out, config: &Config, sought: &Sought) -> Exit {
                 if out.json {
                     out.value(&line);
                 } else {
-                    out.line(&text(&line));
+                    if line.path != path {
+                        out.line(&line.path);
+                    }
+                    out.indented(2, &text(&line));
+                    path = line.path;
                 }
             }
         }
@@ -198,7 +202,7 @@ fn dry(out: Out, config: &Config, sought: &Sought) -> Exit {
 }
 
 fn text(line: &Line) -> String {
-    let Line { path, rule, reason, before, .. } = line;
+    let Line { rule, reason, before, .. } = line;
     let deed = if line.applies { line.deed } else { "nothing" };
     let again = match before {
         Some(ActionState::Done) => ", done before",
@@ -208,7 +212,7 @@ fn text(line: &Line) -> String {
         None => "",
     };
     let subject = line.subject.as_deref().unwrap_or("(no subject)");
-    format!("{path}  {rule}: {deed} ({reason}{again})  {subject}")
+    format!("{rule}: {deed} ({reason}{again})  {subject}")
 }
 
 /// What a replay came to.

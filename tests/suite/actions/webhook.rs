@@ -244,6 +244,15 @@ fn rule_that_left_the_config_leaves_no_action_unseen() {
     assert_eq!(status.code, 3);
     site.poll();
     assert_eq!(receiver.requests().len(), 1);
+    for (wrong, said) in [
+        (&["actions", "retry", "a", "--rule", "gon"][..], "did you mean `gone`?"),
+        (&["actions", "drop", "a", "--rule", "xyz"], "`a` has no rule `xyz`"),
+        (&["actions", "retry", "--id", "99"], "no action 99"),
+        (&["actions", "list", "a", "--rule", "gone", "--id", "99"], "no action 99 of `a`"),
+    ] {
+        let output = site.cli(wrong);
+        assert!(output.code == 2 && output.stderr.contains(said), "{output:?}");
+    }
     assert_eq!(site.cli(&["actions", "drop", "a", "--rule", "gone"]).code, 0);
     assert_eq!(site.cli(&["status"]).code, 0);
 }

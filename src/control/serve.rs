@@ -74,9 +74,9 @@ impl Replies {
     }
 }
 
-/// Takes connections until it is dropped, which ends them all.
+/// Takes connections until it is dropped, which ends them all; the listener stays.
 pub async fn serve(
-    listener: UnixListener,
+    listener: Arc<UnixListener>,
     policy: Policy,
     state_dir: PathBuf,
     calls: mpsc::Sender<Call>,
@@ -85,15 +85,19 @@ pub async fn serve(
     let polls = Arc::new(Places::new(POLLS, POLLS_FOR_MEMBERS));
     let inside = Inside { state_dir: state_dir.into(), calls, polls };
     let mut tasks = JoinSet::new();
-    let mut told = Told::default();
+    let (mut told, mut failed) = (Told::default(), Told::default());
     loop {
         let stream = tokio::select! {
             taken = listener.accept() => taken,
             Some(_) = tasks.join_next() => continue,
         };
-        let Ok((stream, _)) = stream else {
-            tokio::time::sleep(AFTER_ERROR).await;
-            continue;
+        let stream = match stream {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                failed.failed(&error);
+                tokio::time::sleep(AFTER_ERROR).await;
+                continue;
+            }
         };
         let Ok(peer) = stream.peer_cred() else { continue };
         let peer = Peer { uid: peer.uid(), gid: peer.gid() };
@@ -150,17 +154,35 @@ impl Places {
     }
 }
 
-/// When a refusal was last told in the log.
+/// When something was last told in the log.
 #[derive(Default)]
 struct Told(Option<Instant>);
 
 impl Told {
-    fn refused(&mut self, peer: Peer) {
+    /// Whether it is told now.
+    fn is_due(&mut self) -> bool {
         let now = Instant::now();
-        if self.0.is_some_and(|last| now.duration_since(last) < TELL_EVERY) {
+        let due = self.0.is_none_or(|last| now.duration_since(last) >= TELL_EVERY);
+        if due {
+            self.0 = Some(now);
+        }
+        due
+    }
+
+    fn failed(&mut self, error: &std::io::Error) {
+        if self.is_due() {
+            tracing::warn!(
+                target: "daemon",
+                code = "control-unavailable",
+                "The control socket takes no connection: {error}"
+            );
+        }
+    }
+
+    fn refused(&mut self, peer: Peer) {
+        if !self.is_due() {
             return;
         }
-        self.0 = Some(now);
         let person = Person::of(peer.uid, None);
         tracing::warn!(
             target: "daemon",

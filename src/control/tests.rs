@@ -1,10 +1,11 @@
 //! Requests from anybody.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::message::{Command, Reply, Request, VERSION};
 use super::serve::understand;
-use super::{Peer, Person, Policy, REQUEST_MAX, users};
+use super::{Peer, Person, Policy, REQUEST_MAX, serve, users};
 use crate::tests::fuzz::{fuzz, way};
 
 const STATE: &str = "/var/lib/postrider";
@@ -101,6 +102,31 @@ fn lines_of_an_answer_are_what_the_client_reads() {
     ] {
         let line = serde_json::to_string(&reply).unwrap();
         assert_eq!(serde_json::from_str::<Reply>(&line).unwrap(), reply);
+    }
+}
+
+#[tokio::test]
+async fn socket_outlives_a_server_that_dies() {
+    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("control");
+    let listener = Arc::new(tokio::net::UnixListener::bind(&path).unwrap());
+    let policy = Policy { own: rustix::process::geteuid().as_raw(), group: None };
+    for round in 0..2 {
+        let (calls, mut got) = tokio::sync::mpsc::channel(1);
+        let mut server = tokio::task::JoinSet::new();
+        server.spawn(serve(Arc::clone(&listener), policy.clone(), STATE.into(), calls));
+        let mut client = tokio::net::UnixStream::connect(&path).await.unwrap();
+        let line =
+            format!("{{\"postrider\":1,\"state_dir\":\"{STATE}\",\"command\":\"status\"}}\n");
+        client.write_all(line.as_bytes()).await.unwrap();
+        let call = got.recv().await.unwrap();
+        call.replies.end(Ok(serde_json::json!(round)));
+        let mut answer = String::new();
+        BufReader::new(client).read_line(&mut answer).await.unwrap();
+        assert_eq!(answer, format!("{{\"reply\":\"done\",\"result\":{round}}}\n"));
+        server.abort_all();
+        assert!(server.join_next().await.unwrap().unwrap_err().is_cancelled());
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::aside::Aside;
 use super::attempt::Attempts;
 use super::gate::Asked;
 use super::live::{Live, Wake};
@@ -34,7 +35,8 @@ const WORK_MAX: usize = 256;
 #[derive(Debug)]
 pub(super) struct Desk {
     calls: mpsc::Receiver<Call>,
-    server: JoinSet<()>,
+    /// Takes connections; one that dies is started again.
+    server: Aside,
     work: JoinSet<()>,
     queue: Queue,
     tools: Tools,
@@ -54,7 +56,7 @@ impl Desk {
         cancel: CancellationToken,
     ) -> Self {
         let (sender, calls) = mpsc::channel(QUEUE);
-        let mut server = JoinSet::new();
+        let mut server = Aside::new(cancel.clone());
         let group = config.daemon.control_group.as_deref();
         let found = group.and_then(users::group);
         if let (Some(name), None) = (group, &found) {
@@ -74,7 +76,11 @@ impl Desk {
                     warn(&what, "see *Who may direct the daemon* in docs/operations.md");
                 }
                 let policy = Policy { own: rustix::process::geteuid().as_raw(), group: found };
-                server.spawn(serve(listener, policy, state_dir.clone(), sender));
+                let (listener, state_dir) = (Arc::new(listener), state_dir.clone());
+                server.keep("the control socket", move || {
+                    let listener = Arc::clone(&listener);
+                    serve(listener, policy.clone(), state_dir.clone(), sender.clone())
+                });
                 Some(socket)
             }
             Err(error) => {
@@ -96,6 +102,7 @@ impl Desk {
                     None => std::future::pending::<()>().await,
                 },
                 Some(_) = self.work.join_next() => {}
+                () = self.server.supervise() => {}
             }
         }
     }
@@ -110,7 +117,7 @@ impl Desk {
     pub(super) async fn finish(&mut self) {
         self.queue.finish().await;
         while self.work.join_next().await.is_some() {}
-        self.server.abort_all();
+        self.server = Aside::new(self.cancel.clone());
     }
 
     /// Whether one more call can be answered.

@@ -112,7 +112,7 @@ pub(super) const CODES: &[Code] = &[
     Code {
         code: "control-unavailable",
         level: Level::Warning,
-        cause: "The control socket could not be made, or not be opened to `control_group`; polls go on.",
+        cause: "The control socket could not be made, not be opened to `control_group`, or takes no connection; polls go on.",
         remedy: "See the message; then restart the daemon.",
     },
     Code {

@@ -8,6 +8,7 @@ mod configuration;
 mod control;
 mod exit;
 mod export;
+mod failure;
 mod import;
 mod import_config;
 mod init_root;
@@ -209,6 +210,7 @@ pub fn main() -> ExitCode {
         Verb::Verify(verb) => verb.run(&context),
         Verb::Why(verb) => verb.run(&context),
     };
+    failure::tell(context.out, exit);
     exit.into()
 }
 
@@ -359,6 +361,7 @@ fn environment(name: &str) -> Option<String> {
 /// Lines on standard error, escaped.
 fn eprint(text: &str) {
     use std::io::Write;
+    failure::note(text, None);
     let mut stderr = std::io::stderr().lock();
     for line in text.lines() {
         drop(writeln!(stderr, "{}", crate::log::escape(line)));

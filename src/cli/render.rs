@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
+use super::failure;
 use crate::log::escape;
 use crate::model::harmless_json;
 use crate::query::Mistake;
@@ -40,15 +41,12 @@ impl Out {
     /// One line, its control characters escaped.
     #[expect(clippy::unused_self, reason = "one handle for all output")]
     pub(super) fn line(self, text: &str) {
-        write(&mut std::io::stdout().lock(), &escape(text));
+        answer(&escape(text));
     }
 
     /// A line that begins with a word in its colour: `ok: …`.
     pub(super) fn marked(self, word: &str, tone: Tone, text: &str) {
-        write(
-            &mut std::io::stdout().lock(),
-            &format!("{} {}", self.paint(word, tone), escape(text)),
-        );
+        answer(&format!("{} {}", self.paint(word, tone), escape(text)));
     }
 
     /// Several lines, each with its control characters escaped.
@@ -62,13 +60,13 @@ impl Out {
     #[expect(clippy::unused_self, reason = "one handle for all output")]
     pub(super) fn value(self, value: &impl Serialize) {
         let text = harmless_json(serde_json::to_string(value).unwrap_or_default());
-        write(&mut std::io::stdout().lock(), &text);
+        answer(&text);
     }
 
     /// Cells in columns, two blanks apart; each row's last cell runs on.
     pub(super) fn table(self, rows: &[Vec<(String, Tone)>]) {
         for line in self.aligned(rows) {
-            write(&mut std::io::stdout().lock(), &line);
+            answer(&line);
         }
     }
 
@@ -101,10 +99,10 @@ impl Out {
     pub(super) fn table_with(self, rows: &[Vec<(String, Tone)>], below: &[Vec<String>]) {
         let mut lines = self.aligned(rows).into_iter();
         for head in lines.by_ref().take(1) {
-            write(&mut std::io::stdout().lock(), &head);
+            answer(&head);
         }
         for (line, below) in lines.zip(below) {
-            write(&mut std::io::stdout().lock(), &line);
+            answer(&line);
             for text in below {
                 self.indented(4, text);
             }
@@ -151,6 +149,7 @@ pub(super) fn with_caret(mistake: &Mistake) -> String {
 
 /// An error on standard error, with its hint.
 pub(super) fn error(message: &str, hint: Option<&str>) {
+    failure::note(message, hint);
     let mut stderr = std::io::stderr().lock();
     write(&mut stderr, &format!("error: {}", escape(message)));
     if let Some(hint) = hint {
@@ -184,6 +183,12 @@ pub(super) fn nobody_reads() -> bool {
     }
     let closed = PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL;
     polled.iter().any(|polled| polled.revents().intersects(closed))
+}
+
+/// A line of the answer.
+fn answer(line: &str) {
+    failure::answered();
+    write(&mut std::io::stdout().lock(), line);
 }
 
 /// A reader that is gone (`| head`) is no failure of ours.

@@ -47,6 +47,7 @@ mod hostile_mail;
 mod identity;
 mod importing;
 mod inject;
+mod json_errors;
 mod layers;
 mod log_codes;
 mod login;

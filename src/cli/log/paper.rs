@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use rustix::termios::tcgetwinsize;
 
 use super::table::{Column, Table};
+use crate::cli::failure;
 use crate::cli::render::{self, Out};
 use crate::log::Record;
 use crate::model::harmless_json;
@@ -38,6 +39,9 @@ impl Paper {
             });
             painted.collect()
         };
+        if !lines.is_empty() {
+            failure::answered();
+        }
         let mut stdout = std::io::stdout().lock();
         for line in lines {
             // Whole lines: whoever reads along never sees half a record.

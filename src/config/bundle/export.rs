@@ -89,8 +89,18 @@ pub(super) fn written(name: &TableName, table: &TableFacts) -> String {
     if !canary.is_empty() {
         add(&mut text, format_args!("[{header}.canary]\n{canary}"));
     }
-    for rule in rules.values() {
-        add(&mut text, format_args!("[[{header}.on_received]]\n{rule}"));
+    for (place, (number, rule)) in (1_u32..).zip(&rules) {
+        add(&mut text, format_args!("[[{header}.on_received]]\n"));
+        // Its usual name has its number, and is part of the keys that receivers know: a rule of the
+        // defaults that other rules of theirs no longer stand before keeps its own.
+        let given = |key: &str| table.get(&format!("{RULES}{number}.{key}"));
+        if let (None, Some(Fact::Value(deed))) = (given("name"), given("do"))
+            && place != *number
+        {
+            let name = format!("{}-{number}", deed.trim_matches('"'));
+            add(&mut text, format_args!("name = {}\n", quoted(&name)));
+        }
+        add(&mut text, format_args!("{rule}"));
     }
     text
 }

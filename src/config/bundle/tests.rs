@@ -114,3 +114,28 @@ fn empty_bundle_prunes_nothing() {
     let meant = take(&main, &nothing, &options);
     assert_eq!(meant.verdicts["inbound.a"], Verdict::Remove);
 }
+
+#[test]
+fn rules_of_the_defaults_keep_their_names_where_some_are_not_for_the_account() {
+    let defaults = "[[defaults.inbound.on_received]]\ndo = \"seen\"\n\
+        [[defaults.inbound.on_received]]\ndo = \"none\"\nwhen = 'subject ~ \"x\"'\n\
+        [[defaults.inbound.on_received]]\ndo = \"webhook\"\nurl = \"https://x.example.org\"\n\
+        [[defaults.inbound.on_received]]\nname = \"own\"\ndo = \"none\"\n";
+    let account = ACCOUNT.replace("imap\"", "pop3\"");
+    let (_folder, main) = instance(&format!("{account}{RELAY}{defaults}"));
+    let names = |loaded: &crate::config::Loaded| -> Vec<String> {
+        let config = loaded.config.as_ref();
+        let config = config.unwrap_or_else(|| panic!("{:?}", loaded.problems));
+        config.inbound["a"].on_received.iter().map(|rule| rule.name.clone()).collect()
+    };
+    let here = load(&main, Timestamp::UNIX_EPOCH);
+    assert_eq!(names(&here), ["none-2", "webhook-3", "own"]);
+    let text = export(&here.facts).text;
+    let (_other, there) = instance("");
+    let import = take(&there, &text, &ImportOptions::default());
+    assert_eq!(names(&import.loaded), names(&here), "{text}");
+    // Where all are for the account nothing is added.
+    let (_folder, main) = instance(&format!("{ACCOUNT}{RELAY}{defaults}"));
+    let text = export(&load(&main, Timestamp::UNIX_EPOCH).facts).text;
+    assert!(!text.contains("none-2"), "{text}");
+}

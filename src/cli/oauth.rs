@@ -9,7 +9,8 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::exit::Exit;
-use super::{Context, block_on, render};
+use super::renewing::block_on_renewing;
+use super::{Context, render};
 use crate::config::{self, Config};
 use crate::daemon::instance::check_state_dir;
 use crate::log::Sink;
@@ -138,7 +139,7 @@ impl Revoke {
             return exit;
         }
         let out = desk.context.out;
-        match block_on(desk.vault.revoke(&oauth, &Clock.moment())) {
+        match block_on_renewing(&desk.vault, desk.vault.revoke(&oauth, &Clock.moment())) {
             Ok(Ok(revoked)) => {
                 let (word, text) = said(&revoked);
                 let text = desk.sink.redactor().redact(&text);

@@ -91,27 +91,22 @@ impl DeviceLogin {
     pub async fn wait(self, vault: &Vault, now: &Moment) -> Result<Stored, OauthError> {
         let begin = Instant::now();
         let end = begin.checked_add(self.expires_in).unwrap_or(begin);
-        let client = Client {
-            oauth: &self.oauth,
-            endpoints: self.endpoints,
-            now,
-            hide: &*vault.hide,
-            secrets: &vault.secrets,
-        };
-        let mut interval = self.interval;
+        let (mut interval, login) = (self.interval, Arc::new(self));
         loop {
             tokio::time::sleep(interval).await;
             let asked = if Instant::now() > end {
                 let error = "expired_token".to_owned();
-                Ok(Said::Refused(Refusal { error, ..Refusal::default() }))
+                Ok(Answer::Refused(Refusal { error, ..Refusal::default() }))
             } else {
-                client.ask(Presented::Device(&self.device_code)).await
+                // The tokens come once: who stops waiting doesn't stop their way to the disk.
+                let (login, own, now) = (Arc::clone(&login), vault.clone(), now.clone());
+                vault.to_its_end(async move { login.ask(&own, &now).await }).await
             };
             match asked {
-                Ok(Said::Tokens(tokens)) => return keep(vault, &self.oauth, tokens, now).await,
-                Ok(Said::Refused(refusal)) => match pace(&refusal, interval) {
+                Ok(Answer::Stored(stored)) => return Ok(*stored),
+                Ok(Answer::Refused(refusal)) => match pace(&refusal, interval) {
                     Some(next) => interval = next,
-                    None => return Err(refused(&refusal, &self.oauth)),
+                    None => return Err(refused(&refusal, &login.oauth)),
                 },
                 // RFC 8628 §3.5: an endpoint that doesn't answer is asked half as often.
                 Err(OauthError::Unavailable { .. }) => {
@@ -121,6 +116,29 @@ impl DeviceLogin {
             }
         }
     }
+
+    /// Asks once; tokens are stored on return.
+    async fn ask(&self, vault: &Vault, now: &Moment) -> Result<Answer, OauthError> {
+        let client = Client {
+            oauth: &self.oauth,
+            endpoints: self.endpoints.clone(),
+            now,
+            hide: &*vault.hide,
+            secrets: &vault.secrets,
+        };
+        Ok(match client.ask(Presented::Device(&self.device_code)).await? {
+            Said::Tokens(tokens) => {
+                Answer::Stored(Box::new(keep(vault, &self.oauth, tokens, now).await?))
+            }
+            Said::Refused(refusal) => Answer::Refused(refusal),
+        })
+    }
+}
+
+/// What came of asking once.
+enum Answer {
+    Stored(Box<Stored>),
+    Refused(Refusal),
 }
 
 impl std::fmt::Debug for DeviceLogin {

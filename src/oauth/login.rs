@@ -88,7 +88,7 @@ impl CodeLogin {
         let came = crate::net::within(CONSENT_LIMIT, loopback::wait(listener, &self.state)).await;
         let back =
             came.ok_or_else(|| OauthError::unavailable("no consent within 10 minutes"))??;
-        self.exchange(vault, back, now).await
+        self.carry_out(vault, back, now).await
     }
 
     /// Takes the address that a person pasted.
@@ -101,7 +101,18 @@ impl CodeLogin {
         let query = loopback::query_of(address);
         let back = loopback::read(query, &self.state)
             .map_err(|why| OauthError::unavailable(format!("the pasted address: {why}")))?;
-        self.exchange(vault, back, now).await
+        self.carry_out(vault, back, now).await
+    }
+
+    /// A code is good once: who stops waiting doesn't stop the tokens' way to the disk.
+    async fn carry_out(
+        self,
+        vault: &Vault,
+        back: Back,
+        now: &Moment,
+    ) -> Result<Stored, OauthError> {
+        let (own, now) = (vault.clone(), now.clone());
+        vault.to_its_end(async move { self.exchange(&own, back, &now).await }).await
     }
 
     async fn exchange(self, vault: &Vault, back: Back, now: &Moment) -> Result<Stored, OauthError> {

@@ -184,8 +184,14 @@ impl Vault {
         full.then_some("the state folder's disk has no room for renewed tokens: none are asked for")
     }
 
-    /// Tells the provider that the tokens shall end, and removes them here, whatever it says.
-    pub async fn revoke(&self, oauth: &Oauth, now: &Moment) -> Result<Revoked, OauthError> {
+    /// Tells the provider that the tokens shall end, and removes them here, whatever it says; goes
+    /// on when its asker is gone.
+    pub async fn revoke(&self, oauth: &Arc<Oauth>, now: &Moment) -> Result<Revoked, OauthError> {
+        let (vault, oauth, now) = (self.clone(), Arc::clone(oauth), now.clone());
+        self.to_its_end(async move { vault.end(&oauth, &now).await }).await
+    }
+
+    async fn end(&self, oauth: &Oauth, now: &Moment) -> Result<Revoked, OauthError> {
         let lock = self.lock(&oauth.name).await?;
         let stored = match self.read(&oauth.name) {
             Ok(Some(stored)) => stored,

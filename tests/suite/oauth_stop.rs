@@ -47,6 +47,31 @@ fn a04_command_that_is_told_to_stop_keeps_the_renewal_under_way() {
 }
 
 #[test]
+fn a04_revocation_and_login_that_are_told_to_stop_are_carried_out() {
+    let issuer = Issuer::start();
+    let dovecot = issuer.dovecot();
+    let site = with_device(&issuer, &dovecot);
+    issuer.state().delay = Duration::from_secs(1);
+    let file = site.state().join("tokens/rec.json");
+    let revoke = site.spawn(&["oauth", "revoke", "rec"]);
+    wait_for("it", LIMIT, || (issuer.state().revoked.len() == 1).then_some(()));
+    revoke.signal(Signal::INT);
+    let revoke = revoke.wait(LIMIT);
+    assert!(revoke.code == 1 && !file.exists(), "the provider has ended them: {revoke:?}");
+    let asked = issuer.asked();
+    let login = site.spawn(&["oauth", "login", "rec"]);
+    wait_for("the request", LIMIT, || (issuer.asked() > asked).then_some(()));
+    login.signal(Signal::INT);
+    let login = login.wait(LIMIT);
+    assert!(login.code == 1 && file.exists(), "the code was good once: {login:?}");
+    issuer.state().delay = Duration::ZERO;
+    dovecot.deliver("u1", &sample("kept", 300));
+    site.poll();
+    assert_eq!(site.stored().len(), 1);
+    assert_no_token(&site, &[&revoke, &login]);
+}
+
+#[test]
 fn a04_stop_does_not_wait_for_an_endpoint_for_ever() {
     let issuer = Issuer::start();
     let dovecot = issuer.dovecot();

@@ -350,7 +350,7 @@ fn serve(stream: impl Read + Write, port: u16, state: &Mutex<State>) -> std::io:
         let mut state = state.lock().unwrap();
         (answer(path, &form(query), &sent, port, &mut state), state.delay)
     };
-    if path == "/token" {
+    if path == "/token" || path == "/revoke" {
         thread::sleep(delay);
     }
     let head = format!(

@@ -194,13 +194,19 @@ fn import_that_is_killed_anywhere_changes_all_or_nothing() {
     let before = shown(&site);
     assert_eq!(import(&site, &bundle, &["--prune"]).code, 0);
     let (after, whole) = (shown(&site), files(&site));
-    let mut ends = [0_u32; 2];
+    let (mut ends, mut cuts) = ([0_u32; 2], 0);
     for step in 1.. {
         assert!(step < 100);
         let site = instance(&old);
         let arguments = ["config", "import", bundle.to_str().unwrap(), "--prune"];
         let order = format!("kill@{step}");
         let done = site.cli_with(&[("POSTRIDER_STEP", &order)], &arguments);
+        // A change that counts, and that its files don't show yet, is told by `check`.
+        let cut = site.path().join(".postrider.toml.redo").exists();
+        let check = site.cli(&["check"]);
+        let told = (check.stdout + &check.stderr).contains("a change of files was cut");
+        assert_eq!(told, cut, "step {step}");
+        cuts += u32::from(cut);
         let found = shown(&site);
         assert!(found == before || found == after, "step {step}: {found}");
         ends[usize::from(found == after)] += 1;
@@ -215,7 +221,7 @@ fn import_that_is_killed_anywhere_changes_all_or_nothing() {
             break;
         }
     }
-    assert!(ends[0] > 1 && ends[1] > 4, "{ends:?}");
+    assert!(ends[0] > 1 && ends[1] > 4 && cuts > 2, "{ends:?}, {cuts}");
 }
 
 #[test]

@@ -274,4 +274,68 @@ mod tests {
         assert_eq!((has(b"a/1.eml"), has(b"a/2.eml"), has(b"a/3.eml")), (3, 0, 3));
         assert_eq!((has(&END.to_le_bytes()), has(&DIRECTORY.to_le_bytes())), (1, 2));
     }
+
+    /// What an independent reader says of a file; `None`, with a word, where it isn't installed.
+    fn read_by_python(file: &File, script: &str) -> Option<String> {
+        use std::io::Read as _;
+        use std::os::fd::AsRawFd as _;
+        // Another process finds the file by ours.
+        let path = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
+        let read = std::process::Command::new("python3").args(["-c", script, &path]).output();
+        let Ok(read) = read else {
+            let word = b"python3 is not installed: no independent reader looks at the ZIP file\n";
+            std::io::stderr().write_all(word).unwrap();
+            return None;
+        };
+        let mut said = String::new();
+        let (mut out, mut err) = (read.stdout.as_slice(), read.stderr.as_slice());
+        out.read_to_string(&mut said).unwrap();
+        err.read_to_string(&mut said).unwrap();
+        Some(said)
+    }
+
+    #[test]
+    fn more_entries_than_the_old_form_counts_are_all_found_by_an_independent_reader() {
+        const COUNT: u32 = 66_000;
+        let mut zip = Zip::new(tempfile::tempfile().unwrap());
+        for n in 0..COUNT {
+            let mut writing = zip.begin(&format!("{n}"), Timestamp::UNIX_EPOCH).unwrap();
+            if n % 1_000 == 0 {
+                zip.write(&mut writing, format!("octets of {n}").as_bytes()).unwrap();
+            }
+            zip.end(writing).unwrap();
+        }
+        let file = zip.finish().unwrap();
+        let script = "import sys, zipfile\nz = zipfile.ZipFile(sys.argv[1])\n\
+                      print(len(z.namelist()), z.read('65000'), z.read('65001'))";
+        if let Some(said) = read_by_python(&file, script) {
+            assert_eq!(said, "66000 b'octets of 65000' b''\n");
+        }
+    }
+
+    #[test]
+    fn sizes_and_places_beyond_32_bits_are_found_by_an_independent_reader() {
+        const LARGE: u64 = 5 << 30;
+        let at = Timestamp::UNIX_EPOCH;
+        let mut zip = Zip::new(tempfile::tempfile().unwrap());
+        let mut writing = zip.begin("large", at).unwrap();
+        // As if so many octets had been written: a hole has its place.
+        zip.at += LARGE;
+        zip.file.set_len(zip.at).unwrap();
+        zip.file.seek(SeekFrom::Start(zip.at)).unwrap();
+        writing.entry.size = LARGE;
+        zip.end(writing).unwrap();
+        let mut writing = zip.begin("behind", at).unwrap();
+        zip.write(&mut writing, b"octets behind").unwrap();
+        zip.end(writing).unwrap();
+        let file = zip.finish().unwrap();
+        let script = "import sys, zipfile\nz = zipfile.ZipFile(sys.argv[1])\n\
+                      print([(i.filename, i.file_size, i.header_offset > 1 << 32) for i in z.infolist()])\n\
+                      print(z.read('behind'), z.open('large').read(3))";
+        if let Some(said) = read_by_python(&file, script) {
+            let wanted = "[('large', 5368709120, False), ('behind', 13, True)]\n\
+                          b'octets behind' b'\\x00\\x00\\x00'\n";
+            assert_eq!(said, wanted);
+        }
+    }
 }

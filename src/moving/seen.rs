@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::foreign::Seen;
+use super::foreign::mbsync::on_server;
+use super::foreign::{Seen, States};
 
 /// By mailbox (empty for a maildrop): unique-ids, or UIDVALIDITY and UID with a slash between.
 pub type Fetched = BTreeMap<String, BTreeSet<String>>;
@@ -23,7 +24,48 @@ impl Seen {
             Self::FetchIds { file, .. } => file.clone().unwrap_or_else(|| "~/.fetchids".to_owned()),
             Self::MpopUidls { file, .. } | Self::SyncState { file, .. } => file.clone(),
             Self::Oldmail { name, .. } => format!("~/.getmail/{name}"),
+            Self::Oldmails { prefix } => format!("~/.getmail/{prefix}"),
+            Self::SyncStates { place, .. } => match place {
+                States::Files { folder, before, .. } => format!("{folder}/{before}"),
+                States::Folders(folder) | States::Dotted(folder) => folder.clone(),
+            },
         }
+    }
+
+    /// The folders below which all its files are, the first that is there counts; whether in
+    /// folders of their own. `None` where it is one file.
+    pub fn folders(&self) -> Option<(Vec<String>, bool)> {
+        match self {
+            Self::Oldmails { .. } => {
+                Some((vec!["$/getmail".to_owned(), "~/.getmail".to_owned()], false))
+            }
+            Self::SyncStates { place, .. } => Some(match place {
+                States::Files { folder, .. } => (vec![folder.clone()], false),
+                States::Folders(folder) | States::Dotted(folder) => (vec![folder.clone()], true),
+            }),
+            _ => None,
+        }
+    }
+
+    /// Each of its files, of the paths that are below `folder`.
+    pub fn each(&self, folder: &str, paths: &[String]) -> Vec<Self> {
+        let file = |path: &str| format!("{}/{path}", folder.trim_end_matches('/'));
+        let of = |path: &String| match self {
+            Self::Oldmails { prefix } => {
+                // Some letters of a mailbox are points in a file's name; as it is, it may be one.
+                let mailbox = path.strip_prefix(prefix.as_str())?.to_owned();
+                Some(Self::Oldmail { name: path.clone(), mailbox })
+            }
+            Self::SyncStates { place, but, prefix } => {
+                let name = place.name_of(path)?;
+                if name.is_empty() || but.contains(&name) {
+                    return None;
+                }
+                Some(Self::SyncState { file: file(path), mailbox: on_server(&name, prefix) })
+            }
+            _ => None,
+        };
+        paths.iter().filter_map(of).collect()
     }
 
     /// Adds what the file's octets say.
@@ -49,6 +91,36 @@ impl Seen {
                 for id in mbsync(&text) {
                     add(mailbox, &id);
                 }
+            }
+            Self::Oldmails { .. } | Self::SyncStates { .. } => {}
+        }
+    }
+}
+
+impl States {
+    /// The box of which a file is the state.
+    fn name_of(&self, path: &str) -> Option<String> {
+        match self {
+            Self::Files { before, between, .. } => {
+                let rest = path.strip_prefix(before.as_str())?;
+                // What mbsync has beside its states.
+                if [".journal", ".lock", ".new"].iter().any(|end| rest.ends_with(end)) {
+                    return None;
+                }
+                let name = match between {
+                    Some(between) => {
+                        let (far, near) = rest.split_once(between.as_str())?;
+                        (far == near).then_some(far)?
+                    }
+                    None => rest,
+                };
+                Some(name.replace('!', "/"))
+            }
+            Self::Folders(_) => path.strip_suffix("/.mbsyncstate").map(str::to_owned),
+            Self::Dotted(_) if path == ".mbsyncstate" => Some("INBOX".to_owned()),
+            Self::Dotted(_) => {
+                let name = path.strip_suffix("/.mbsyncstate")?.strip_prefix('.')?;
+                (!name.contains('/')).then(|| name.replace('.', "/"))
             }
         }
     }

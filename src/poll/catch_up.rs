@@ -78,10 +78,12 @@ impl Catcher {
     async fn walk<M: ReadMailbox>(&self, mut session: M) -> Result<Vec<CaughtUp>, PollError> {
         let origin = origin_of(&self.config, &self.keyring, &self.ledger).await?;
         let mut done = Vec::new();
-        for name in folders::choose(&self.config, &mut session).await? {
+        let names = folders::choose(&self.config, &mut session).await?;
+        let only = self.only.as_ref().map(|only| as_named(only, &names));
+        for name in names {
             let opened = session.open(&name).await?;
             let id = self.begin(&name, &origin, &opened).await?;
-            let found = self.list(&mut session, (id, &name)).await?;
+            let found = self.list(&mut session, (id, &name), only.as_ref()).await?;
             let nothing = self.only.is_some() && found.caught_up == 0;
             if let Some(id) = id.filter(|_| !self.dry_run && !nothing) {
                 self.record(id, &opened, &found).await?;
@@ -136,6 +138,7 @@ impl Catcher {
         &self,
         session: &mut M,
         (id, name): (Option<MailboxId>, &str),
+        only: Option<&Elsewhere>,
     ) -> Result<CaughtUp, PollError> {
         let mut found = CaughtUp { mailbox: name.to_owned(), ..CaughtUp::default() };
         while let Some(mut listing) = session.next_window().await? {
@@ -158,7 +161,7 @@ impl Catcher {
             for listed in &listing.messages {
                 let named = CatchUp::name_of(&listed.key);
                 let state = known.get(&listed.key);
-                if let Some(only) = &self.only {
+                if let Some(only) = only {
                     let of = only.get(name);
                     let named = named.filter(|id| of.is_some_and(|of| of.contains(id)));
                     if found.count_if(named.is_some(), listed, state) {
@@ -201,6 +204,19 @@ impl Catcher {
         let write = move |tx: &Tx<'_>| tx.catch_up(id, &catch_up);
         Ok(self.ledger.write("record a catch-up", write).await?)
     }
+}
+
+/// The same by the names that the server has: another program may write `Lists/a` for `Lists.a`.
+fn as_named(only: &Elsewhere, names: &[String]) -> Elsewhere {
+    let mut ours = only.clone();
+    for (theirs, ids) in only.iter().filter(|(theirs, _)| !names.contains(theirs)) {
+        let is_meant = |name: &&String| name.replace('.', "/") == *theirs;
+        let mut meant = names.iter().filter(is_meant);
+        if let (Some(name), None) = (meant.next(), meant.next()) {
+            ours.entry(name.clone()).or_insert_with(|| ids.clone());
+        }
+    }
+    ours
 }
 
 impl CaughtUp {
@@ -271,4 +287,27 @@ pub async fn undo_catch_up(
     } else {
         ledger.write("end catch-ups", act).await?
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_other_programs_are_the_server_s_where_only_one_can_be_meant() {
+        let of = |names: &[&str]| -> Elsewhere {
+            names
+                .iter()
+                .map(|name| ((*name).to_owned(), BTreeSet::from([format!("1/{name}")])))
+                .collect()
+        };
+        let meant = |theirs: &[&str], here: &[&str], name: &str| {
+            let here: Vec<String> = here.iter().map(|name| (*name).to_owned()).collect();
+            as_named(&of(theirs), &here).get(name).and_then(|ids| ids.first().cloned())
+        };
+        assert_eq!(meant(&["L/a"], &["INBOX", "L.a"], "L.a").as_deref(), Some("1/L/a"));
+        assert_eq!(meant(&["L/a"], &["L/a", "L.a"], "L.a"), None, "another mailbox");
+        assert_eq!(meant(&["L/a", "L.a"], &["L.a"], "L.a").as_deref(), Some("1/L.a"));
+        assert_eq!(meant(&["x/y/z"], &["x.y/z", "x/y.z"], "x.y/z"), None, "either could be");
+    }
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Dovecot, Site, sample};
+use crate::support::{Delivery, Dovecot, Site, sample};
 
 fn put(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
@@ -146,6 +146,52 @@ fn an_mbsyncrc_that_mbsync_uses_becomes_an_account_with_its_folders_and_command(
 }
 
 #[test]
+fn boxes_that_mbsync_s_wildcard_names_are_adopted_each_by_its_state() {
+    if !is_installed("mbsync") {
+        return;
+    }
+    let dovecot = Dovecot::start();
+    dovecot.deliver("u1", &sample("one", 400));
+    let mut client = dovecot.imap_client("u1");
+    client.command("CREATE Lists");
+    let lists = || Delivery { mailbox: "Lists".to_owned(), ..Delivery::default() };
+    dovecot.deliver_as("u1", &sample("two", 400), &lists());
+    let (_, port, ca) = ports(&dovecot, "imap");
+    for (number, state) in ["", "SyncState *\n", "SyncState \"STATE/office-\"\n"].iter().enumerate()
+    {
+        let site = site();
+        let (rc, mail) = (site.path().join("mbsyncrc"), site.path().join("Mail"));
+        let states = site.path().join("states");
+        for folder in [&mail, &states, &site.path().join(".mbsync")] {
+            fs::create_dir(folder).unwrap();
+        }
+        let state = state.replace("STATE", states.to_str().unwrap());
+        let (mail, password) = (mail.display(), Dovecot::password("u1"));
+        put(
+            &rc,
+            &format!(
+                "IMAPAccount a\nHost localhost\nPort {port}\nUser u1\nPassCmd \"echo {password}\"\n\
+                 SSLType IMAPS\nCertificateFile {ca}\n\nIMAPStore far\nAccount a\n\n\
+                 MaildirStore near\nPath \"{mail}/\"\nInbox \"{mail}/INBOX\"\n\
+                 SubFolders Verbatim\n\n\
+                 Channel office\nFar :far:\nNear :near:\nPatterns * !Trash\nCreate Near\n{state}"
+            ),
+        );
+        run("mbsync", &["-c", rc.to_str().unwrap(), "office"], site.path());
+        let subject = format!("new {number}");
+        dovecot.deliver_as("u1", &sample(&subject, 400), &lists());
+        let home = site.path().display().to_string();
+        let done = site.cli(&["import-config", rc.to_str().unwrap(), "--home", &home]);
+        assert_eq!(done.code, 0, "{done:?}");
+        assert!(!done.stdout.contains("not adopted"), "{done:?}");
+        assert!(done.stdout.contains("office INBOX: 1 message known"), "{done:?}");
+        site.poll();
+        assert_eq!(subjects(&site), [subject], "{done:?}");
+        site.leave_unverified();
+    }
+}
+
+#[test]
 fn secrets_go_where_they_are_wanted_and_mistakes_change_nothing() {
     let site = site();
     let rc = site.path().join("fetchmailrc");
@@ -233,4 +279,97 @@ fn commands_of_others_files_and_secrets_of_other_servers_are_not_used() {
     assert_eq!((text("ops"), text("ops-2")), ("other".to_owned(), "another".to_owned()));
     assert!(fs::read_to_string(site.config()).unwrap().contains("secrets/ops-2\""));
     assert!(!ran.exists());
+}
+
+#[test]
+fn state_file_in_xdg_s_folder_goes_first_and_one_without_own_lines_is_named() {
+    let site = site();
+    let rc = site.path().join("getmailrc");
+    put(
+        &rc,
+        "[retriever]\ntype = SimplePOP3SSLRetriever\nserver = pop.example.org\nusername = u\n\
+         password = p\n",
+    );
+    let (home, xdg) = (site.path().join("home"), site.path().join("xdg"));
+    let (old, new) = (home.join(".getmail"), xdg.join("getmail"));
+    let name = "oldmail-pop.example.org-995-u";
+    let dry = |xdg: &Path| {
+        let variables =
+            [("HOME", home.to_str().unwrap()), ("XDG_CONFIG_HOME", xdg.to_str().unwrap())];
+        let arguments = ["import-config", rc.to_str().unwrap(), "--dry-run", "--json"];
+        let output = site.cli_with(&variables, &arguments);
+        let report: Value = serde_json::from_str(&output.stdout).unwrap();
+        report["not_adopted"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(ToString::to_string)
+            .collect::<String>()
+    };
+    for folder in [&old, &new] {
+        fs::create_dir_all(folder).unwrap();
+        put(&folder.join(name), "not of getmail\nnor this\n");
+    }
+    let said = dry(&xdg);
+    assert!(said.contains("0 of 2 lines are this account's"), "{said}");
+    assert!(said.contains(new.join(name).to_str().unwrap()), "{said}");
+    fs::remove_file(new.join(name)).unwrap();
+    assert!(dry(&xdg).contains(old.join(name).to_str().unwrap()));
+    // A line of getmail's own is enough.
+    put(&old.join(name), "id-1\u{0}1700000000\n");
+    assert_eq!(dry(&xdg), "");
+}
+
+#[test]
+fn nothing_found_is_a_failure_and_a_ca_of_the_defaults_none() {
+    let mut site = site();
+    let rc = site.path().join("fetchmailrc");
+    put(&rc, "# nobody\nset daemon 300\n");
+    for arguments in [&["import-config"][..], &["import-config", "--dry-run"]] {
+        let output = site.cli(&[arguments, &[rc.to_str().unwrap()]].concat());
+        assert!(output.code == 1 && output.stdout.contains("0 accounts found"), "{output:?}");
+    }
+    let dovecot = Dovecot::start();
+    let (_, _, ca) = ports(&dovecot, "imap");
+    let ca_file = site.path().join("ca.pem");
+    fs::copy(ca, &ca_file).unwrap();
+    site.add("defaults.inbound", &format!("tls_ca_file = \"{}\"", ca_file.display()));
+    put(&rc, "poll pop.example.org proto pop3 ssl user jo password hunter2 keep\n");
+    let arguments = ["import-config", rc.to_str().unwrap(), "--secrets", "file", "--no-adopt"];
+    let done = site.cli(&arguments);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(site.cli(&["check"]).code, 0);
+}
+
+#[test]
+fn secrets_are_taken_back_when_the_import_fails() {
+    let dovecot = Dovecot::start();
+    let (host, port, ca) = ports(&dovecot, "pop3");
+    let mut site = site();
+    site.account("here", &dovecot.account("imap", "tls", "u2"));
+    let (rc, ids) = (site.path().join("mpoprc"), site.path().join("uidls"));
+    put(&ids, &format!(" 1 {host} u1\nnone-1\n"));
+    let password = Dovecot::password("u1");
+    put(
+        &rc,
+        &format!(
+            "account office\nhost {host}\nport {port}\nuser u1\npassword {password}\ntls on\n\
+             tls_starttls off\ntls_trust_file {ca}\nkeep on\nuidls_file {}\n",
+            ids.display()
+        ),
+    );
+    let daemon = crate::control::daemon(&site);
+    let before = fs::read_to_string(site.config()).unwrap();
+    for place in ["file", "keystore"] {
+        let failed = site.cli(&["import-config", rc.to_str().unwrap(), "--secrets", place]);
+        assert_eq!(failed.code, 75, "{place}: {failed:?}");
+        assert_eq!(fs::read_to_string(site.config()).unwrap(), before, "{place}");
+        assert!(!site.state().join("secrets/office").exists(), "{place}");
+        let listed = site.cli(&["secret", "list"]);
+        assert!(!listed.stdout.contains("office"), "{place}: {listed:?}");
+    }
+    assert_eq!(daemon.stop(std::time::Duration::from_secs(20)).code, 0);
+    let done = site.cli(&["import-config", rc.to_str().unwrap()]);
+    assert!(done.code == 0 && site.cli(&["secret", "list"]).stdout.contains("office"), "{done:?}");
+    site.leave_unverified();
 }

@@ -88,7 +88,25 @@ pub(super) fn states(placed: &[Placed], home: Option<&Path>) -> (Vec<State>, Vec
     let mut missing = Vec::new();
     for Placed { account, new, .. } in placed {
         let mut fetched = Fetched::new();
+        let mut all = Vec::new();
         for seen in &account.seen {
+            match seen.folders() {
+                None => all.push(seen.clone()),
+                Some((folders, nested)) => {
+                    let paths =
+                        folders.iter().map(|name| path_of(name, (&home, folder.as_deref())));
+                    let each = paths.map(|path| (path.display().to_string(), below(&path, nested)));
+                    let each = each.map(|(folder, paths)| seen.each(&folder, &paths));
+                    let found = each.into_iter().find(|each| !each.is_empty()).unwrap_or_default();
+                    if found.is_empty() {
+                        let (name, at) = (&account.name, folders.join(" and "));
+                        missing.push(format!("{name}: {at}: there are no state files of it"));
+                    }
+                    all.extend(found);
+                }
+            }
+        }
+        for seen in &all {
             let files = seen.files();
             let mut paths = files.iter().map(|name| path_of(name, (&home, folder.as_deref())));
             let Some(last) = paths.next_back() else { continue };
@@ -104,6 +122,32 @@ pub(super) fn states(placed: &[Placed], home: Option<&Path>) -> (Vec<State>, Vec
         }
     }
     (states, missing)
+}
+
+/// The files of a folder, and of those in it; no more than anybody has.
+fn below(folder: &Path, nested: bool) -> Vec<String> {
+    const MOST: usize = 100_000;
+    const DEEPEST: usize = 16;
+    let mut found = Vec::new();
+    let mut open = vec![(folder.to_path_buf(), String::new(), 0_usize)];
+    while let Some((path, shown, depth)) = open.pop() {
+        for entry in std::fs::read_dir(&path).into_iter().flatten().flatten() {
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            // Where a Maildir has its mail, which may be many files, is nothing else.
+            if found.len() >= MOST || (is_folder && ["cur", "new", "tmp"].contains(&name.as_str()))
+            {
+                continue;
+            }
+            if is_folder && nested && depth < DEEPEST {
+                open.push((entry.path(), format!("{shown}{name}/"), depth.saturating_add(1)));
+            } else if !is_folder {
+                found.push(format!("{shown}{name}"));
+            }
+        }
+    }
+    found.sort();
+    found
 }
 
 fn path_of(name: &str, (home, folder): (&Option<PathBuf>, Option<&Path>)) -> PathBuf {

@@ -43,13 +43,7 @@ pub(super) fn read(text: &str) -> Found {
         found.lost(line, "type", why);
     }
     let mailboxes = match tuple(get("mailboxes")) {
-        list if list.is_empty() && is_all(get("mailboxes")) => {
-            let at = keys.get(&("retriever".to_owned(), "mailboxes".to_owned()));
-            let why = "what getmail fetched is not adopted, and all mail is fetched; name the \
-                       mailboxes, and it is";
-            found.lost(at.map_or(line, |(at, _)| *at), "mailboxes", why);
-            vec!["*".to_owned()]
-        }
+        list if is_all(get("mailboxes"), &list) => vec!["*".to_owned()],
         list if list.is_empty() => vec!["INBOX".to_owned()],
         list => list,
     };
@@ -172,12 +166,18 @@ fn states(
         name: format!("{base}-{}", in_file_name(mailbox)),
         mailbox: mailbox.clone(),
     };
-    mailboxes.iter().filter(|mailbox| *mailbox != "*").map(of).collect()
+    let all = mailboxes.iter().any(|mailbox| mailbox == "*");
+    let all = all.then(|| Seen::Oldmails { prefix: format!("{base}-") });
+    mailboxes.iter().filter(|mailbox| *mailbox != "*").map(of).chain(all).collect()
 }
 
-/// `mailboxes = ALL`.
-fn is_all(text: &str) -> bool {
-    text.trim().trim_matches(['(', ')', ',', ' ']).eq_ignore_ascii_case("all")
+/// `mailboxes = ALL`, also as `("ALL",)`.
+fn is_all(text: &str, list: &[String]) -> bool {
+    match list {
+        [] => text.trim().trim_matches(['(', ')', ',', ' ']).eq_ignore_ascii_case("all"),
+        [one] => one == "ALL",
+        _ => false,
+    }
 }
 
 /// A mailbox as getmail writes it into a file's name.

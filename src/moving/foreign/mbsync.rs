@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::words::{
     UNKNOWN, account_name, harmless, is_on, number, octets, shell, slug, split, toml, toml_list,
 };
-use super::{Carried, ForeignAccount, ForeignSecret, Found, Seen};
+use super::{Carried, ForeignAccount, ForeignSecret, Found, Seen, States};
 
 /// Keywords in lower case, their lines and words.
 type Keys = BTreeMap<String, (u32, Vec<String>)>;
@@ -128,36 +128,41 @@ fn take(
     let prefix = word(&imap.keys, "path").unwrap_or_default();
     let folders: Vec<String> = boxes.iter().map(|name| on_server(name, &prefix)).collect();
     account.set("folders", toml_list(folders.iter().map(String::as_str)));
-    tell_wild(channel, &boxes, found);
     for (key, (line, words)) in &keys {
         if let Some(why) = account.take(carry(key, words)) {
             tell(told, found, *line, key, why);
         }
     }
+    tell_channel(channel, global, told, found);
+    let size = word(&channel.keys, "maxsize").and_then(|size| octets(&size));
+    account.keys.extend(size.map(|n| ("max_message_size".to_owned(), toml(&format!("{n}B")))));
+    let near = near_of(of("maildirstore", near_store), near_box);
+    let stores = (far_store, near_store);
+    let place = place_of(&channel.keys, global);
+    account.seen = states(&boxes, (far_box, &prefix), &near, &place, stores);
+    if boxes.iter().any(|name| is_wild(name) && !name.starts_with('!')) {
+        match states_of_all(&near, &place, stores).filter(|_| far_box.is_empty()) {
+            Some(place) => account.seen.extend(all_seen(place, &boxes, prefix, &near)),
+            None => tell_wild(channel, found),
+        }
+    }
+    found.add(account);
+}
+
+fn tell_channel(channel: &Section, global: &Keys, told: &mut Vec<u32>, found: &mut Found) {
     let rest = channel.keys.iter().chain(global);
     for (key, (line, words)) in rest.filter(|(key, _)| !ELSEWHERE.contains(&key.as_str())) {
         let value = words.first().map(String::as_str).unwrap_or_default();
         tell(told, found, *line, key, why_channel(key, value));
     }
-    let size = word(&channel.keys, "maxsize").and_then(|size| octets(&size));
-    account.keys.extend(size.map(|n| ("max_message_size".to_owned(), toml(&format!("{n}B")))));
-    account.seen = states(
-        &boxes,
-        (far_box, &prefix),
-        &near_of(of("maildirstore", near_store), near_box),
-        &place_of(&channel.keys, global),
-        (far_store, near_store),
-    );
-    found.add(account);
 }
 
-fn tell_wild(channel: &Section, boxes: &[String], found: &mut Found) {
-    if boxes.iter().any(|name| is_wild(name) && !name.starts_with('!')) {
-        let line = channel.keys.get("patterns").map_or(channel.line, |(line, _)| *line);
-        let why = "what mbsync fetched of boxes that a wildcard names is not adopted, and all \
-                   their mail is fetched; name the boxes, and it is";
-        found.lost(line, "patterns", why);
-    }
+fn tell_wild(channel: &Section, found: &mut Found) {
+    let line = channel.keys.get("patterns").map_or(channel.line, |(line, _)| *line);
+    let why = "what mbsync fetched of boxes that a wildcard names can't be told by the names of its \
+               state files here (a box of its own on a side, or `SubFolders Legacy`): all their \
+               mail is fetched; name the boxes, and it is not";
+    found.lost(line, "patterns", why);
 }
 
 fn tls(keys: &Keys) -> &'static str {
@@ -267,12 +272,48 @@ fn states(
         .collect()
 }
 
+/// Where the states of boxes are that a wildcard names; `None` where their files' names don't tell.
+fn states_of_all(
+    near: &Near,
+    place: &Place,
+    (far_store, near_store): (&str, &str),
+) -> Option<States> {
+    if !near.own.is_empty() {
+        return None;
+    }
+    Some(match (place, near.style.as_str()) {
+        (Place::Global(folder), _) => States::Files {
+            folder: folder.clone(),
+            before: format!(":{far_store}:"),
+            between: Some(format!("_:{near_store}:")),
+        },
+        (Place::OfChannel(prefix), _) => {
+            let (folder, before) = prefix.rsplit_once('/').unwrap_or((".", prefix));
+            States::Files { folder: folder.to_owned(), before: before.to_owned(), between: None }
+        }
+        (Place::InFolders, "" | "verbatim") => States::Folders(near.path.clone()),
+        (Place::InFolders, "maildir++") => States::Dotted(near.inbox.clone()),
+        (Place::InFolders, _) => return None,
+    })
+}
+
+/// The same as what is read, and the inbox where that lies elsewhere.
+fn all_seen(place: States, boxes: &[String], prefix: String, near: &Near) -> Vec<Seen> {
+    let but: Vec<String> = boxes.iter().filter(|name| !is_wild(name)).cloned().collect();
+    let elsewhere = matches!(&place, States::Folders(path) if !near.inbox.starts_with(path));
+    let inbox = (elsewhere && !but.iter().any(|name| name == "INBOX")).then(|| {
+        let file = format!("{}/.mbsyncstate", near.folder("INBOX"));
+        Seen::SyncState { file, mailbox: "INBOX".to_owned() }
+    });
+    [Some(Seen::SyncStates { place, but, prefix }), inbox].into_iter().flatten().collect()
+}
+
 fn is_wild(name: &str) -> bool {
     name.contains(['*', '%'])
 }
 
 /// A box as the server calls it: below the store's path, with the separator that ends that.
-fn on_server(name: &str, prefix: &str) -> String {
+pub(in crate::moving) fn on_server(name: &str, prefix: &str) -> String {
     if let Some(name) = name.strip_prefix('!') {
         return format!("!{}", on_server(name, prefix));
     }

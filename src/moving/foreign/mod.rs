@@ -5,7 +5,7 @@
 
 mod fetchmail;
 mod getmail;
-mod mbsync;
+pub(super) mod mbsync;
 mod mpop;
 mod words;
 
@@ -71,6 +71,20 @@ pub enum Seen {
         /// The mailbox; empty for a maildrop.
         mailbox: String,
     },
+    /// getmail's of all mailboxes of an account: a file each.
+    Oldmails {
+        /// What the files' names begin with.
+        prefix: String,
+    },
+    /// mbsync's of all mailboxes that a wildcard names: a file each.
+    SyncStates {
+        /// Where they are.
+        place: States,
+        /// The boxes that have a state of their own here.
+        but: Vec<String>,
+        /// What the server's names begin with.
+        prefix: String,
+    },
     /// mbsync's: pairs of UIDs.
     SyncState {
         /// The file; `~` for the user's home.
@@ -78,6 +92,25 @@ pub enum Seen {
         /// The mailbox on the server.
         mailbox: String,
     },
+}
+
+/// Where mbsync keeps the states of a channel's boxes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum States {
+    /// In files of a folder; the names of each box's file before it, between its two names, if it
+    /// stands there twice.
+    Files {
+        /// The folder.
+        folder: String,
+        /// What stands before a box's name.
+        before: String,
+        /// What stands between its two names.
+        between: Option<String>,
+    },
+    /// Beside each box's mail, in folders that are called as the boxes are.
+    Folders(String),
+    /// The same in folders of a Maildir++.
+    Dotted(String),
 }
 
 /// An account that was found.

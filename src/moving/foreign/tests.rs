@@ -95,8 +95,10 @@ fn mbsync_channels_of_an_imap_store_become_accounts() {
     let argv = ["/bin/sh", "-c", "pass show \"a b\""].map(str::to_owned).to_vec();
     assert_eq!(account.secret, Some(ForeignSecret::Command(argv)));
     let file = "~/Mail/INBOX/.mbsyncstate".to_owned();
-    assert_eq!(account.seen, [Seen::SyncState { file, mailbox: "INBOX".to_owned() }]);
-    assert_eq!(lost(&found), ["20 patterns", "21 expunge"]);
+    assert_eq!(account.seen[0], Seen::SyncState { file, mailbox: "INBOX".to_owned() });
+    let folders = (vec!["~/Mail/".to_owned()], true);
+    assert_eq!((account.seen.len(), account.seen[1].folders()), (2, Some(folders)));
+    assert_eq!(lost(&found), ["21 expunge"]);
 }
 
 #[test]

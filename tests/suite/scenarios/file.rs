@@ -184,10 +184,12 @@ impl Default for Expected {
     }
 }
 
-/// What others do to INBOX.
+/// What others do to INBOX, and what its owner to the account.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Change {
+    /// Keys of the account from here on: what was not due may be due now.
+    pub account: toml::Table,
     pub uid_validity: Option<u32>,
     pub vanish: Vec<u32>,
     pub arrive: u32,

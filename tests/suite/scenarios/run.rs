@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::checks::{check_commands, check_output};
 use super::file::{Expected, Scenario};
-use super::setup::{account, fill, server};
+use super::setup::{account, fill, lines, server};
 use crate::support::server::{Protocol, Server};
 use crate::support::{Output, Site, crlf, sample};
 
@@ -26,6 +26,7 @@ struct Play<'a> {
     /// Keeps the good account's server alive.
     good: Server,
     site: Site,
+    account: toml::Table,
     /// Octets of all messages that the archive must have at the end, with their subjects.
     mail: Vec<Vec<u8>>,
     records: usize,
@@ -41,11 +42,12 @@ impl<'a> Play<'a> {
             site.add(table, &lines);
         }
         let server = server(scenario, protocol, &site);
-        site.account("bad", &account(scenario, &server));
+        let account = account(scenario, &server);
+        site.account("bad", &lines(&account));
         site.account("good", &good.account("u2"));
         site.init_root();
         let mail = fill(scenario, &server);
-        Self { scenario, name, server, good, site, mail, records: 0 }
+        Self { scenario, name, server, good, site, account, mail, records: 0 }
     }
 
     fn go(mut self) {
@@ -85,6 +87,10 @@ impl<'a> Play<'a> {
 
     fn change(&mut self, expected: &Expected) {
         let change = &expected.before;
+        if !change.account.is_empty() {
+            self.account.extend(change.account.clone());
+            self.site.account("bad", &lines(&self.account));
+        }
         let came = self.server.store(|store| {
             let inbox = store.inbox();
             change.vanish.iter().for_each(|uid| drop(inbox.messages.remove(uid)));

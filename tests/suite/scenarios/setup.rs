@@ -20,8 +20,8 @@ pub(super) fn server(scenario: &Scenario, protocol: Protocol, site: &Site) -> Se
     })
 }
 
-/// The lines of the account's table: those of the scenario win.
-pub(super) fn account(scenario: &Scenario, server: &Server) -> String {
+/// The account's table: keys of the scenario win.
+pub(super) fn account(scenario: &Scenario, server: &Server) -> toml::Table {
     let mut table: toml::Table = toml::from_str(&server.account("u1")).unwrap();
     let word = scenario.encryption.word();
     table.insert("encryption".to_owned(), word.into());
@@ -37,6 +37,11 @@ pub(super) fn account(scenario: &Scenario, server: &Server) -> String {
         table.insert(key.to_owned(), limit.into());
     }
     table.extend(scenario.account.clone());
+    table
+}
+
+/// The lines of a table.
+pub(super) fn lines(table: &toml::Table) -> String {
     let lines: Vec<String> = table.iter().map(|(key, value)| format!("{key} = {value}")).collect();
     lines.join("\n")
 }

@@ -97,7 +97,7 @@ fn wrong_password_costs_one_attempt_with_every_mechanism() {
 }
 
 #[test]
-fn t08_refused_certificate_prints_the_pin_that_then_trusts_it() {
+fn t08_t09_refused_certificate_prints_the_pin_that_then_trusts_it_alone() {
     for kind in [Certificate::SelfSigned, Certificate::WrongName, Certificate::Expired] {
         let dovecot = Dovecot::start_with(&Options { certificate: kind, ..Options::default() });
         dovecot.deliver("u1", &sample("pinned", 300));
@@ -111,12 +111,16 @@ fn t08_refused_certificate_prints_the_pin_that_then_trusts_it() {
         site.account("a", &format!("{account}tls_pin_sha256 = \"{pin}\"\n"));
         site.poll();
         assert_eq!(site.stored().len(), 1, "{kind:?}");
-        // T09: another key is refused, and nothing is sent to it.
+        // Another key is refused, and nobody tries to log in.
+        let logins = dovecot.log().matches("Login: ").count();
         let other = data_encoding::BASE64.encode(&[7; 32]);
         site.account("a", &format!("{account}tls_pin_sha256 = \"{other}\"\n"));
         let refused = site.cli(&["poll", "a"]);
         assert_eq!(refused.code, 1, "{kind:?}");
         assert!(site.log().iter().any(|record| record["code"] == "tls-pin-mismatch"));
+        let log = dovecot.log();
+        assert_eq!(log.matches("Login: ").count(), logins, "{kind:?}: {log}");
+        assert!(!log.contains("auth failed"), "{kind:?}: {log}");
     }
 }
 

@@ -170,26 +170,6 @@ fn s01_server_that_is_away_for_a_while_gets_the_mail_later_and_no_poll_waits_for
 }
 
 #[test]
-fn s01_lost_answer_behind_the_final_dot_brings_the_same_message_id_again() {
-    let smtp = Server::start(Protocol::Smtp);
-    let mut lost = Fault::on(".").instead("").then(Then::Close).nth(1);
-    lost.done = true;
-    smtp.set_fault(Fault { on: "DATA".to_owned(), ..Fault::default() });
-    smtp.heal();
-    smtp.set_fault(lost);
-    let (_relay, site, daemon) = failing(&smtp);
-    wait_for("the lost answer", SOON, || {
-        waiting(&site).iter().any(|mail| mail["attempts"].as_u64() > Some(0)).then_some(())
-    });
-    smtp.heal();
-    wait_for("an empty queue", SOON, || waiting(&site).is_empty().then_some(()));
-    let ids: Vec<String> = taken(&smtp).iter().map(|mail| field(mail, "Message-ID")).collect();
-    assert!(ids.windows(2).all(|pair| pair[0] == pair[1]), "{ids:?}");
-    assert!(!ids.is_empty());
-    assert_eq!(daemon.stop(SOON).code, 0);
-}
-
-#[test]
 fn s01_mail_that_the_server_refuses_is_shown_with_its_words_and_sent_after_a_change() {
     let smtp = Server::start(Protocol::Smtp);
     smtp.set_fault(Fault::on("MAIL").instead("550 5.7.60 not your address\r\n"));

@@ -221,11 +221,28 @@ pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios")
 }
 
-/// The scenario of a file.
-pub fn read(kind: &str, name: &str) -> Scenario {
+/// What every scenario says of itself.
+#[derive(Clone, Debug, Deserialize)]
+pub struct About {
+    pub ids: Vec<String>,
+    pub what: String,
+}
+
+/// What the scenario of a file says of itself.
+pub fn about(kind: &str, name: &str) -> About {
+    parse(kind, name)
+}
+
+/// A file of whatever kind.
+pub fn parse<T: serde::de::DeserializeOwned>(kind: &str, name: &str) -> T {
     let path = folder().join(kind).join(name).with_extension("toml");
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{name}: {e}"));
-    let mut scenario: Scenario = toml::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
+    toml::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+/// The scenario of a file.
+pub fn read(kind: &str, name: &str) -> Scenario {
+    let mut scenario: Scenario = parse(kind, name);
     if scenario.protocols.is_empty() {
         scenario.protocols.push(if kind == "pop3" { Protocol::Pop3 } else { Protocol::Imap });
     }

@@ -12,6 +12,9 @@ use crate::support::{Output, Site, crlf, sample};
 
 /// Plays it over each of its protocols.
 pub fn play(kind: &str, name: &str) {
+    if kind == "smtp" {
+        return super::outbound::play(name);
+    }
     let scenario = super::file::read(kind, name);
     for protocol in scenario.protocols.clone() {
         let name = format!("{name} ({})", protocol.word());

@@ -34,9 +34,9 @@ fn rows() -> Vec<Row> {
         .collect()
 }
 
-/// The names of all functions and scenarios of the sources.
+/// The names of all functions of the sources, and of the scenarios.
 fn names() -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
+    let mut found: BTreeSet<String> = scenarios().collect();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).unwrap() {
@@ -46,14 +46,26 @@ fn names() -> BTreeSet<String> {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&path).unwrap();
-                let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-                found.extend(words.filter(|word| word.len() > 8).map(str::to_owned));
-            } else if path.extension().is_some_and(|extension| extension == "toml") {
-                found.insert(path.file_stem().unwrap().to_str().unwrap().to_owned());
+                found.extend(functions(&text));
             }
         }
     }
     found
+}
+
+/// What `fn` makes in a source, be it a test by `#[test]` or one of a macro.
+fn functions(text: &str) -> impl Iterator<Item = String> {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let after = text.split("fn ").skip(1);
+    after.map(move |rest| rest.split(|c| !is_word(c)).next().unwrap_or_default().to_owned())
+}
+
+/// The files of `tests/scenarios`, each of which is a test.
+fn scenarios() -> impl Iterator<Item = String> {
+    let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let kinds = fs::read_dir(all).unwrap().map(|kind| kind.unwrap().path());
+    let files = kinds.flat_map(|kind| fs::read_dir(kind).unwrap());
+    files.map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
 }
 
 #[test]

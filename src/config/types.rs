@@ -67,6 +67,8 @@ pub struct DaemonConfig {
     pub keystore_key_file: PathBuf,
     /// Connections at the same time, all accounts together.
     pub max_connections: usize,
+    /// Connections at the same time to one server.
+    pub max_connections_per_server: usize,
     /// The group whose members may direct the running daemon.
     pub control_group: Option<String>,
     /// At most one outbound account may be enabled.

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use tokio::sync::Semaphore;
 use tracing::Instrument;
 
 use super::gate::{Asked, Kept, backoff, login};
 use super::live::Live;
 use super::looks::Looks;
 use super::orders;
-use crate::config::{Inbound, Schedule};
+use super::permits::Permits;
+use crate::config::{DaemonConfig, Inbound, Schedule};
 use crate::ledger::{AccountState, LastError, LedgerError};
 use crate::model::{AccountName, Source};
 use crate::poll::{Account, PollReport, ReportedError, poll};
@@ -29,7 +29,7 @@ const LONGEST_LOGIN_DELAY: Duration = Duration::from_hours(24);
 /// What one attempt needs besides the account.
 #[derive(Clone, Debug)]
 pub struct Attempts {
-    pub(super) permits: Arc<Semaphore>,
+    pub(super) permits: Permits,
     timezone: TimeZone,
     /// One poll at a time for each account, whoever asks for it: two would share a stage folder
     /// for each message.
@@ -43,10 +43,9 @@ pub struct Attempts {
 type Turn = Arc<tokio::sync::Mutex<()>>;
 
 impl Attempts {
-    /// Attempts with so many connections at the same time, all accounts together; `timezone` is
-    /// that of cron expressions.
-    pub fn new(connections: usize, timezone: TimeZone) -> Self {
-        let permits = Arc::new(Semaphore::new(connections));
+    /// Attempts within the limits of connections; `timezone` is that of cron expressions.
+    pub fn new(limits: &DaemonConfig, timezone: TimeZone) -> Self {
+        let permits = Permits::new(limits.max_connections, limits.max_connections_per_server);
         let (live, looks) = (Live::default(), Looks::default());
         Self { permits, timezone, turns: Arc::default(), looks, live }
     }
@@ -83,7 +82,7 @@ impl Attempts {
             let permit = tokio::select! {
                 biased;
                 () = account.cancel.cancelled() => None,
-                permit = self.permits.acquire() => permit.ok(),
+                permit = self.permits.acquire(&account.config) => permit,
             };
             let mut report = poll(account, &run).await;
             drop((permit, entry));

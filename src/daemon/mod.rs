@@ -15,6 +15,7 @@ pub mod notify;
 pub mod opening;
 pub mod orders;
 pub mod outbox;
+mod permits;
 pub mod post;
 mod queue;
 pub mod refusals;
@@ -223,7 +224,7 @@ fn aside(
 
 /// What polls by the daemon and by hand are limited by.
 pub fn attempts(config: &Config) -> Attempts {
-    Attempts::new(config.daemon.max_connections, config.archive.timezone.clone())
+    Attempts::new(&config.daemon, config.archive.timezone.clone())
 }
 
 /// Warnings that come with each start: what is off that should be on.

@@ -98,7 +98,7 @@ impl Attempts {
             .await
             .ok_or_else(|| NotIn::Kept("it is being polled for longer than 2 min".to_owned()))?;
         self.gate(account, Asked::ForAll, false).await.map_err(kept)?;
-        let permit = self.permits.acquire().await.ok();
+        let permit = self.permits.acquire(&account.config).await;
         let was_refused = self.state(account).await.is_ok_and(|state| state.auth_failures > 0);
         let wary = account.config.oauth.is_some() && was_refused;
         let (config, ledger) = (Arc::clone(&account.config), &account.tools.ledger);

@@ -76,6 +76,7 @@ mod sending;
 mod sending_back;
 mod sending_faults;
 mod sending_rest;
+mod state_disk;
 mod support;
 mod taking_over;
 mod torture;

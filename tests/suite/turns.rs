@@ -127,3 +127,33 @@ fn a_thousand_polls_that_nobody_waits_for_are_one_and_who_waits_gets_its_report(
     assert!((2..=3).contains(&polls), "{polls}");
     assert_eq!(daemon.stop(SOON).code, 0);
 }
+
+#[test]
+fn t22_no_server_has_more_connections_at_a_time_than_it_may() {
+    let (server, other) = (Server::start(Protocol::Imap), Server::start(Protocol::Imap));
+    // A login takes long enough for the others to come.
+    server.set_fault(Fault { wait_ms: 150, ..Fault::on("AUTHENTICATE") });
+    let mut site = Site::empty();
+    for n in 1..=12 {
+        let server = if n == 12 { &other } else { &server };
+        server.deliver(&sample(&format!("message {n}"), 300));
+        site.account(&format!("a{n}"), &server.account(&format!("u{n}")));
+    }
+    site.init_root();
+    let polled = |site: &Site, most: usize| {
+        let output = site.poll();
+        assert!(output.took < SOON, "{output:?}");
+        assert!(server.connections_at_once() <= most, "{}", server.connections_at_once());
+    };
+    site.add("daemon", "max_connections_per_server = 2");
+    polled(&site, 2);
+    assert_eq!(server.connections_at_once(), 2, "one after the other");
+    assert_eq!((server.connections(), other.connections()), (11, 1));
+    site.add("daemon", "max_connections = 1");
+    polled(&site, 2);
+    site.set("daemon", &format!("state_dir = \"{}\"", site.state().display()));
+    polled(&site, 8);
+    assert!(server.connections_at_once() > 2, "{}", server.connections_at_once());
+    // All of them see the one mailbox of the server in memory.
+    assert_eq!(site.stored().len(), 11 * 11 + 1);
+}

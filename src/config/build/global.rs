@@ -31,6 +31,8 @@ impl<'a> Builder<'a> {
             keystore_key_file: key_file.unwrap_or_else(|| state_dir.join("keystore.key")),
             state_dir,
             max_connections: view.number("max_connections").unwrap_or(1) as usize,
+            max_connections_per_server: view.number("max_connections_per_server").unwrap_or(1)
+                as usize,
             control_group: view.text("control_group"),
             single_outbound: view.flag("single_outbound"),
         }

@@ -44,6 +44,13 @@ pub(crate) const DAEMON: Table = Table {
                 "Connections at the same time, all accounts together.",
                 "Bounds memory and open files.",
             ),
+            key(
+                "max_connections_per_server",
+                Kind::Integer(1, 100_000),
+                "8",
+                "Connections at the same time to one server (host and port).",
+                "Servers limit them for each address and user; other accounts wait their turn.",
+            ),
             bare(
                 "control_group",
                 Kind::Text(64),

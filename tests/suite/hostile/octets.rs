@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 
 use super::*;
+use crate::support::Relay;
 
 #[test]
 fn c11_character_sets_that_are_unknown_broken_or_mixed_give_valid_utf8() {
@@ -125,7 +126,7 @@ fn c21_mail_that_a_scanner_takes_away_is_not_fetched_again() {
     // In pieces, so that no scanner takes this file for one.
     let gtube =
         ["XJS*C4JDBQADN1.NSBN3*2IDNEN*", "GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"].concat();
-    let polled =
+    let mut polled =
         Polled::poll(&[format!("Subject: spam\n\n{gtube}\n"), "Subject: ham\n\nx\n".to_owned()]);
     polled.each(0, |copy| assert!(polled.file(copy, "body.txt").contains("GTUBE")));
     for account in ["i", "p"] {
@@ -134,13 +135,33 @@ fn c21_mail_that_a_scanner_takes_away_is_not_fetched_again() {
         fs::remove_file(polled.site.root().join(&copy.path).join("body.txt")).unwrap();
     }
     polled.site.leave_unverified();
+    // Through relays that write down what is asked for.
+    let relays = [("i", "imap", polled.dovecot.imap), ("p", "pop3", polled.dovecot.pop3)].map(
+        |(account, protocol, port)| {
+            let relay = Relay::to(port);
+            let lines = polled.dovecot.account(protocol, "none", "u1");
+            let there = format!("port = {port}");
+            assert!(lines.contains(&there), "{lines}");
+            let lines = lines.replace(&there, &format!("port = {}", relay.port));
+            polled.site.account(account, &lines);
+            relay
+        },
+    );
     for _ in 0..2 {
-        let again = polled.site.poll();
-        assert!(!again.stdout.contains("2 new"), "{again:?}");
+        polled.site.poll();
+    }
+    // Another mail shows that a body is seen when it is asked for.
+    polled.dovecot.deliver_as("u1", b"Subject: new\n\nx\n", &Delivery::default().at(ARRIVED));
+    polled.site.poll();
+    for (relay, (open, body)) in relays.iter().zip([("EXAMINE", "BODY.PEEK[]"), ("UIDL", "RETR")]) {
+        let asked = relay.commands();
+        let count = |word: &str| asked.iter().filter(|line| line.contains(word)).count();
+        assert!(count(open) >= 3, "{asked:?}");
+        assert_eq!(count(body), 1, "{asked:?}");
     }
     let folders: Vec<_> = fs::read_dir(polled.site.root().join("i/in/20261119")).unwrap().collect();
-    assert_eq!(folders.len(), 2);
-    assert_eq!(polled.dovecot.imap_client("u1").uids("INBOX").len(), 2);
+    assert_eq!(folders.len(), 3);
+    assert_eq!(polled.dovecot.imap_client("u1").uids("INBOX").len(), 3);
 }
 
 #[test]

@@ -15,7 +15,7 @@ mod wire;
 pub use fault::{Fault, Then};
 pub use store::{Generated, Mailbox, Message, Removal, Store, Taken};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -144,6 +144,9 @@ struct State {
     poll: u32,
     heard: Vec<Heard>,
     connections: usize,
+    /// Those that have not said goodbye, and the most that there were at a time.
+    busy: BTreeSet<usize>,
+    most_busy: usize,
     open: BTreeMap<usize, TcpStream>,
     ended: bool,
 }
@@ -241,6 +244,11 @@ impl Server {
     /// How many connections there were.
     pub fn connections(&self) -> usize {
         self.shared.state().connections
+    }
+
+    /// The most that were open at a time, each from its begin to its goodbye.
+    pub fn connections_at_once(&self) -> usize {
+        self.shared.state().most_busy
     }
 }
 

@@ -20,6 +20,8 @@ pub(super) fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
             state.connections += 1;
             let id = state.connections;
             state.open.insert(id, stream.try_clone().unwrap());
+            state.busy.insert(id);
+            state.most_busy = state.most_busy.max(state.busy.len());
             id
         };
         let shared = Arc::clone(shared);
@@ -27,7 +29,11 @@ pub(super) fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
             let ending = stream.try_clone().unwrap();
             // A client that goes away in the middle is the test's matter, not the server's.
             let reset = serve(&shared, id, stream).unwrap_or(false);
-            shared.state().open.remove(&id);
+            {
+                let mut state = shared.state();
+                state.open.remove(&id);
+                state.busy.remove(&id);
+            }
             if !reset {
                 drop(ending.shutdown(Shutdown::Both));
             }
@@ -59,6 +65,9 @@ fn serve(shared: &Arc<Shared>, id: usize, tcp: TcpStream) -> std::io::Result<boo
         let (tag, fault) = {
             let mut state = shared.state();
             let poll = state.poll;
+            if matches!(command, "LOGOUT" | "QUIT") {
+                state.busy.remove(&id);
+            }
             state.heard.push(Heard { connection: id, poll, line: line.clone() });
             (tag.to_owned(), state.fault_at(command))
         };

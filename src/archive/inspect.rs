@@ -16,7 +16,7 @@ use super::layout::split;
 use super::stage::Modes;
 use super::survey::{is_plain, wider};
 use super::verify::{self, CopyFault, MAX_JSON, Parts, digest};
-use crate::model::{MessageKey, Sha256, StoredCopy};
+use crate::model::{MessageKey, Sha256, StoredCopy, origin};
 
 /// The longest mailbox name and unique-id that are believed.
 const MAX_NAME: usize = 4096;
@@ -51,6 +51,8 @@ pub struct FoundCopy {
     pub received: Timestamp,
     /// When it was stored.
     pub archived_at: Timestamp,
+    /// Whose mailbox it was fetched from: protocol, user and host; empty if not known.
+    pub origin: String,
 }
 
 /// Compares a copy's folder with its row; what is wrong.
@@ -180,6 +182,9 @@ struct Fields {
     id: String,
     account: String,
     protocol: String,
+    #[serde(default)]
+    host: String,
+    user: Option<String>,
     mailbox: Option<String>,
     uid_validity: Option<u32>,
     uid: Option<u32>,
@@ -194,6 +199,14 @@ struct Fields {
 }
 
 impl Fields {
+    /// As the ledger has it; a user that is kept elsewhere stands in no document.
+    fn origin(&self) -> String {
+        match &self.user {
+            Some(user) if !self.host.is_empty() => origin(&self.protocol, user, &self.host),
+            _ => String::new(),
+        }
+    }
+
     fn key(&self) -> Option<MessageKey> {
         let fits = |name: &String| name.len() <= MAX_NAME && !name.is_empty();
         let pop3 = || {
@@ -252,6 +265,7 @@ pub(super) fn read(root: &Folder, path: &str) -> Result<FoundCopy, String> {
     let (json_sha256, _) = digest(text.as_slice()).map_err(said("message.json"))?;
     let by_server = fields.received_basis == "internal-date";
     let copy = FoundCopy {
+        origin: fields.origin(),
         account: fields.account,
         key,
         path: path.to_owned(),

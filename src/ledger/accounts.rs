@@ -287,34 +287,6 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Gives an account's rows its new name; whether there was one to rename.
-    ///
-    /// A row that the new name has already gives way, unless mail was listed under it.
-    pub fn rename_account(&self, from: &str, to: &str) -> Result<bool, LedgerError> {
-        let sql = "DELETE FROM account WHERE name = ?2
-            AND EXISTS (SELECT 1 FROM account WHERE name = ?1)
-            AND NOT EXISTS (SELECT 1 FROM mailbox WHERE account_id = account.id)";
-        self.db.execute(sql, [from, to]).map_err(sqlite("rename an account"))?;
-        let sql = "UPDATE account SET name = ?2 WHERE name = ?1
-            AND NOT EXISTS (SELECT 1 FROM account WHERE name = ?2)";
-        let renamed = self.db.execute(sql, [from, to]).map_err(sqlite("rename an account"))?;
-        Ok(renamed > 0)
-    }
-
-    /// The name under which the ledger has an account's mail: that before a rename, until the
-    /// first poll after it.
-    pub fn known_as(&self, name: &str, before: Option<&str>) -> Result<String, LedgerError> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM mailbox JOIN account
-            ON account.id = mailbox.account_id WHERE account.name = ?1)";
-        let has = |name: &str| -> Result<bool, LedgerError> {
-            self.db.query_row(sql, [name], |row| row.get(0)).map_err(sqlite("find an account"))
-        };
-        match before {
-            Some(before) if !has(name)? && has(before)? => Ok(before.to_owned()),
-            _ => Ok(name.to_owned()),
-        }
-    }
-
     /// The row of an account, made when it isn't known.
     pub(super) fn account_id(&self, name: &str) -> Result<i64, LedgerError> {
         let sql = "INSERT INTO account (name) VALUES (?1) ON CONFLICT (name) DO NOTHING";

@@ -162,28 +162,11 @@ impl Tx<'_> {
         Ok(found)
     }
 
-    /// Accounts under other names that have stored mail of the same server and user, the latest
-    /// first; empty when the account has mailboxes of its own.
-    pub fn namesakes(&self, account: &str, origin: &str) -> Result<Vec<String>, LedgerError> {
-        let act = || sqlite("look for the account's mail");
-        let sql = "SELECT DISTINCT account.name FROM mailbox
-            JOIN account ON account.id = mailbox.account_id
-            WHERE origin = ?2 AND account.name <> ?1
-            AND NOT EXISTS (SELECT 1 FROM mailbox AS own JOIN account AS self
-                ON self.id = own.account_id WHERE self.name = ?1)
-            AND EXISTS (SELECT 1 FROM message WHERE message.mailbox_id = mailbox.id
-                AND state IN ('archived', 'deleting', 'deleted'))
-            ORDER BY account.id DESC";
-        let mut get = self.db.prepare_cached(sql).map_err(act())?;
-        let rows = get.query_map([account, origin], |row| row.get(0)).map_err(act())?;
-        rows.collect::<Result<_, _>>().map_err(act())
-    }
-
     /// Records a complete listing.
     pub fn set_facts(&self, id: MailboxId, facts: &MailboxFacts) -> Result<(), LedgerError> {
         let sql = "UPDATE mailbox SET uid_next = ?2, message_count = ?3,
             highest_modseq = ?4, rules = ?5, listed_at = ?6, wake_at = ?7, no_facts = 0,
-            decided = ?8
+            decided = ?8, adopted = 0
             WHERE id = ?1";
         let modseq = facts.highest_modseq.map(|value| i64::try_from(value).unwrap_or(i64::MAX));
         let row = params![

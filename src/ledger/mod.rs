@@ -19,6 +19,7 @@ pub mod log_db;
 mod open;
 mod outbounds;
 mod pauses;
+mod renaming;
 mod schema;
 pub mod sqlite;
 mod stops;

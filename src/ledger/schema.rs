@@ -315,6 +315,8 @@ ALTER TABLE message ADD COLUMN cut INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE message ADD COLUMN clock_leaps INTEGER NOT NULL DEFAULT 0;
 -- since when the server hasn't listed all of it
 ALTER TABLE mailbox ADD COLUMN partly_since INTEGER;
+-- made for copies of the tree, and not listed whole since
+ALTER TABLE mailbox ADD COLUMN adopted INTEGER NOT NULL DEFAULT 0;
 ",
 ];
 

@@ -31,3 +31,8 @@ pub struct Sighting {
     /// Of its header section.
     pub header: Sha256,
 }
+
+/// Whose mailbox messages are keyed by, in one word: protocol, user and host.
+pub fn origin(protocol: &str, user: &str, host: &str) -> String {
+    format!("{protocol} {user}@{}", host.to_ascii_lowercase())
+}

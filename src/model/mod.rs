@@ -16,7 +16,7 @@ mod stored;
 
 pub use delete::{DeleteIntent, Deleting};
 pub use harmless::{harmless_json, is_harmful};
-pub use identity::{Former, Sighting};
+pub use identity::{Former, Sighting, origin};
 pub use key::{FOLDER_SUFFIX_LEN, ID_LEN, IMPORTED, MessageId, MessageKey};
 pub use listing::{Listed, Listing, Received, ReceivedBasis};
 pub use mechanism::Mechanism;

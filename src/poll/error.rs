@@ -82,7 +82,7 @@ impl PollError {
             Self::Oauth(error) => error.hint(),
             Self::Secret(error) => Some(error.hint()),
             Self::Renamed { name, before } => {
-                Some(format!("add `renamed_from = \"{before}\"` to `[inbound.{name}]`"))
+                Some(format!("set `renamed_from = \"{before}\"` in `[inbound.{name}]`"))
             }
             Self::Ledger(error) => error.hint().map(str::to_owned),
             Self::TokenRefused { hint, .. } => Some(hint.clone()),

@@ -20,7 +20,7 @@ use crate::config::Inbound;
 use crate::ledger::{Ledger, MailboxId, MailboxRow, Tx};
 use crate::mail;
 use crate::mailbox::{Opened, ReadMailbox};
-use crate::model::{DeletesHeld, Known, KnownState, Listed, Listing, Sighting};
+use crate::model::{self, DeletesHeld, Known, KnownState, Listed, Listing, Sighting};
 use crate::plan::{may_be_renumbered, pair};
 use crate::secret;
 
@@ -47,7 +47,7 @@ pub(super) async fn origin_of(
             format!("#{}", HEXLOWER.encode(&blocking(mark).await?))
         }
     };
-    Ok(format!("{} {user}@{}", config.protocol.as_str(), config.host.to_ascii_lowercase()))
+    Ok(model::origin(config.protocol.as_str(), &user, &config.host))
 }
 
 /// How what is opened relates to what the ledger keyed its messages by.

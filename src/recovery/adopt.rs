@@ -92,6 +92,7 @@ pub(super) async fn adopt_all(
                         internal_date: copy.internal_date,
                         received: copy.received,
                         archived_at: copy.archived_at,
+                        origin: copy.origin,
                     });
                 }
                 Err(why) => outcome.skip(path, why),

@@ -109,6 +109,13 @@ pub async fn reconcile(
 ) -> Result<Outcome, RecoveryError> {
     let mut ledger = Ledger::open(place.state_dir)?;
     ledger.write("hold deletes", doubt).await?;
+    // Before their copies are adopted: an account that has mail is not taken for another one's
+    // new name.
+    let renamed = place.renamed.clone();
+    let rename = move |tx: &Tx<'_>| {
+        renamed.iter().try_for_each(|(from, to)| tx.rename_account(from, to).map(drop))
+    };
+    ledger.write("rename accounts", rename).await?;
     let outcome = adopt_all(&ledger, reader, place.renamed, false, progress).await?;
     ledger.write("settle mailboxes", settle).await?;
     // Not before all is known: until then the ledger is older than the root, and refused.

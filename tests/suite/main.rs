@@ -66,6 +66,7 @@ mod power_cut;
 mod process_faults;
 mod readme;
 mod recovery;
+mod renamed;
 mod reports;
 mod resting;
 mod samples;

@@ -93,13 +93,13 @@ fn done(output: &Output) {
     assert_eq!(output.code, 0, "{output:?}");
 }
 
-fn remove_ledger(site: &Site) {
+pub fn remove_ledger(site: &Site) {
     for suffix in ["", "-wal", "-shm"] {
         fs::remove_file(site.state().join(format!("ledger.db{suffix}"))).ok();
     }
 }
 
-fn copy_ledger(from: &Path, to: &Path) {
+pub fn copy_ledger(from: &Path, to: &Path) {
     for suffix in ["", "-wal", "-shm"] {
         let name = format!("ledger.db{suffix}");
         fs::remove_file(to.join(&name)).ok();

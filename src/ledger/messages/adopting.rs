@@ -7,8 +7,9 @@ use rusqlite::{OptionalExtension, params};
 use super::row::{Columns, copy, key};
 use crate::ledger::LedgerError;
 use crate::ledger::error::sqlite;
+use crate::ledger::mailboxes::MailboxId;
 use crate::ledger::tx::{Tx, millis};
-use crate::model::{MessageKey, Sha256, StoredCopy};
+use crate::model::{IMPORTED, MessageKey, Sha256, StoredCopy};
 
 /// A copy that proved itself by its own folder.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub struct Adoption {
     pub received: Timestamp,
     /// When it was stored.
     pub archived_at: Timestamp,
+    /// Whose mailbox its key is of: protocol, user and host; empty if not known.
+    pub origin: String,
 }
 
 /// What became of it.
@@ -79,17 +82,17 @@ impl Tx<'_> {
     /// messages had left the server is not known, nor what rules asked for with it and whether that
     /// was done.
     pub fn adopt(&self, found: &Adoption) -> Result<Adopted, LedgerError> {
-        let id = self.mailbox(&found.account, found.key.home())?.id;
+        let (id, is_of_another) = self.home_of(found)?;
         let k = Columns::of(&found.key);
         let sql = "INSERT INTO message (mailbox_id, uid_validity, uid, generation, unique_id,
             occurrence, state, attempts, first_seen, path, sha256, json_sha256, size,
             internal_date, received, archived_at, delete_ok, doubtful, actions_unknown)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'archived', 1, ?12, ?7, ?8, ?9, ?10, ?11, ?13, ?12, 0,
-            ?5 <> '', 1)
+            ?14, 1)
             ON CONFLICT (mailbox_id, uid_validity, uid, generation, unique_id, occurrence)
             DO UPDATE SET state = 'archived', path = ?7, sha256 = ?8, json_sha256 = ?9, size = ?10,
             listed_size = NULL, internal_date = ?11, received = ?13, archived_at = ?12,
-            delete_ok = 0, doubtful = ?5 <> '', actions_unknown = 1, retry_at = NULL, reason_code = '', reason = ''
+            delete_ok = 0, doubtful = ?14, actions_unknown = 1, retry_at = NULL, reason_code = '', reason = ''
             WHERE state IN ('fetching', 'held', 'gone')";
         let row = params![
             id.0,
@@ -105,6 +108,7 @@ impl Tx<'_> {
             found.internal_date.map(millis),
             millis(found.archived_at),
             millis(found.received),
+            !k.unique_id.is_empty() || is_of_another,
         ];
         let mut put = self.db.prepare_cached(sql).map_err(sqlite("adopt a copy"))?;
         if put.execute(row).map_err(sqlite("adopt a copy"))? > 0 {
@@ -115,6 +119,35 @@ impl Tx<'_> {
         let at = params![id.0, k.uid_validity, k.uid, k.generation, k.unique_id, k.occurrence];
         let other = self.db.query_row(sql, at, |row| row.get(0));
         Ok(Adopted::Twice(other.map_err(sqlite("find the other copy"))?))
+    }
+
+    /// The mailbox that a copy was found for, made when it isn't known, and whether the copy's key
+    /// is that of another server or user than the one of the newest copy: then it means nothing.
+    fn home_of(&self, found: &Adoption) -> Result<(MailboxId, bool), LedgerError> {
+        let name = found.key.home();
+        let before = self.find_mailbox(&found.account, name)?;
+        let row = self.mailbox(&found.account, name)?;
+        if before.is_none() {
+            let sql = "UPDATE mailbox SET adopted = 1 WHERE id = ?1";
+            self.db.execute(sql, [row.id.0]).map_err(sqlite("adopt a copy"))?;
+        }
+        if found.origin.is_empty() || name == IMPORTED || row.origin == found.origin {
+            return Ok((row.id, false));
+        }
+        let sql = "SELECT max(archived_at) FROM message WHERE mailbox_id = ?1";
+        let newest: Option<i64> = self
+            .db
+            .query_row(sql, [row.id.0], |row| row.get(0))
+            .map_err(sqlite("find the newest copy"))?;
+        if newest.is_some_and(|newest| newest > millis(found.archived_at)) {
+            // What the other copies are of isn't known: they may well be of the same mailbox.
+            return Ok((row.id, !row.origin.is_empty()));
+        }
+        if !row.origin.is_empty() {
+            self.doubt_all(row.id)?;
+        }
+        self.set_origin(row.id, &found.origin)?;
+        Ok((row.id, false))
     }
 
     /// Whether a row vouches for the folder at a path.

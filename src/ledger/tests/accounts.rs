@@ -153,3 +153,27 @@ fn account_is_not_renamed_onto_another_one() {
     assert_eq!(book.write(|tx| tx.mailbox("box", "INBOX")).unwrap().id, id);
     assert_eq!(book.write(|tx| tx.mailbox("new", "INBOX")).unwrap().id, other);
 }
+
+#[test]
+fn g03_renamed_account_that_has_mail_of_the_same_mailbox_takes_over_the_other_s() {
+    let mut book = Book::new();
+    let origin = |tx: &Tx<'_>, id| tx.set_origin(id, "imap u@h");
+    let id = book.inbox();
+    let other = book.write(|tx| tx.mailbox("new", "INBOX")).unwrap().id;
+    book.write(|tx| origin(tx, id).and_then(|()| origin(tx, other))).unwrap();
+    book.write(|tx| put(tx, id, &imap(7, 1), "archived")).unwrap();
+    book.write(|tx| put(tx, id, &imap(7, 2), "archived")).unwrap();
+    book.write(|tx| put(tx, other, &imap(7, 1), "held")).unwrap();
+    book.write(|tx| put(tx, other, &imap(7, 2), "archived")).unwrap();
+    book.write(|tx| put(tx, other, &imap(7, 3), "archived")).unwrap();
+    book.write(|tx| tx.stop_deletes("box", "doubt", at(1))).unwrap();
+    assert!(book.write(|tx| tx.rename_account("box", "new")).unwrap());
+    let keys = [imap(7, 1), imap(7, 2), imap(7, 3)];
+    let known = book.write(|tx| tx.known(other, &keys)).unwrap();
+    assert!(keys.iter().all(|key| matches!(known[key], KnownState::Stored(_))), "{known:?}");
+    let row = book.write(|tx| tx.account("new")).unwrap().unwrap();
+    assert_eq!(row.delete_stop.unwrap().why, "doubt");
+    // The second copy of one message stays known where it was.
+    assert_eq!(book.write(|tx| tx.counts("box", at(0), None)).unwrap().archived, 1);
+    assert!(!book.write(|tx| tx.rename_account("box", "new")).unwrap());
+}

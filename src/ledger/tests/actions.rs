@@ -207,6 +207,7 @@ fn actions_of_a_found_copy_are_unknown_until_a_person_settles_them() {
         internal_date: None,
         received: at(0),
         archived_at: at(0),
+        origin: String::new(),
     };
     for uid in 1..=3 {
         book.write(|tx| tx.adopt(&adoption(uid))).unwrap();

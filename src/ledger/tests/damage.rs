@@ -181,6 +181,7 @@ fn p15_adopted_copy_may_not_be_deleted_and_a_second_one_is_told() {
         internal_date: Some(at(0)),
         received: at(0),
         archived_at: at(1),
+        origin: String::new(),
     };
     let adopted = book.write(|tx| tx.adopt(&found("box/a"))).unwrap();
     assert_eq!(adopted, Adopted::New);
@@ -278,6 +279,7 @@ fn d12_adopted_copy_of_a_maildrop_is_known_by_its_content_only() {
         internal_date: None,
         received: at(0),
         archived_at: at(1),
+        origin: String::new(),
     };
     assert_eq!(book.write(|tx| tx.adopt(&found)).unwrap(), Adopted::New);
     let drop = book.write(|tx| tx.mailbox("drop", "")).unwrap().id;

@@ -12,6 +12,9 @@ pub struct Fault {
     pub kind: FaultKind,
     /// In words.
     pub what: String,
+    /// The message was deleted on the server: the copy was all there is of it.
+    #[serde(skip)]
+    pub is_only_copy: bool,
 }
 
 /// The kinds of faults.
@@ -45,14 +48,18 @@ pub enum FaultKind {
 impl Fault {
     /// A fault at a path.
     pub fn new(kind: FaultKind, path: impl Into<String>, what: impl Into<String>) -> Self {
-        Self { path: path.into(), kind, what: what.into() }
+        Self { path: path.into(), kind, what: what.into(), is_only_copy: false }
     }
 
     /// What a person does about it.
     pub fn remedy(&self) -> &'static str {
         match self.kind {
+            FaultKind::CopyMissing | FaultKind::CopyModified if self.is_only_copy => {
+                "restore the folder from a backup of the archive: its mail was deleted on the server"
+            }
             FaultKind::CopyMissing | FaultKind::CopyModified => {
-                "restore the folder from a backup of the archive; its mail stays on the server"
+                "restore the folder from a backup of the archive; until then postrider deletes its \
+                 mail nowhere"
             }
             FaultKind::Stranger | FaultKind::Link => "move it out of the archive root",
             FaultKind::Name => "rename it back, or move it out of the archive root",

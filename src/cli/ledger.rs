@@ -14,7 +14,7 @@ use crate::config::{Config, Deed};
 use crate::daemon::instance::{InstanceError, fit, hold};
 use crate::ledger::{Ledger as Book, LedgerError};
 use crate::poll::Clock;
-use crate::recovery::{Outcome, Place, rebuild, reconcile, rehearse};
+use crate::recovery::{Absent, Outcome, Place, rebuild, reconcile, rehearse};
 
 /// What to do when archive and ledger don't belong together any more.
 #[derive(Args, Debug)]
@@ -99,10 +99,11 @@ impl Rebuild {
         let renamed = renamed(config);
         let bar = bar();
         let mut progress = |done: u64| bar.set_position(done);
-        let place = Place { state_dir, renamed: &renamed, now: Clock.now() };
+        let place =
+            Place { state_dir, renamed: &renamed, archive_is_older: false, now: Clock.now() };
         let outcome = if self.dry_run {
             let empty = Book::in_memory()?;
-            rehearse(&reader, &empty, &renamed, &mut progress).await
+            rehearse(&reader, &empty, &place, &mut progress).await
         } else {
             rebuild(&mut reader, &place, word, &mut progress).await
         };
@@ -117,24 +118,25 @@ impl Rebuild {
 impl Reconcile {
     async fn run(self, context: &Context, config: &Config) -> Result<Exit, InstanceError> {
         let (root, lock) = hold(config)?;
-        match State::of(config, &root)? {
+        let archive_is_older = match State::of(config, &root)? {
             State::Nothing => {
                 let path = config.daemon.state_dir.join(crate::ledger::LEDGER_FILE);
                 return Err(LedgerError::Missing { path }.into());
             }
             State::Unusable(error) => return Err(error.into()),
-            State::Readable(None | Some(InstanceError::Ledger(LedgerError::Older { .. }))) => {}
+            State::Readable(Some(InstanceError::Ledger(LedgerError::ArchiveOlder { .. }))) => true,
+            State::Readable(None | Some(InstanceError::Ledger(LedgerError::Older { .. }))) => false,
             State::Readable(Some(error)) => return Err(error),
-        }
+        };
         let mut reader = Reader::new(root, &config.archive);
         let renamed = renamed(config);
         let bar = bar();
         let mut progress = |done: u64| bar.set_position(done);
         let state_dir = &config.daemon.state_dir;
-        let place = Place { state_dir, renamed: &renamed, now: Clock.now() };
+        let place = Place { state_dir, renamed: &renamed, archive_is_older, now: Clock.now() };
         let outcome = if self.dry_run {
             let ledger = Book::open_read_only(state_dir)?;
-            rehearse(&reader, &ledger, &renamed, &mut progress).await
+            rehearse(&reader, &ledger, &place, &mut progress).await
         } else {
             reconcile(&mut reader, &place, &mut progress).await
         };
@@ -196,6 +198,8 @@ fn report(context: &Context, config: &Config, outcome: &Outcome, (code, dry): (&
                 messages,
                 known,
                 skipped = outcome.skipped_count,
+                forgotten = outcome.absent.forgotten,
+                lost = outcome.absent.lost_count,
                 "{}: {} taken into the ledger, {} known",
                 if code == REBUILT { "Ledger rebuilt" } else { "Ledger reconciled" },
                 plural(messages, "message"),
@@ -212,6 +216,9 @@ fn report(context: &Context, config: &Config, outcome: &Outcome, (code, dry): (&
             "accounts": outcome.adopted,
             "skipped": outcome.skipped.iter().map(skipped).collect::<Vec<_>>(),
             "skipped_count": outcome.skipped_count,
+            "forgotten": outcome.absent.forgotten,
+            "lost": outcome.absent.lost,
+            "lost_count": outcome.absent.lost_count,
         }));
         return;
     }
@@ -230,6 +237,7 @@ fn report(context: &Context, config: &Config, outcome: &Outcome, (code, dry): (&
     if outcome.skipped_count > outcome.skipped.len() as u64 {
         out.line(&format!("skipped {} in all", plural(outcome.skipped_count, "folder")));
     }
+    tell_of_absent(out, &outcome.absent, dry);
     let done = if dry { "would be taken into the ledger" } else { "taken into the ledger" };
     let skipped = plural(outcome.skipped_count, "folder");
     out.line(&format!(
@@ -242,6 +250,22 @@ fn report(context: &Context, config: &Config, outcome: &Outcome, (code, dry): (&
     } else {
         out.line("deletes are held until the server has shown each message again: postrider poll");
         tell_of_rules(out, config, outcome);
+    }
+}
+
+/// What an older archive lacks, and where it can still be.
+fn tell_of_absent(out: Out, absent: &Absent, dry: bool) {
+    for path in &absent.lost {
+        out.line(&format!("lost {path}: not in this archive, and deleted on the server"));
+    }
+    if absent.lost_count > absent.lost.len() as u64 {
+        out.line(&format!("lost {} in all", plural(absent.lost_count, "message")));
+    }
+    if absent.forgotten > 0 {
+        let are = if dry { "would be" } else { "are" };
+        let messages = plural(absent.forgotten, "message");
+        out.line(&format!("{messages} not in this archive {are} fetched again"));
+        out.line("where the server still has them");
     }
 }
 

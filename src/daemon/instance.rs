@@ -104,6 +104,7 @@ impl Instance {
         let generation = ledger.bind(root.marker().root).await?;
         if let Some(name) = ledger.identity().ledger {
             root.bind(name, generation)?;
+            ledger.record_marker(generation).await?;
         }
         let archive = Arc::new(Archive::open(root, &config.archive)?);
         let secrets = Arc::new(Surroundings::of(&config.daemon));
@@ -154,6 +155,7 @@ pub fn fit(state_dir: &Path, root: &Root) -> Result<(), InstanceError> {
         Fit::LedgerMissing => LedgerError::Missing { path },
         Fit::Foreign(why) => LedgerError::Foreign { path, why: why.to_owned() },
         Fit::Older { found, wanted } => LedgerError::Older { path, found, wanted },
+        Fit::RootOlder { found, wanted } => LedgerError::ArchiveOlder { found, wanted },
     };
     Err(error.into())
 }
@@ -180,6 +182,7 @@ enum Fit {
     Foreign(&'static str),
     LedgerMissing,
     Older { found: u64, wanted: u64 },
+    RootOlder { found: u64, wanted: u64 },
     Same,
 }
 
@@ -202,6 +205,11 @@ fn compare(marker: &Marker, ledger: &Identity, root_is_empty: bool) -> Fit {
     match ledger.ledger {
         None => Fit::LedgerMissing,
         Some(found) if found != wanted => Fit::Foreign("the archive root names another ledger"),
+        // Not the ledger's own generation: a start that was cut, or that found the root's disk
+        // full, has counted without its marker.
+        Some(_) if marker.generation < ledger.marked => {
+            Fit::RootOlder { found: marker.generation, wanted: ledger.marked }
+        }
         Some(_) if ledger.generation < marker.generation => {
             Fit::Older { found: ledger.generation, wanted: marker.generation }
         }
@@ -301,6 +309,7 @@ mod tests {
             ledger: ledger.map(Uuid::from_u128),
             root: root.map(Uuid::from_u128),
             generation,
+            marked: 0,
         }
     }
 
@@ -336,5 +345,13 @@ mod tests {
         assert_eq!(old, Fit::Older { found: 3, wanted: 4 });
         assert_eq!(compare(&bound, &identity(Some(2), Some(1), 4), false), Fit::Same);
         assert_eq!(compare(&bound, &identity(Some(2), Some(1), 5), false), Fit::Same);
+        // Starts that could not write their marker are no older root.
+        let marked = |marked| Identity { marked, ..identity(Some(2), Some(1), 9) };
+        assert_eq!(compare(&bound, &marked(4), false), Fit::Same);
+        let older = Fit::RootOlder { found: 4, wanted: 5 };
+        assert_eq!(compare(&bound, &marked(5), false), older);
+        // Also beside a copy of the ledger.
+        let copy = Identity { marked: 5, ..identity(Some(2), Some(1), 0) };
+        assert_eq!(compare(&bound, &copy, false), older);
     }
 }

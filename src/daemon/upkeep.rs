@@ -76,10 +76,14 @@ async fn raise(tools: &Tools) -> Result<(), LedgerError> {
         root.check()?;
         name.map_or(Ok(()), |name| root.raise(name, generation))
     });
-    if let Ok(Err(error)) = raised.await {
-        tracing::debug!(target: "daemon", %error, "marker not raised");
+    match raised.await {
+        Ok(Ok(())) => tools.ledger.record_marker(generation).await,
+        Ok(Err(error)) => {
+            tracing::debug!(target: "daemon", %error, "marker not raised");
+            Ok(())
+        }
+        Err(_) => Ok(()),
     }
-    Ok(())
 }
 
 /// Checks the whole file once a week. Damage ends all writing: no poll can delete any more.

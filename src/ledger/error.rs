@@ -22,6 +22,17 @@ pub enum LedgerError {
         /// What SQLite says.
         why: String,
     },
+    /// The archive is an old copy: the ledger was written to after it.
+    #[error(
+        "the archive root is older than its ledger (start {found}, the ledger has seen {wanted}): a \
+         copy from a backup, which lacks what was archived since"
+    )]
+    ArchiveOlder {
+        /// What the marker says.
+        found: u64,
+        /// What it said before.
+        wanted: u64,
+    },
     /// It belongs to another archive root.
     #[error("the ledger {} does not fit the archive root: {why}", path.display())]
     Foreign {
@@ -101,6 +112,7 @@ impl LedgerError {
     /// The stable code of its log record.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::ArchiveOlder { .. } => "archive-older",
             Self::Missing { .. } => "ledger-missing",
             Self::Corrupt { .. } => "ledger-corrupt",
             Self::Foreign { .. } => "ledger-foreign",
@@ -125,7 +137,8 @@ impl LedgerError {
     pub fn needs_person(&self) -> bool {
         matches!(
             self,
-            Self::Corrupt { .. }
+            Self::ArchiveOlder { .. }
+                | Self::Corrupt { .. }
                 | Self::Damaged { .. }
                 | Self::Foreign { .. }
                 | Self::Missing { .. }
@@ -137,6 +150,10 @@ impl LedgerError {
     /// What a person can do about it, and what it means for mail until then.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
+            Self::ArchiveOlder { .. } => {
+                "nothing is fetched or deleted until the newer archive is back; if it is lost, go on \
+                 with this one: postrider ledger reconcile (postrider verify lists what is missing)"
+            }
             Self::Missing { .. } => {
                 "nothing is fetched or deleted until it is back; if it is lost, make it anew from \
                  the archive: postrider ledger rebuild"

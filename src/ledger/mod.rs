@@ -139,6 +139,12 @@ impl Ledger {
         self.write("raise the generation", move |tx| tx.bind(root)).await
     }
 
+    /// Records that the root's marker has this generation, durably: a root whose marker has less is
+    /// an older one. Durable with the next commit.
+    pub async fn record_marker(&self, generation: u64) -> Result<(), LedgerError> {
+        self.mark("record the marker", move |tx| tx.record_marker(generation)).await
+    }
+
     /// Ends all use of the ledger: a check has found damage. Every job from now on fails.
     pub async fn condemn(&self, why: String) {
         let job: Job = Box::new(move |keeper| keeper.condemn(why));

@@ -24,6 +24,8 @@ pub struct Identity {
     pub root: Option<Uuid>,
     /// Counts the starts of a writing postrider.
     pub generation: u64,
+    /// What the root's marker is known to have said durably; 0 if that isn't known.
+    pub marked: u64,
 }
 
 /// Opens a ledger's file for writing, making it when it isn't there. Before its schema is raised
@@ -112,5 +114,6 @@ pub(super) fn read_identity(db: &Connection) -> Result<Identity, LedgerError> {
         ledger: uuid(meta("ledger")?),
         root: uuid(meta("root")?),
         generation: meta("generation")?.and_then(|text| text.parse().ok()).unwrap_or(0),
+        marked: meta("marked")?.and_then(|text| text.parse().ok()).unwrap_or(0),
     })
 }

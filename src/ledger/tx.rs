@@ -27,6 +27,11 @@ impl<'a> Tx<'a> {
         Ok(generation)
     }
 
+    /// Records what the root's marker says durably.
+    pub(super) fn record_marker(&self, generation: u64) -> Result<(), LedgerError> {
+        self.set_meta("marked", &generation.to_string())
+    }
+
     /// Lifts the generation to at least this one.
     pub(super) fn lift(&self, generation: u64) -> Result<(), LedgerError> {
         let before: u64 = self.meta("generation")?.and_then(|text| text.parse().ok()).unwrap_or(0);

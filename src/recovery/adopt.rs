@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::RecoveryError;
+use super::absent::Absent;
 use crate::archive::{ArchiveError, Reader, Seen};
 use crate::ledger::{Adopted, Adoption, Ledger};
 
@@ -22,6 +23,8 @@ pub struct Outcome {
     pub skipped: Vec<Skipped>,
     /// How many.
     pub skipped_count: u64,
+    /// What an older archive lacks.
+    pub absent: Absent,
 }
 
 /// A folder that can't be taken for a stored message.

@@ -4,6 +4,7 @@
 //! Nothing here talks to a server, and nothing here removes a message or a ledger: an old ledger
 //! is set aside under another name.
 
+mod absent;
 mod adopt;
 mod rebuild;
 mod verify;
@@ -11,6 +12,7 @@ mod verify;
 use crate::archive::ArchiveError;
 use crate::ledger::LedgerError;
 
+pub use absent::Absent;
 pub use adopt::{Outcome, Skipped};
 pub use rebuild::{Place, rebuild, reconcile, rehearse};
 pub use verify::{Checked, Verifier};

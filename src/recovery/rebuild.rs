@@ -9,6 +9,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::RecoveryError;
+use super::absent::forget;
 use super::adopt::{Outcome, adopt_all};
 use crate::archive::dir::Folder;
 use crate::archive::{ArchiveError, Reader};
@@ -27,6 +28,8 @@ pub struct Place<'a> {
     pub state_dir: &'a Path,
     /// Accounts that have another name now.
     pub renamed: &'a BTreeMap<String, String>,
+    /// The archive is older than the ledger, and a person goes on with it.
+    pub archive_is_older: bool,
     /// For the name of what is set aside.
     pub now: Timestamp,
 }
@@ -94,10 +97,14 @@ fn set_aside(state: &Folder, word: &str, now: Timestamp) -> std::io::Result<()> 
 pub async fn rehearse(
     reader: &Reader,
     ledger: &Ledger,
-    renamed: &BTreeMap<String, String>,
+    place: &Place<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Outcome, RecoveryError> {
-    adopt_all(ledger, reader, renamed, true, progress).await
+    let mut outcome = adopt_all(ledger, reader, place.renamed, true, progress).await?;
+    if place.archive_is_older {
+        outcome.absent = forget(ledger, reader, true).await?;
+    }
+    Ok(outcome)
 }
 
 /// Takes the message folders that a ledger doesn't know into it. Deletes are held until the
@@ -116,7 +123,10 @@ pub async fn reconcile(
         renamed.iter().try_for_each(|(from, to)| tx.rename_account(from, to).map(drop))
     };
     ledger.write("rename accounts", rename).await?;
-    let outcome = adopt_all(&ledger, reader, place.renamed, false, progress).await?;
+    let mut outcome = adopt_all(&ledger, reader, place.renamed, false, progress).await?;
+    if place.archive_is_older {
+        outcome.absent = forget(&ledger, reader, false).await?;
+    }
     ledger.write("settle mailboxes", settle).await?;
     // Not before all is known: until then the ledger is older than the root, and refused.
     let marker = reader.root().marker().clone();

@@ -96,7 +96,11 @@ impl Verifier<'_> {
 
     fn faults_of(&self, found: &Shelf) -> Vec<Fault> {
         if !found.placing {
-            return self.reader.inspect(&found.copy, self.depth);
+            let mut faults = self.reader.inspect(&found.copy, self.depth);
+            for fault in &mut faults {
+                fault.is_only_copy = found.deleted;
+            }
+            return faults;
         }
         if (self.is_busy)() {
             return Vec::new();

@@ -58,6 +58,7 @@ mod oauth_faults;
 mod oauth_keeping;
 mod oauth_logins;
 mod oauth_stop;
+mod older_root;
 mod order;
 mod pages;
 mod plan_diff;

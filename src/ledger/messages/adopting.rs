@@ -52,6 +52,8 @@ pub struct Shelf {
     pub copy: StoredCopy,
     /// The row says `placing`.
     pub placing: bool,
+    /// The message was deleted on the server: the copy is all there is of it.
+    pub deleted: bool,
 }
 
 /// What a listing says of a copy whose identity had to be proven: it is the one.
@@ -243,8 +245,8 @@ impl Tx<'_> {
         let mut found = Vec::new();
         while let Some(row) = rows.next().map_err(act())? {
             let state: String = row.get("state").map_err(act())?;
-            let placing = state == "placing";
-            found.push(Shelf { copy: copy(row, key(row)?)?, placing });
+            let (placing, deleted) = (state == "placing", state == "deleted");
+            found.push(Shelf { copy: copy(row, key(row)?)?, placing, deleted });
         }
         Ok(found)
     }

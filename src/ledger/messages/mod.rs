@@ -5,6 +5,7 @@
 //! tree), `deleting` (a delete may have left this host), `deleted`, `gone` (it left the server
 //! without us).
 
+mod absent;
 mod adopting;
 mod attempts;
 mod copies;

@@ -5,6 +5,13 @@ use crate::ledger::log_db::Level;
 
 pub(super) const CODES: &[Code] = &[
     Code {
+        code: "archive-older",
+        level: Level::Error,
+        cause: "The archive root is an old copy: it lacks what was archived since.",
+        remedy: "Put the newer one back; if it is lost, `postrider ledger reconcile` goes on with \
+                 this one: mail that the server still has is fetched again.",
+    },
+    Code {
         code: "archive-paused",
         level: Level::Error,
         cause: "Three syncs of the archive failed in a row. Nothing is fetched; before each poll a \

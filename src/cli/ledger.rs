@@ -10,11 +10,11 @@ use super::render::{self, Out, count, plural};
 use super::verify::{bar, failed, instance_error};
 use super::{Context, block_on, records};
 use crate::archive::Reader;
-use crate::config::{Config, Deed};
+use crate::config::{Config, Deed, DeleteRule};
 use crate::daemon::instance::{InstanceError, fit, hold};
 use crate::ledger::{Ledger as Book, LedgerError};
 use crate::poll::Clock;
-use crate::recovery::{Absent, Outcome, Place, rebuild, reconcile, rehearse};
+use crate::recovery::{Absent, Outcome, Place, finish, rebuild, reconcile, rehearse};
 
 /// What to do when archive and ledger don't belong together any more.
 #[derive(Args, Debug)]
@@ -84,7 +84,17 @@ impl Rebuild {
     async fn run(self, context: &Context, config: &Config) -> Result<Exit, InstanceError> {
         let (root, lock) = hold(config)?;
         let state_dir = &config.daemon.state_dir;
-        let word = match State::of(config, &root)? {
+        let mut reader = Reader::new(root, &config.archive);
+        if !self.dry_run {
+            let finished = finish(&reader, state_dir, Clock.now()).await.map_err(instance_error)?;
+            if finished {
+                context.out.line("a rebuild that was cut short is finished: postrider verify");
+                return Ok(Exit::Done);
+            }
+        }
+        let found = State::of(config, reader.root())?;
+        let (carry, orders_known) = found.orders();
+        let word = match found {
             State::Nothing => "replaced",
             State::Unusable(_) => "corrupt",
             State::Readable(_) if self.yes || self.dry_run => "replaced",
@@ -95,12 +105,18 @@ impl Rebuild {
             }
             State::Readable(Some(error)) => return Err(error),
         };
-        let mut reader = Reader::new(root, &config.archive);
-        let renamed = renamed(config);
+        let (renamed, deleting) = (renamed(config), deleting(config));
         let bar = bar();
         let mut progress = |done: u64| bar.set_position(done);
-        let place =
-            Place { state_dir, renamed: &renamed, archive_is_older: false, now: Clock.now() };
+        let place = Place {
+            state_dir,
+            renamed: &renamed,
+            carry,
+            orders_known,
+            deleting: &deleting,
+            archive_is_older: false,
+            now: Clock.now(),
+        };
         let outcome = if self.dry_run {
             let empty = Book::in_memory()?;
             rehearse(&reader, &empty, &place, &mut progress).await
@@ -118,7 +134,9 @@ impl Rebuild {
 impl Reconcile {
     async fn run(self, context: &Context, config: &Config) -> Result<Exit, InstanceError> {
         let (root, lock) = hold(config)?;
-        let archive_is_older = match State::of(config, &root)? {
+        let found = State::of(config, &root)?;
+        let (carry, orders_known) = found.orders();
+        let archive_is_older = match found {
             State::Nothing => {
                 let path = config.daemon.state_dir.join(crate::ledger::LEDGER_FILE);
                 return Err(LedgerError::Missing { path }.into());
@@ -129,11 +147,19 @@ impl Reconcile {
             State::Readable(Some(error)) => return Err(error),
         };
         let mut reader = Reader::new(root, &config.archive);
-        let renamed = renamed(config);
+        let (renamed, deleting) = (renamed(config), deleting(config));
         let bar = bar();
         let mut progress = |done: u64| bar.set_position(done);
         let state_dir = &config.daemon.state_dir;
-        let place = Place { state_dir, renamed: &renamed, archive_is_older, now: Clock.now() };
+        let place = Place {
+            state_dir,
+            renamed: &renamed,
+            carry,
+            orders_known,
+            deleting: &deleting,
+            archive_is_older,
+            now: Clock.now(),
+        };
         let outcome = if self.dry_run {
             let ledger = Book::open_read_only(state_dir)?;
             rehearse(&reader, &ledger, &place, &mut progress).await
@@ -149,6 +175,19 @@ impl Reconcile {
 }
 
 impl State {
+    /// Whether what persons ordered is in it, and whether all of that.
+    fn orders(&self) -> (bool, bool) {
+        let Self::Readable(wrong) = self else { return (false, false) };
+        match wrong {
+            None => (true, true),
+            Some(InstanceError::Ledger(LedgerError::ArchiveOlder { is_copy, .. })) => {
+                (true, !is_copy)
+            }
+            Some(InstanceError::Ledger(LedgerError::Older { .. })) => (true, false),
+            Some(_) => (false, false),
+        }
+    }
+
     /// A ledger of a newer version is not touched.
     fn of(config: &Config, root: &crate::archive::root::Root) -> Result<Self, InstanceError> {
         let state_dir = &config.daemon.state_dir;
@@ -176,6 +215,12 @@ fn renamed(config: &Config) -> BTreeMap<String, String> {
         Some((account.renamed_from.as_ref()?.to_string(), account.name.to_string()))
     };
     config.inbound.values().filter_map(of).collect()
+}
+
+/// Accounts whose mail is deleted on the server by a rule.
+fn deleting(config: &Config) -> Vec<String> {
+    let deletes = |account: &&crate::config::Inbound| account.delete != DeleteRule::Never;
+    config.inbound.values().filter(deletes).map(|account| account.name.to_string()).collect()
 }
 
 /// Whether an account has rules that do something with its mail.
@@ -219,6 +264,7 @@ fn report(context: &Context, config: &Config, outcome: &Outcome, (code, dry): (&
             "forgotten": outcome.absent.forgotten,
             "lost": outcome.absent.lost,
             "lost_count": outcome.absent.lost_count,
+            "orders_known": outcome.orders_known,
         }));
         return;
     }
@@ -249,6 +295,7 @@ fn report(context: &Context, config: &Config, outcome: &Outcome, (code, dry): (&
         out.line("nothing was changed");
     } else {
         out.line("deletes are held until the server has shown each message again: postrider poll");
+        tell_of_orders(out, outcome, &deleting(config));
         tell_of_rules(out, config, outcome);
     }
 }
@@ -269,9 +316,22 @@ fn tell_of_absent(out: Out, absent: &Absent, dry: bool) {
     }
 }
 
+/// What persons ordered that is lost.
+fn tell_of_orders(out: Out, outcome: &Outcome, deleting: &[String]) {
+    if outcome.orders_known {
+        return;
+    }
+    out.line("pauses and catch-ups of before may be missing: order them again before a poll");
+    for account in deleting {
+        out.line(&format!(
+            "{account}: deletes are stopped until: postrider account resume {account}"
+        ));
+    }
+}
+
 /// Accounts whose rules asked for what nobody knows any more.
 fn tell_of_rules(out: Out, config: &Config, outcome: &Outcome) {
-    for account in outcome.adopted.keys().filter(|name| has_rules(config, name)) {
+    for account in outcome.rules_unknown.iter().filter(|name| has_rules(config, name)) {
         out.line(&format!(
             "{account}: what its rules asked for, and whether it was done, isn't known any more: \
              postrider replay {account}"

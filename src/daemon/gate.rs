@@ -150,7 +150,7 @@ impl Attempts {
 
 /// What a login of this account hangs on.
 pub(super) fn login<'a>(account: &'a Account, keyring: &'a Keyring) -> Login<'a> {
-    Login::of(&account.config, keyring, account.tools.ledger.identity().ledger)
+    Login::of(&account.config, keyring, account.tools.ledger.identity().salt)
 }
 
 /// Whether refused logins allow another one, of an inbound or an outbound account.

@@ -150,12 +150,16 @@ pub struct Lock(#[expect(dead_code, reason = "held, never read")] File);
 pub fn fit(state_dir: &Path, root: &Root) -> Result<(), InstanceError> {
     let found = Ledger::open_read_only(state_dir)?.identity().clone();
     let path = state_dir.join(LEDGER_FILE);
+    let ledger_generation = found.generation;
     let error = match compare(root.marker(), &found, root.is_empty()?) {
         Fit::Same | Fit::FirstRun => return Ok(()),
         Fit::LedgerMissing => LedgerError::Missing { path },
         Fit::Foreign(why) => LedgerError::Foreign { path, why: why.to_owned() },
         Fit::Older { found, wanted } => LedgerError::Older { path, found, wanted },
-        Fit::RootOlder { found, wanted } => LedgerError::ArchiveOlder { found, wanted },
+        Fit::RootOlder { found, wanted } => {
+            let is_copy = ledger_generation < root.marker().generation;
+            LedgerError::ArchiveOlder { found, wanted, is_copy }
+        }
     };
     Err(error.into())
 }
@@ -308,6 +312,7 @@ mod tests {
             exists: ledger.is_some(),
             ledger: ledger.map(Uuid::from_u128),
             root: root.map(Uuid::from_u128),
+            salt: None,
             generation,
             marked: 0,
         }

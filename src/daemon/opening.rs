@@ -75,7 +75,7 @@ impl ByHand {
             return Err(Kept::Paused(pause));
         }
         let kept = may_log_in(&row.state, now);
-        let login = Login::of(account, &self.keyring, ledger.identity().ledger);
+        let login = Login::of(account, &self.keyring, ledger.identity().salt);
         if kept.is_err() && login.marks(true).await.differs_from(&row.state.auth_mark) {
             return Ok(());
         }

@@ -164,7 +164,7 @@ impl Refusals {
     }
 
     fn login<'a>(&self, account: &'a Outbound, keyring: &'a Keyring) -> Login<'a> {
-        Login::of_outbound(account, keyring, self.tools.ledger.identity().ledger)
+        Login::of_outbound(account, keyring, self.tools.ledger.identity().salt)
     }
 
     async fn row(&self, name: &AccountName) -> Result<Option<OutboundRow>, LedgerError> {
@@ -203,7 +203,7 @@ pub async fn look(state_dir: &Path, account: &Outbound, keyring: &Keyring) -> Re
     let row = ledger.read("read an outbound account", move |tx| tx.outbound(&name)).await;
     let Some(row) = row.ok().flatten().filter(|_| account.has_login()) else { return Ok(()) };
     let kept = may_log_in(&row.state, Clock.now());
-    let login = Login::of_outbound(account, keyring, ledger.identity().ledger);
+    let login = Login::of_outbound(account, keyring, ledger.identity().salt);
     if kept.is_err() && login.marks(true).await.differs_from(&row.state.auth_mark) {
         return Ok(());
     }

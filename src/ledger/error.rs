@@ -32,6 +32,8 @@ pub enum LedgerError {
         found: u64,
         /// What it said before.
         wanted: u64,
+        /// The ledger is an old copy as well.
+        is_copy: bool,
     },
     /// It belongs to another archive root.
     #[error("the ledger {} does not fit the archive root: {why}", path.display())]

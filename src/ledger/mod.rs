@@ -7,6 +7,7 @@ mod accounts;
 mod actions;
 mod backup;
 mod canaries;
+mod carry;
 mod catch_up;
 mod error;
 mod history;

@@ -22,6 +22,9 @@ pub struct Identity {
     pub ledger: Option<Uuid>,
     /// The archive root that it is bound to.
     pub root: Option<Uuid>,
+    /// What digests of secrets are salted with: the name of the ledger, or of the first one whose
+    /// orders were taken over.
+    pub salt: Option<Uuid>,
     /// Counts the starts of a writing postrider.
     pub generation: u64,
     /// What the root's marker is known to have said durably; 0 if that isn't known.
@@ -67,6 +70,14 @@ pub(super) fn outdated(db: &Connection) -> Result<Option<i64>, LedgerError> {
     Ok((found < schema::newest()).then_some(found))
 }
 
+/// Whether a database that is attached under a name has the newest schema.
+pub(super) fn is_newest(db: &Connection, name: &'static str) -> Result<bool, LedgerError> {
+    let sql = format!("PRAGMA {name}.user_version");
+    let found: i64 =
+        db.query_row(&sql, [], |row| row.get(0)).map_err(sqlite("read its version"))?;
+    Ok(found == schema::newest())
+}
+
 /// An empty ledger that is nowhere.
 pub(super) fn in_memory() -> Result<Connection, LedgerError> {
     let mut db = Connection::open_in_memory().map_err(sqlite("open"))?;
@@ -96,7 +107,7 @@ pub(super) fn identity(db: &Connection) -> Result<Identity, LedgerError> {
     let ledger = Uuid::new_v4();
     let insert = "INSERT INTO meta (key, value) VALUES ('ledger', ?1)";
     db.execute(insert, [ledger.to_string()]).map_err(sqlite("name it"))?;
-    Ok(Identity { ledger: Some(ledger), ..found })
+    Ok(Identity { ledger: Some(ledger), salt: found.salt.or(Some(ledger)), ..found })
 }
 
 /// Reads the identity.
@@ -108,10 +119,12 @@ pub(super) fn read_identity(db: &Connection) -> Result<Identity, LedgerError> {
     };
     let uuid = |text: Option<String>| text.and_then(|text| Uuid::parse_str(&text).ok());
     let path = db.path().filter(|path| !path.is_empty()).map(PathBuf::from);
+    let ledger = uuid(meta("ledger")?);
     Ok(Identity {
         exists: path.is_some(),
         path: path.unwrap_or_default(),
-        ledger: uuid(meta("ledger")?),
+        ledger,
+        salt: uuid(meta("salt")?).or(ledger),
         root: uuid(meta("root")?),
         generation: meta("generation")?.and_then(|text| text.parse().ok()).unwrap_or(0),
         marked: meta("marked")?.and_then(|text| text.parse().ok()).unwrap_or(0),

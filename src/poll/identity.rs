@@ -42,7 +42,7 @@ pub(super) async fn origin_of(
     let user = match keyring.hidden_user(config).await? {
         None => config.user.clone(),
         Some(user) => {
-            let salt = ledger.identity().ledger.unwrap_or_default();
+            let salt = ledger.identity().salt.unwrap_or_default();
             let mark = move || Ok(secret::mark(&user, salt.as_bytes()));
             format!("#{}", HEXLOWER.encode(&blocking(mark).await?))
         }

@@ -25,6 +25,10 @@ pub struct Outcome {
     pub skipped_count: u64,
     /// What an older archive lacks.
     pub absent: Absent,
+    /// Accounts of whose messages nobody knows what rules asked for.
+    pub rules_unknown: Vec<String>,
+    /// What persons ordered before is known: pauses, stops, catch-ups.
+    pub orders_known: bool,
 }
 
 /// A folder that can't be taken for a stored message.

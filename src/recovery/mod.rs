@@ -14,7 +14,7 @@ use crate::ledger::LedgerError;
 
 pub use absent::Absent;
 pub use adopt::{Outcome, Skipped};
-pub use rebuild::{Place, rebuild, reconcile, rehearse};
+pub use rebuild::{Place, finish, rebuild, reconcile, rehearse};
 pub use verify::{Checked, Verifier};
 
 /// What ends a verify, a rebuild or a reconcile.

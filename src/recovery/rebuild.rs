@@ -28,6 +28,12 @@ pub struct Place<'a> {
     pub state_dir: &'a Path,
     /// Accounts that have another name now.
     pub renamed: &'a BTreeMap<String, String>,
+    /// The ledger that is there is this archive's: what persons ordered is taken over from it.
+    pub carry: bool,
+    /// It is no old copy, so that all of that is in it.
+    pub orders_known: bool,
+    /// Accounts whose mail is deleted on the server by a rule.
+    pub deleting: &'a [String],
     /// The archive is older than the ledger, and a person goes on with it.
     pub archive_is_older: bool,
     /// For the name of what is set aside.
@@ -48,8 +54,10 @@ pub async fn rebuild(
     }
     // 1. The new ledger, whole and closed, under another name.
     let mut ledger = Ledger::open_file(&place.state_dir.join(NEW))?;
-    let outcome = adopt_all(&ledger, reader, place.renamed, false, progress).await?;
-    ledger.write("settle mailboxes", settle).await?;
+    let mut outcome = adopt_all(&ledger, reader, place.renamed, false, progress).await?;
+    let carried = place.carry && take_over(&ledger, place).await.is_ok();
+    outcome.orders_known = place.orders_known && carried;
+    conclude(&ledger, place, &mut outcome).await?;
     let marker = reader.root().marker().clone();
     let generation = ledger.bind_above(marker.root, marker.generation).await?;
     let name = ledger.identity().ledger.ok_or(LedgerError::Gone)?;
@@ -65,8 +73,58 @@ pub async fn rebuild(
     Ok(outcome)
 }
 
-fn settle(tx: &Tx<'_>) -> Result<(), LedgerError> {
-    tx.settle_mailboxes()
+/// Takes over what the ledger that is there knows and the tree doesn't.
+async fn take_over(ledger: &Ledger, place: &Place<'_>) -> Result<(), LedgerError> {
+    // Brings it to the newest schema, after a copy.
+    Ledger::open(place.state_dir)?.close().await?;
+    ledger.carry_from(&place.state_dir.join(LEDGER_FILE), place.renamed.clone()).await
+}
+
+/// Where orders may be missing nothing is deleted before a person has looked: a stop or a catch-up
+/// may be among them.
+async fn conclude(
+    ledger: &Ledger,
+    place: &Place<'_>,
+    outcome: &mut Outcome,
+) -> Result<(), LedgerError> {
+    let stop = if outcome.orders_known { Vec::new() } else { place.deleting.to_vec() };
+    let now = place.now;
+    let settle = move |tx: &Tx<'_>| {
+        tx.settle_mailboxes()?;
+        stop.iter().try_for_each(|name| tx.stop_deletes(name, UNKNOWN, now))?;
+        tx.accounts_of_unknown_actions()
+    };
+    outcome.rules_unknown = ledger.write("settle mailboxes", settle).await?;
+    Ok(())
+}
+
+/// Why deletes are stopped.
+const UNKNOWN: &str = "the ledger was made anew, or is an old copy: pauses, stops and catch-ups may \
+    be missing";
+
+/// Finishes a rebuild that was cut after the root had named the new ledger; whether there was one.
+/// The caller holds the locks.
+pub async fn finish(
+    reader: &Reader,
+    state_dir: &Path,
+    now: Timestamp,
+) -> Result<bool, RecoveryError> {
+    let path = state_dir.join(NEW);
+    if !path.exists() {
+        return Ok(false);
+    }
+    // One that was cut earlier may be anything.
+    let Ok(new) = Ledger::open_file(&path) else { return Ok(false) };
+    let is_named = reader.root().marker().ledger == new.identity().ledger;
+    new.close().await?;
+    if !is_named {
+        return Ok(false);
+    }
+    let state = Folder::open(state_dir).map_err(io("open", "state folder"))?;
+    set_aside(&state, "replaced", now).map_err(io("set aside", LEDGER_FILE))?;
+    state.rename(NEW, &state, LEDGER_FILE).map_err(io("rename", NEW))?;
+    state.sync().map_err(io("sync", "state folder"))?;
+    Ok(true)
 }
 
 fn doubt(tx: &Tx<'_>) -> Result<(), LedgerError> {
@@ -101,6 +159,7 @@ pub async fn rehearse(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Outcome, RecoveryError> {
     let mut outcome = adopt_all(ledger, reader, place.renamed, true, progress).await?;
+    outcome.orders_known = place.orders_known;
     if place.archive_is_older {
         outcome.absent = forget(ledger, reader, true).await?;
     }
@@ -127,7 +186,8 @@ pub async fn reconcile(
     if place.archive_is_older {
         outcome.absent = forget(&ledger, reader, false).await?;
     }
-    ledger.write("settle mailboxes", settle).await?;
+    outcome.orders_known = place.orders_known;
+    conclude(&ledger, place, &mut outcome).await?;
     // Not before all is known: until then the ledger is older than the root, and refused.
     let marker = reader.root().marker().clone();
     let generation = ledger.bind_above(marker.root, marker.generation).await?;

@@ -60,6 +60,7 @@ mod oauth_logins;
 mod oauth_stop;
 mod older_root;
 mod order;
+mod orders_kept;
 mod pages;
 mod plan_diff;
 mod poll;

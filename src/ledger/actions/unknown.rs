@@ -44,6 +44,18 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Accounts with messages of which nobody knows what rules asked for.
+    pub fn accounts_of_unknown_actions(&self) -> Result<Vec<String>, LedgerError> {
+        let act = || sqlite("read messages");
+        let sql = "SELECT DISTINCT account.name FROM message
+            JOIN mailbox ON mailbox.id = message.mailbox_id
+            JOIN account ON account.id = mailbox.account_id
+            WHERE actions_unknown = 1 ORDER BY account.name";
+        let mut get = self.db.prepare_cached(sql).map_err(act())?;
+        let rows = get.query_map([], |row| row.get(0)).map_err(act())?;
+        rows.collect::<Result<_, _>>().map_err(act())
+    }
+
     /// Whether there is any message of which nobody knows what rules asked for.
     pub(in crate::ledger) fn are_actions_unknown(&self) -> Result<bool, LedgerError> {
         let sql = "SELECT EXISTS (SELECT 1 FROM message WHERE actions_unknown = 1)";

@@ -146,6 +146,7 @@ fn promise_p3_ledger_made_anew_deletes_nothing_whose_actions_it_does_not_know() 
         fs::remove_file(site.path().join("state/ledger.db")).unwrap();
         let rebuilt = site.cli(&["ledger", "rebuild"]);
         assert!(rebuilt.stdout.contains("postrider replay a"), "{rebuilt:?}");
+        assert_eq!(site.cli(&["account", "resume", "a"]).code, 0);
         for _ in 0..2 {
             assert_eq!(case.poll(), [0_u32; 0], "{protocol}");
         }

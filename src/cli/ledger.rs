@@ -253,19 +253,7 @@ fn report(context: &Context, config: &Config, outcome: &Outcome, (code, dry): (&
         });
     }
     if context.out.json {
-        let skipped = |skipped: &crate::recovery::Skipped| json!({ "path": skipped.path, "why": skipped.why });
-        context.out.value(&json!({
-            "dry_run": dry,
-            "messages": messages,
-            "known": known,
-            "accounts": outcome.adopted,
-            "skipped": outcome.skipped.iter().map(skipped).collect::<Vec<_>>(),
-            "skipped_count": outcome.skipped_count,
-            "forgotten": outcome.absent.forgotten,
-            "lost": outcome.absent.lost,
-            "lost_count": outcome.absent.lost_count,
-            "orders_known": outcome.orders_known,
-        }));
+        context.out.value(&value(outcome, dry));
         return;
     }
     let out = context.out;
@@ -298,6 +286,25 @@ fn report(context: &Context, config: &Config, outcome: &Outcome, (code, dry): (&
         tell_of_orders(out, outcome, &deleting(config));
         tell_of_rules(out, config, outcome);
     }
+}
+
+/// The same as JSON.
+fn value(outcome: &Outcome, dry: bool) -> serde_json::Value {
+    let (messages, known) = (outcome.messages(), outcome.known);
+    let skipped =
+        |skipped: &crate::recovery::Skipped| json!({ "path": skipped.path, "why": skipped.why });
+    json!({
+        "dry_run": dry,
+        "messages": messages,
+        "known": known,
+        "accounts": outcome.adopted,
+        "skipped": outcome.skipped.iter().map(skipped).collect::<Vec<_>>(),
+        "skipped_count": outcome.skipped_count,
+        "forgotten": outcome.absent.forgotten,
+        "lost": outcome.absent.lost,
+        "lost_count": outcome.absent.lost_count,
+        "orders_known": outcome.orders_known,
+    })
 }
 
 /// What an older archive lacks, and where it can still be.

@@ -1,8 +1,9 @@
 //! What was in a mailbox when a person said that it counts as known: never stored, never deleted.
 //!
-//! IMAP: one row, the highest UID that was listed. POP3, and what another program has fetched:
-//! the messages, a row each; they count
-//! once the row that names their moment is there, so that a listing that was cut counts for nothing.
+//! The messages have a row each, with size and date, so that another message that gets the identity
+//! of one is told from it; they count once the row that names their moment is there, so that a
+//! listing that was cut counts for nothing. Of a large IMAP mailbox only the newest have; the older
+//! ones are known by the highest UID and by being dated before.
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
@@ -13,6 +14,38 @@ use super::mailboxes::MailboxId;
 use super::tx::{Tx, millis, timestamp};
 use crate::model::{Known, KnownState, Listed, MessageKey};
 
+/// A message that a catch-up names.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NamedMessage {
+    /// [Its name](CatchUp::name_of).
+    pub name: String,
+    /// The size that was listed.
+    pub size: Option<u64>,
+    /// The server's INTERNALDATE.
+    pub internal_date: Option<Timestamp>,
+}
+
+impl NamedMessage {
+    /// A listed message, if it can be named.
+    pub fn of(listed: &Listed) -> Option<Self> {
+        let Listed { size, internal_date, .. } = *listed;
+        Some(Self { name: CatchUp::name_of(&listed.key)?, size, internal_date })
+    }
+
+    /// Whether it is the listed message, as far as the server tells. Where both are known, one of
+    /// size and date is enough: some servers state sizes anew, and dates after a move.
+    fn is(&self, listed: &Listed) -> bool {
+        let differs = |then: Option<i64>, now: Option<i64>| Some(then? != now?);
+        let number = |size: Option<u64>| size.and_then(|size| i64::try_from(size).ok());
+        let date = |at: Option<Timestamp>| at.map(Timestamp::as_second);
+        let size = differs(number(self.size), number(listed.size));
+        match (size, differs(date(self.internal_date), date(listed.internal_date))) {
+            (Some(size), Some(date)) => !(size && date),
+            (one, other) => !one.or(other).unwrap_or(false),
+        }
+    }
+}
+
 /// One catch-up of one mailbox.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct CatchUp {
@@ -20,6 +53,12 @@ pub struct CatchUp {
     pub uid_validity: u32,
     /// The highest UID that was listed; 0 for a maildrop.
     pub up_to: u32,
+    /// From this UID on messages are named one by one; `None` where none is.
+    #[serde(skip)]
+    pub named_from: Option<u32>,
+    /// UIDNEXT then, where it was above all UIDs.
+    #[serde(skip)]
+    pub uid_next: Option<u32>,
     /// Only mail that was received before.
     pub before: Option<Timestamp>,
     /// How many messages it was.
@@ -52,8 +91,8 @@ impl CatchUp {
         }
     }
 
-    /// Whether a message of IMAP is one of these, as far as the server tells: one without a date
-    /// never is where the date counts.
+    /// Whether a message of IMAP that isn't named is one of these, as far as the server tells: one
+    /// without a date, or with a later one, never is.
     pub fn covers(&self, listed: &Listed) -> bool {
         let MessageKey::Imap { uid_validity, uid, generation: 0, .. } = listed.key else {
             return false;
@@ -61,7 +100,14 @@ impl CatchUp {
         let received = listed.received.map(|received| received.at).or(listed.internal_date);
         uid_validity == self.uid_validity
             && uid <= self.up_to
+            && self.named_from.is_none_or(|from| uid < from)
+            && !Self::is_late(listed, self.at)
             && self.before.is_none_or(|before| received.is_some_and(|at| at < before))
+    }
+
+    /// Whether a message isn't dated before a catch-up: one that is there all the same is named.
+    pub fn is_late(listed: &Listed, at: Timestamp) -> bool {
+        listed.internal_date.is_none_or(|date| date > at)
     }
 }
 
@@ -69,8 +115,8 @@ impl Tx<'_> {
     /// The catch-ups of a mailbox, the latest first.
     pub fn catch_ups(&self, id: MailboxId) -> Result<Vec<CatchUp>, LedgerError> {
         let act = || sqlite("read catch-ups");
-        let sql = "SELECT uid_validity, up_to, before, messages, at FROM catch_up
-            WHERE mailbox_id = ?1 ORDER BY at DESC, id DESC";
+        let sql = "SELECT uid_validity, up_to, before, messages, at, named_from, uid_next
+            FROM catch_up WHERE mailbox_id = ?1 ORDER BY at DESC, id DESC";
         let mut get = self.db.prepare_cached(sql).map_err(act())?;
         let read = |row: &rusqlite::Row<'_>| {
             let messages: i64 = row.get(3)?;
@@ -80,6 +126,8 @@ impl Tx<'_> {
                 before: row.get::<_, Option<i64>>(2)?.map(timestamp),
                 messages: u64::try_from(messages).unwrap_or(0),
                 at: timestamp(row.get(4)?),
+                named_from: row.get(5)?,
+                uid_next: row.get(6)?,
             })
         };
         let rows = get.query_map([id.0], read).map_err(act())?;
@@ -124,15 +172,18 @@ impl Tx<'_> {
             return Ok(None);
         };
         let act = || sqlite("read catch-ups");
-        let sql = "SELECT at, size FROM caught_up WHERE mailbox_id = ?1 AND unique_id = ?2
+        let sql =
+            "SELECT at, size, internal_date FROM caught_up WHERE mailbox_id = ?1 AND unique_id = ?2
             AND at IN (SELECT at FROM catch_up WHERE mailbox_id = ?1)";
         let mut get = self.db.prepare_cached(sql).map_err(act())?;
-        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
-        let found: Option<(i64, Option<i64>)> =
-            get.query_row(params![id.0, unique_id], read).optional().map_err(act())?;
-        let size = listed.size.and_then(|size| i64::try_from(size).ok());
-        let same = found.filter(|(_, then)| then.is_none() || size.is_none() || *then == size);
-        Ok(same.map(|(at, _)| timestamp(at)))
+        let read = |row: &rusqlite::Row<'_>| {
+            let size = row.get::<_, Option<i64>>(1)?.and_then(|size| u64::try_from(size).ok());
+            let internal_date = row.get::<_, Option<i64>>(2)?.map(timestamp);
+            let name = unique_id.clone();
+            Ok((timestamp(row.get(0)?), NamedMessage { name, size, internal_date }))
+        };
+        let found = get.query_row(params![id.0, unique_id], read).optional().map_err(act())?;
+        Ok(found.filter(|(_, named)| named.is(listed)).map(|(at, _)| at))
     }
 
     /// The accounts whose catch-ups have a unique-id, and when that was.
@@ -170,21 +221,22 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Adds unique-ids, with the sizes that are listed, to a catch-up that is under way.
-    pub fn catch_up_unique_ids(
+    /// Adds messages to a catch-up that is under way.
+    pub fn catch_up_messages(
         &self,
         id: MailboxId,
-        messages: &[(String, Option<u64>)],
+        messages: &[NamedMessage],
         at: Timestamp,
     ) -> Result<(), LedgerError> {
         let act = || sqlite("record a catch-up");
-        let sql = "INSERT INTO caught_up (mailbox_id, unique_id, size, at)
-            VALUES (?1, ?2, ?3, ?4) ON CONFLICT (mailbox_id, unique_id) DO UPDATE
-            SET size = excluded.size, at = excluded.at";
+        let sql = "INSERT INTO caught_up (mailbox_id, unique_id, size, at, internal_date)
+            VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (mailbox_id, unique_id) DO UPDATE
+            SET size = excluded.size, at = excluded.at, internal_date = excluded.internal_date";
         let mut put = self.db.prepare_cached(sql).map_err(act())?;
-        for (unique_id, size) in messages {
+        for NamedMessage { name, size, internal_date } in messages {
             let size = size.map(|size| i64::try_from(size).unwrap_or(i64::MAX));
-            put.execute(params![id.0, unique_id, size, millis(at)]).map_err(act())?;
+            let date = internal_date.map(millis);
+            put.execute(params![id.0, name, size, millis(at), date]).map_err(act())?;
         }
         Ok(())
     }
@@ -196,15 +248,17 @@ impl Tx<'_> {
             let sql = "DELETE FROM catch_up WHERE mailbox_id = ?1 AND up_to <= ?2 AND up_to > 0";
             self.db.execute(sql, params![id.0, catch_up.up_to]).map_err(act())?;
         }
-        let sql = "INSERT INTO catch_up (mailbox_id, uid_validity, up_to, before, messages, at)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let sql = "INSERT INTO catch_up (mailbox_id, uid_validity, up_to, before, messages, at,
+            named_from, uid_next) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         let row = params![
             id.0,
             catch_up.uid_validity,
             catch_up.up_to,
             catch_up.before.map(millis),
             i64::try_from(catch_up.messages).unwrap_or(i64::MAX),
-            millis(catch_up.at)
+            millis(catch_up.at),
+            catch_up.named_from,
+            catch_up.uid_next
         ];
         self.db.execute(sql, row).map_err(act())?;
         self.forget_facts(id)
@@ -251,5 +305,63 @@ impl Tx<'_> {
             forget.execute(params![id.0, unique_id]).map_err(act())?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn listed(uid: u32, size: Option<u64>, date: Option<i64>) -> Listed {
+        let mailbox = "INBOX".to_owned();
+        Listed {
+            key: MessageKey::Imap { mailbox, uid_validity: 7, uid, generation: 0 },
+            number: uid,
+            alone: true,
+            size,
+            internal_date: date.map(at),
+            received: None,
+            flags: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn i06_message_dated_after_a_catch_up_or_among_the_named_is_not_covered_by_its_uid() {
+        let catch_up = CatchUp {
+            uid_validity: 7,
+            up_to: 90,
+            named_from: None,
+            uid_next: None,
+            before: None,
+            messages: 90,
+            at: at(1_000),
+        };
+        assert!(catch_up.covers(&listed(90, None, Some(1_000))));
+        assert!(!catch_up.covers(&listed(90, None, Some(1_001))), "dated later");
+        assert!(!catch_up.covers(&listed(90, None, None)), "not dated");
+        assert!(!catch_up.covers(&listed(91, None, Some(1))), "a later UID");
+        let catch_up = CatchUp { named_from: Some(50), ..catch_up };
+        assert!(catch_up.covers(&listed(49, None, Some(1))));
+        assert!(!catch_up.covers(&listed(50, None, Some(1))), "only by its name");
+    }
+
+    #[test]
+    fn i06_named_message_is_told_from_another_by_size_and_date() {
+        let named = NamedMessage::of(&listed(3, Some(700), Some(10))).unwrap();
+        for (size, date, same) in [
+            (Some(700), Some(10), true),
+            (Some(701), Some(10), true),
+            (Some(700), Some(11), true),
+            (Some(701), Some(11), false),
+            (Some(701), None, false),
+            (None, Some(11), false),
+            (None, None, true),
+        ] {
+            assert_eq!(named.is(&listed(3, size, date)), same, "{size:?} {date:?}");
+        }
     }
 }

@@ -31,6 +31,9 @@ pub struct MailboxRow {
     pub facts: Option<MailboxFacts>,
     /// The latest listing wasn't complete.
     pub partly: bool,
+    /// UIDNEXT at the latest catch-up with the UIDVALIDITY in force: a lower one means that UIDs
+    /// were begun anew.
+    pub caught_up_next: Option<u32>,
 }
 
 /// A mailbox of which the server lists a part only.
@@ -83,7 +86,10 @@ impl Tx<'_> {
     ) -> Result<Option<MailboxRow>, LedgerError> {
         let sql = "SELECT mailbox.id, mailbox.name, uid_validity, uid_next, message_count,
             highest_modseq, rules, listed_at, wake_at, origin, parsing, no_facts, partly_since,
-            decided FROM mailbox JOIN account ON account.id = mailbox.account_id
+            decided, (SELECT max(catch_up.uid_next) FROM catch_up
+                WHERE catch_up.mailbox_id = mailbox.id
+                AND catch_up.uid_validity = mailbox.uid_validity) AS caught_up_next
+            FROM mailbox JOIN account ON account.id = mailbox.account_id
             WHERE account.name = ?1 AND mailbox.name = ?2";
         self.db.query_row(sql, [account, name], read).optional().map_err(sqlite("read a mailbox"))
     }
@@ -224,5 +230,6 @@ fn read(row: &Row<'_>) -> rusqlite::Result<MailboxRow> {
         partly: row.get::<_, Option<i64>>("partly_since")?.is_some(),
         uid_validity: row.get("uid_validity")?,
         facts,
+        caught_up_next: row.get("caught_up_next")?,
     })
 }

@@ -44,7 +44,7 @@ pub use actions::{
 };
 pub use backup::{BACKUPS, Upkeep, last_backup};
 pub use canaries::CanaryRow;
-pub use catch_up::CatchUp;
+pub use catch_up::{CatchUp, NamedMessage};
 pub use error::LedgerError;
 pub use history::{ConfigChange, ConfigRow, KEPT_CHANGES, KEPT_STARTS};
 use keeper::Keeper;

@@ -317,6 +317,12 @@ ALTER TABLE message ADD COLUMN clock_leaps INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE mailbox ADD COLUMN partly_since INTEGER;
 -- made for copies of the tree, and not listed whole since
 ALTER TABLE mailbox ADD COLUMN adopted INTEGER NOT NULL DEFAULT 0;
+-- from this UID on the messages are in caught_up; NULL: none is
+ALTER TABLE catch_up ADD COLUMN named_from INTEGER;
+-- UIDNEXT then, where the server gave one above all UIDs: UIDs that are given out never go back
+ALTER TABLE catch_up ADD COLUMN uid_next INTEGER;
+-- INTERNALDATE: tells a message from another one under the same UID
+ALTER TABLE caught_up ADD COLUMN internal_date INTEGER;
 ",
 ];
 

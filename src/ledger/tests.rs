@@ -2,6 +2,7 @@
 
 mod accounts;
 mod actions;
+mod carry;
 mod damage;
 mod moves;
 mod notices;

@@ -11,13 +11,16 @@ use serde::Serialize;
 
 use super::credentials::{Keys, connect_imap, connect_pop3};
 use super::error::PollError;
-use super::identity::{Epoch, origin_of};
+use super::identity::{Epoch, begun_anew, origin_of};
 use super::preview::date;
 use super::{Clock, Keyring, folders};
 use crate::config::{Inbound, Protocol};
-use crate::ledger::{CatchUp, Ledger, MailboxId, MailboxRow, Tx};
+use crate::ledger::{CatchUp, Ledger, MailboxId, MailboxRow, NamedMessage, Tx};
 use crate::mailbox::{Opened, ReadMailbox};
-use crate::model::{Known, KnownState, Listed, MessageKey};
+use crate::model::{Known, KnownState, Listed};
+
+/// Messages of a mailbox of IMAP that are named, the newest; a row each.
+const NAMED: usize = 10_000;
 
 /// Records what is on an account's server as known.
 #[derive(Debug)]
@@ -63,6 +66,12 @@ pub struct CaughtUp {
     pub left: u64,
     /// The highest UID that was listed; 0 for a maildrop.
     pub up_to: u32,
+    /// The newest messages of IMAP, by UID.
+    #[serde(skip)]
+    newest: BTreeMap<u32, Option<NamedMessage>>,
+    /// There are older ones.
+    #[serde(skip)]
+    has_older: bool,
 }
 
 impl Catcher {
@@ -120,8 +129,12 @@ impl Catcher {
         }
         let (account, mailbox) = (Arc::clone(&self.config.name), name.to_owned());
         let (origin, now) = (origin.to_owned(), opened.uid_validity);
+        let begun_anew = row.as_ref().is_some_and(|row| begun_anew(row, opened));
         let make = move |tx: &Tx<'_>| {
             let MailboxRow { id, .. } = tx.mailbox(&account, &mailbox)?;
+            if begun_anew {
+                tx.end_catch_ups(id)?;
+            }
             tx.set_origin(id, &origin)?;
             if epoch == Epoch::First {
                 tx.set_uid_validity(id, now)?;
@@ -157,35 +170,44 @@ impl Catcher {
             if self.before.is_some() {
                 date((&self.ledger, self.clock), session, id, &mut listing, &known).await?;
             }
-            let mut unique_ids = Vec::new();
+            let mut named = Vec::new();
             for listed in &listing.messages {
-                let named = CatchUp::name_of(&listed.key);
+                let message = NamedMessage::of(listed);
                 let state = known.get(&listed.key);
                 if let Some(only) = only {
                     let of = only.get(name);
-                    let named = named.filter(|id| of.is_some_and(|of| of.contains(id)));
-                    if found.count_if(named.is_some(), listed, state) {
-                        unique_ids.extend(named.map(|id| (id, listed.size)));
+                    let message =
+                        message.filter(|message| of.is_some_and(|of| of.contains(&message.name)));
+                    if found.count_if(message.is_some(), listed, state) {
+                        named.extend(message);
                     }
                     continue;
                 }
-                if found.count(listed, state, self.before)
-                    && let MessageKey::Pop3 { unique_id, .. } = &listed.key
-                {
-                    unique_ids.push((unique_id.clone(), listed.size));
-                }
-                if listed.key.uid().is_some() {
-                    found.up_to = found.up_to.max(listed.number);
+                let counts = found.count(listed, state, self.before);
+                if let Some(uid) = listed.key.uid() {
+                    // What an earlier catch-up left alone is left alone by this one, too.
+                    let counts = counts || matches!(state, Some(KnownState::CaughtUp { .. }));
+                    let message = message.filter(|_| counts);
+                    let is_late = message.is_some() && CatchUp::is_late(listed, self.at);
+                    named.extend(message.clone().filter(|_| is_late));
+                    found.add_newest(uid, message);
+                } else if counts {
+                    named.extend(message);
                 }
             }
-            if let Some(id) = id.filter(|_| !self.dry_run && !unique_ids.is_empty()) {
-                // By its moment the rows are told from those of other catch-ups.
-                let at = self.at;
-                let write = move |tx: &Tx<'_>| tx.catch_up_unique_ids(id, &unique_ids, at);
-                self.ledger.write("record a catch-up", write).await?;
-            }
+            self.name(id, named).await?;
         }
+        let newest = found.newest.values().flatten().cloned().collect();
+        self.name(id, newest).await?;
         Ok(found)
+    }
+
+    /// Writes messages down. By its moment the rows are told from those of other catch-ups.
+    async fn name(&self, id: Option<MailboxId>, named: Vec<NamedMessage>) -> Result<(), PollError> {
+        let Some(id) = id.filter(|_| !self.dry_run && !named.is_empty()) else { return Ok(()) };
+        let at = self.at;
+        let write = move |tx: &Tx<'_>| tx.catch_up_messages(id, &named, at);
+        Ok(self.ledger.write("record a catch-up", write).await?)
     }
 
     async fn record(
@@ -197,6 +219,12 @@ impl Catcher {
         let catch_up = CatchUp {
             uid_validity: opened.uid_validity.unwrap_or(0),
             up_to: found.up_to,
+            named_from: if found.has_older {
+                found.newest.first_key_value().map(|(uid, _)| *uid)
+            } else {
+                Some(1)
+            },
+            uid_next: opened.uid_next.filter(|next| *next > found.up_to && found.up_to > 0),
             before: self.before,
             messages: found.caught_up,
             at: self.at,
@@ -228,6 +256,16 @@ impl CaughtUp {
         self.listed = self.listed.saturating_add(1);
         self.left = self.left.saturating_add(1);
         false
+    }
+
+    /// Notes a message of IMAP, among so many of the newest.
+    fn add_newest(&mut self, uid: u32, message: Option<NamedMessage>) {
+        self.up_to = self.up_to.max(uid);
+        self.newest.insert(uid, message);
+        if self.newest.len() > NAMED {
+            self.newest.pop_first();
+            self.has_older = true;
+        }
     }
 
     /// Counts a message; whether it is known from now on.

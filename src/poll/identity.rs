@@ -93,7 +93,8 @@ impl Epoch {
         opened: &Opened,
     ) -> Result<(), PollError> {
         let (origin, id, now) = (origin.to_owned(), row.id, opened.uid_validity);
-        if self == Self::Same && row.origin == origin {
+        let begun_anew = begun_anew(row, opened);
+        if self == Self::Same && row.origin == origin && !begun_anew {
             return Ok(());
         }
         match self {
@@ -122,6 +123,7 @@ impl Epoch {
             // What was caught up with is told by keys alone: by others it is new mail.
             let ended = match self {
                 Self::Changed | Self::Moved => tx.end_catch_ups(id)?,
+                Self::First | Self::Same if begun_anew => tx.end_catch_ups(id)?,
                 Self::First | Self::Same => 0,
             };
             if self == Self::Moved {
@@ -145,6 +147,12 @@ impl Epoch {
         }
         Ok(())
     }
+}
+
+/// Whether UIDs were begun anew since a catch-up, under the same UIDVALIDITY: it holds no more.
+pub(super) fn begun_anew(row: &MailboxRow, opened: &Opened) -> bool {
+    let is_lower = |then: u32| opened.uid_next.is_some_and(|next| next < then);
+    row.caught_up_next.is_some_and(is_lower)
 }
 
 /// Where copies with out-of-date keys may be.

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::support::server::{Protocol, Server};
 use crate::support::{Delivery, Dovecot, Relay, Site, loopback_account, messages, sample};
 
 const DELETES: &str = "delete_read = true\n";
@@ -109,4 +110,43 @@ fn changed_uid_validity_ends_a_catch_up_with_a_word() {
     site.poll();
     assert_eq!(site.stored().len(), 2, "no mail is skipped on a guess");
     assert!(site.log().iter().any(|record| record["code"] == "catch-up-ended"));
+}
+
+#[test]
+fn i06_mail_that_got_the_uid_of_one_that_was_caught_up_with_is_stored() {
+    let server = Server::start(Protocol::Imap);
+    for n in 0..5 {
+        server.deliver(&sample(&format!("old {n}"), 700 + n));
+    }
+    let site = Site::new(&[("a", server.account("u1") + DELETES)]);
+    let done = json(&site, &["catch-up", "a"]);
+    assert_eq!(done["mailboxes"][0]["caught_up"], 5, "{done}");
+    site.poll();
+    assert!(site.stored().is_empty());
+    // UIDs are begun anew under the same UIDVALIDITY: three others, with dates before the catch-up.
+    server.store(|store| {
+        for uid in [2, 4, 5] {
+            let message = store.inbox().messages.get_mut(&uid).unwrap();
+            let text = format!("Subject: new {uid}\r\n\r\nanother\r\n");
+            message.octets = std::sync::Arc::new(text.into_bytes());
+            message.internal_date = "01-Jan-2026 10:00:00 +0000".to_owned();
+        }
+    });
+    server.deliver(&sample("later", 300));
+    site.poll();
+    site.poll();
+    let subjects: Vec<_> =
+        site.stored().iter().map(|stored| stored.text("subject").to_owned()).collect();
+    let subjects: std::collections::BTreeSet<_> = subjects.iter().map(String::as_str).collect();
+    assert_eq!(subjects, ["later", "new 2", "new 4", "new 5"].into());
+    // Fewer UIDs than there were: nothing that was caught up with can be there any more.
+    server.store(|store| {
+        let inbox = store.inbox();
+        inbox.messages.retain(|uid, _| *uid == 1);
+        inbox.uid_next = 2;
+    });
+    site.poll();
+    assert_eq!(site.stored().len(), 5);
+    let ended = |record: &Value| record["code"] == "catch-up-ended";
+    assert_eq!(site.log().iter().filter(|record| ended(record)).count(), 1);
 }

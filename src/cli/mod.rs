@@ -26,6 +26,7 @@ mod render;
 mod renewing;
 mod replay;
 mod report;
+mod restore;
 mod run;
 mod secret;
 mod selecting;
@@ -150,6 +151,9 @@ enum Verb {
     /// Take old mail (.eml, mbox, Maildir) into an account's archive
     #[command(after_help = import::AFTER_HELP)]
     Import(import::Import),
+    /// Put stored messages back into a mailbox on their account's server
+    #[command(after_help = restore::AFTER_HELP)]
+    Restore(restore::Restore),
     /// Compare archive and ledger, both ways, and change nothing
     #[command(after_help = "Example: postrider verify invoices --quick")]
     Verify(verify::Verify),
@@ -202,6 +206,7 @@ pub fn main() -> ExitCode {
         Verb::Report(verb) => verb.run(&context),
         Verb::Provider(verb) => verb.run(&context),
         Verb::Replay(verb) => verb.run(&context),
+        Verb::Restore(verb) => verb.run(&context),
         Verb::Run(run::Run {}) => run::Run::run(&context),
         Verb::Secret(verb) => verb.run(&context),
         Verb::SendTest(verb) => verb.run(&context),

@@ -92,6 +92,15 @@ impl Attempts {
         may_log_in(&state, account.tools.clock.now())
     }
 
+    /// Whether refused logins let a command log in that fetches nothing: no pause keeps it. Says
+    /// whether the last login was refused.
+    pub async fn may_open(&self, account: &Account) -> Result<bool, Kept> {
+        self.settle(account).await.map_err(Kept::Untold)?;
+        let state = self.state(account).await.map_err(Kept::Untold)?;
+        may_log_in(&state, account.tools.clock.now())?;
+        Ok(state.auth_failures > 0)
+    }
+
     /// The account's pause, under the name that it had before a rename, too.
     pub async fn pause(&self, account: &Account) -> Result<Option<Pause>, LedgerError> {
         let config = &account.config;

@@ -117,7 +117,11 @@ impl Attempts {
     }
 
     /// A refused login counts like that of a poll; anything else says nothing of the account.
-    async fn note_login(&self, account: &Account, error: &PollError) -> Result<(), LedgerError> {
+    pub async fn note_login(
+        &self,
+        account: &Account,
+        error: &PollError,
+    ) -> Result<(), LedgerError> {
         let ledger = &account.tools.ledger;
         let (name, now) = (Arc::clone(&account.config.name), account.tools.clock.now());
         let failure = error.failure();

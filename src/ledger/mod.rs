@@ -21,6 +21,7 @@ mod open;
 mod outbounds;
 mod pauses;
 mod renaming;
+mod restored;
 mod schema;
 pub mod sqlite;
 mod stops;
@@ -57,6 +58,7 @@ pub use notices::{SendError, WaitingMail, Watched};
 pub use open::{Identity, LEDGER_FILE};
 pub use outbounds::OutboundRow;
 pub use pauses::Pause;
+pub use restored::{Home, RestoreEnd, RestoreTarget, RestoredRow};
 pub use stops::{DeleteStop, Resumed};
 pub use tx::Tx;
 

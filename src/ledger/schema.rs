@@ -323,6 +323,28 @@ ALTER TABLE catch_up ADD COLUMN named_from INTEGER;
 ALTER TABLE catch_up ADD COLUMN uid_next INTEGER;
 -- INTERNALDATE: tells a message from another one under the same UID
 ALTER TABLE caught_up ADD COLUMN internal_date INTEGER;
+-- messages put back on servers: a row before the octets go, its end after the answer
+CREATE TABLE restored (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- as message.json has it
+    message TEXT NOT NULL,
+    -- whose mailbox: protocol, user and host
+    origin TEXT NOT NULL,
+    mailbox TEXT NOT NULL,
+    sha256 BLOB NOT NULL,
+    -- 0 where the server gives none
+    uid_validity INTEGER NOT NULL,
+    -- the message has this UID or a higher one
+    uid_from INTEGER NOT NULL,
+    -- 0 where the server doesn't say
+    uid INTEGER NOT NULL DEFAULT 0,
+    at INTEGER NOT NULL,
+    -- no answer has come yet, so that it may be there or not
+    is_open INTEGER NOT NULL,
+    UNIQUE (message, origin, mailbox)
+) STRICT;
+CREATE INDEX restored_content ON restored (sha256);
+CREATE INDEX restored_uid ON restored (uid, uid_validity);
 ",
 ];
 

@@ -4,6 +4,7 @@
 //! ([`DeleteMail`]), so that a preview *cannot* delete by type. `imap` follows RFC 3501 and 9051,
 //! `pop3` RFC 1939 and 2449.
 
+mod appending;
 mod credentials;
 mod doctor;
 mod error;
@@ -21,6 +22,7 @@ use tokio::sync::mpsc;
 use crate::config::DeleteMode;
 use crate::model::{Delete, DeleteIntent, Fetch, Listed, Listing, MessageKey};
 
+pub use appending::{Appended, Letter, Refusal, RefusalKind, Target};
 pub use doctor::advice;
 pub use error::{ErrorScope, MailboxError, Retry};
 

@@ -6,5 +6,6 @@ pub mod export;
 pub mod foreign;
 pub mod old;
 pub mod place;
+pub mod restore;
 pub mod seen;
 pub mod select;

@@ -108,6 +108,13 @@ impl NetStream {
         limits.deadline = now.checked_add(limit).unwrap_or(now);
     }
 
+    /// From here on the session may go on for so long, whenever it was to end: for one that is as long
+    /// as what it has to do, with each step of which this is said anew.
+    pub fn go_on_for(&mut self, limit: Duration) {
+        let now = Instant::now();
+        self.limits().deadline = now.checked_add(limit).unwrap_or(now);
+    }
+
     /// Allows so many more decrypted octets, then [`NetError::TooMuch`]; `None`: no limit.
     pub fn set_octets_cap(&mut self, cap: Option<u64>) {
         self.octets_left = cap;

@@ -34,7 +34,7 @@ pub(super) async fn origin(account: &Account) -> Result<String, PollError> {
 }
 
 /// The same, where there is nothing to poll with.
-pub(super) async fn origin_of(
+pub async fn origin_of(
     config: &Inbound,
     keyring: &Keyring,
     ledger: &Ledger,

@@ -24,6 +24,7 @@ mod preview;
 mod probe;
 mod progress;
 mod report;
+mod session;
 mod settle;
 mod stager;
 #[cfg(test)]
@@ -54,12 +55,14 @@ pub use arming::{Forecast, announce, due_before};
 pub use catch_up::{Catcher, CaughtUp, Elsewhere, undo_catch_up};
 pub use clock::Clock;
 pub use error::PollError;
+pub use identity::origin_of;
 pub use import::{Stored, import};
 pub use keyring::Keyring;
 pub use preview::{MailboxPlan, Preview, Previewer};
 pub use probe::Prober;
 pub use progress::Progress;
 pub use report::{Decided, HeldEntry, PollReport, ReportedError, keep_word, left_word, skip_word};
+pub use session::open_imap;
 
 /// The names of all inbound accounts in the config, which a reload changes.
 pub type Configured = Arc<Mutex<BTreeSet<AccountName>>>;

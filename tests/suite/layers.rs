@@ -46,8 +46,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "moving",
         &[
-            "action", "archive", "config", "ledger", "mail", "mailbox", "model", "query", "rules",
-            "steps",
+            "action", "archive", "config", "ledger", "mail", "mailbox", "model", "poll", "query",
+            "rules", "steps",
         ],
     ),
     (

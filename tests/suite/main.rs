@@ -71,6 +71,7 @@ mod recovery;
 mod renamed;
 mod reports;
 mod resting;
+mod restoring;
 mod samples;
 mod scenarios;
 mod secrets;

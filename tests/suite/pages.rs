@@ -97,6 +97,7 @@ fn help_pages_of_moving_fit_into_80_columns() {
         "config history",
         "config diff",
         "import-config",
+        "restore",
     ] {
         let mut words: Vec<&str> = name.split(' ').collect();
         words.push("--help");

@@ -76,6 +76,12 @@ pub(super) const CODES: &[Code] = &[
         remedy: "Nothing.",
     },
     Code {
+        code: "messages-restored",
+        level: Level::Info,
+        cause: "A person has put stored messages back into a mailbox on their account's server.",
+        remedy: "Nothing.",
+    },
+    Code {
         code: "root-changed",
         level: Level::Error,
         cause: "The archive root is not the one that the ledger belongs to. Nothing is fetched or \

@@ -55,6 +55,28 @@ impl Capabilities {
         self.has("SPECIAL-USE") && (self.has("LIST-EXTENDED") || self.has("IMAP4REV2"))
     }
 
+    /// Octets of the largest message that is taken (RFC 7889); 0: each mailbox has its own limit.
+    pub(super) fn append_limit(&self) -> Option<u64> {
+        if self.has("APPENDLIMIT") {
+            return Some(0);
+        }
+        self.0.iter().find_map(|word| word.strip_prefix("APPENDLIMIT=")?.parse().ok())
+    }
+
+    /// Octets that may be sent without waiting for the server (RFC 7888); `None`: none.
+    pub(super) fn literal_plus(&self) -> Option<u64> {
+        const MINUS: u64 = 4096;
+        if self.has("LITERAL+") {
+            return Some(u64::MAX);
+        }
+        (self.has("LITERAL-") || self.has("IMAP4REV2")).then_some(MINUS)
+    }
+
+    /// Literals that may hold NUL (RFC 3516), which RFC 9051 includes for APPEND.
+    pub(super) fn has_binary(&self) -> bool {
+        self.has("BINARY") || self.has("IMAP4REV2")
+    }
+
     pub(super) fn has_condstore(&self) -> bool {
         self.has("CONDSTORE") || self.has("QRESYNC")
     }

@@ -31,6 +31,16 @@ pub(super) fn internal_date(text: &str) -> Option<Timestamp> {
     nothing_left.then(|| offset.to_timestamp(moment.ok()?).ok()).flatten()
 }
 
+/// A moment as APPEND has it, in UTC; `None` where the year has not four digits.
+pub(super) fn written(at: Timestamp) -> Option<String> {
+    let at = Offset::UTC.to_datetime(at);
+    let month = MONTHS.get(usize::try_from(at.month()).ok()?.checked_sub(1)?)?;
+    let (day, year) = (at.day(), at.year());
+    let (hour, minute, second) = (at.hour(), at.minute(), at.second());
+    let text = format!("{day:02}-{month}-{year:04} {hour:02}:{minute:02}:{second:02} +0000");
+    (0..=9999).contains(&year).then_some(text)
+}
+
 fn offset(zone: &str) -> Option<Offset> {
     let (sign, digits) = match zone.split_at_checked(1)? {
         ("+", digits) => (1, digits),
@@ -85,6 +95,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_written_is_read_back(second in 0_i64..253_402_300_799) {
+            let at = Timestamp::from_second(second).unwrap();
+            prop_assert_eq!(internal_date(&written(at).unwrap()), Some(at));
+        }
+
         #[test]
         fn nothing_panics(text in "\\PC*|[0-9JanFeb: +-]*") {
             internal_date(&text);

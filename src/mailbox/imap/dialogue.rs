@@ -7,10 +7,11 @@ use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 
 use async_imap::Client;
-use async_imap::imap_proto::{Outcome, Response, Status};
+use async_imap::imap_proto::{Outcome, Response, ResponseCode, Status};
 use futures_util::FutureExt as _;
 use tokio::io::AsyncWriteExt;
 
+use super::append_reply::AppendUid;
 use super::copy_uid::CopyUid;
 use super::said::{bye, shown, throttled};
 use super::sieve::uid_of;
@@ -32,6 +33,8 @@ pub(super) struct Dialogue {
     pub(super) misunderstood: u32,
     /// Sequence numbers of untagged EXPUNGE responses, in their order.
     pub(super) expunged: Vec<u32>,
+    /// The last command ends with a literal that the server has not asked for yet.
+    has_literal: bool,
     debug: bool,
 }
 
@@ -57,6 +60,10 @@ pub(super) struct Done {
     pub(super) bad: bool,
     /// For people.
     pub(super) said: String,
+    /// The response code, where it is not left in the text: `TRYCREATE` and `READ-ONLY`, or empty.
+    pub(super) code: &'static str,
+    /// Where an APPEND has put its message.
+    pub(super) appended: Option<AppendUid>,
 }
 
 impl Done {
@@ -80,6 +87,8 @@ impl Done {
 pub(super) enum Step<T> {
     /// A command is over: the oldest one that was under way.
     Done(Done),
+    /// The server asks for the literal of the last command.
+    Literal,
     /// What was made of an untagged response.
     Untagged(T),
 }
@@ -95,6 +104,7 @@ impl Dialogue {
             unreadable_uid: None,
             misunderstood: 0,
             expunged: Vec::new(),
+            has_literal: false,
             debug,
         }
     }
@@ -118,6 +128,17 @@ impl Dialogue {
         self.client.get_mut().sieve().copies = None;
     }
 
+    /// The limit of a mailbox that the server has told since
+    /// [`forget_append_limit`](Self::forget_append_limit).
+    pub(super) fn append_limit(&mut self) -> Option<u64> {
+        self.client.get_mut().sieve().append_limit
+    }
+
+    /// From here on only what comes counts.
+    pub(super) fn forget_append_limit(&mut self) {
+        self.client.get_mut().sieve().append_limit = None;
+    }
+
     /// Sets the caps of what is to come.
     pub(super) fn set_caps(&mut self, caps: Caps) {
         self.client.get_mut().sieve().set_caps(caps.literal, caps.response);
@@ -125,19 +146,43 @@ impl Dialogue {
 
     /// Sends a command without waiting for its reply; nothing in it is secret.
     pub(super) async fn send(&mut self, command: &str) -> Result<(), MailboxError> {
+        self.send_with(command, &[]).await
+    }
+
+    /// Sends a command up to its literal, for which the server asks or which it refuses.
+    pub(super) async fn send_before_literal(&mut self, command: &str) -> Result<(), MailboxError> {
+        self.has_literal = true;
+        self.send(command).await
+    }
+
+    /// Sends a command and the octets behind its first line.
+    pub(super) async fn send_with(
+        &mut self,
+        command: &str,
+        behind: &[u8],
+    ) -> Result<(), MailboxError> {
         self.tag = self.tag.saturating_add(1);
         let tag = format!("R{}", self.tag);
         if self.debug {
             tracing::debug!(target: "incoming", "C: {tag} {}", shown(command));
         }
-        let line = format!("{tag} {command}\r\n");
+        let mut octets = format!("{tag} {command}\r\n").into_bytes();
+        octets.extend_from_slice(behind);
         self.under_way.push_back(tag);
-        let stream = self.client.get_mut();
-        let sent = async {
-            stream.write_all(line.as_bytes()).await?;
-            stream.flush().await
-        };
-        sent.await.map_err(|error| NetError::from_io(error, "reply").into())
+        self.write(&octets).await?;
+        self.flush().await
+    }
+
+    /// Sends octets of a literal.
+    pub(super) async fn write(&mut self, octets: &[u8]) -> Result<(), MailboxError> {
+        let sent = self.client.get_mut().write_all(octets).await;
+        sent.map_err(|error| NetError::from_io(error, "reply").into())
+    }
+
+    /// Sends what was held back to be sent together.
+    pub(super) async fn flush(&mut self) -> Result<(), MailboxError> {
+        let sent = self.client.get_mut().flush().await;
+        sent.map_err(|error| NetError::from_io(error, "reply").into())
     }
 
     /// The next step of what was sent; `take` sees each response, the tagged one too.
@@ -164,16 +209,24 @@ impl Dialogue {
                     let what = format!("it answers a command that was not sent: {}", shown(&tag.0));
                     return Err(MailboxError::Protocol { what });
                 }
+                let appended = AppendUid::take(&tag.0, &mut self.client.get_mut().sieve().appended);
                 let done = Done {
                     ok: *status == Status::Ok,
                     bad: *status == Status::Bad,
                     said: said(outcome),
+                    code: code(outcome),
+                    appended,
                 };
+                self.has_literal &= !self.under_way.is_empty();
                 take(response);
                 self.show(&done);
                 Ok(Step::Done(done))
             }
             Response::Data { status: Status::Bye, outcome } => Err(bye(&said(outcome))),
+            Response::Continue(_) if self.has_literal => {
+                self.has_literal = false;
+                Ok(Step::Literal)
+            }
             Response::Continue(_) => {
                 let what = "it asks for more where the command was complete".to_owned();
                 Err(MailboxError::Protocol { what })
@@ -223,6 +276,14 @@ impl Dialogue {
             let status = if done.ok { "OK" } else { "NO or BAD" };
             tracing::debug!(target: "incoming", "S: {status} {}", done.said);
         }
+    }
+}
+
+fn code(outcome: &Outcome<'_>) -> &'static str {
+    match outcome.code {
+        Some(ResponseCode::TryCreate) => "TRYCREATE",
+        Some(ResponseCode::ReadOnly) => "READ-ONLY",
+        _ => "",
     }
 }
 

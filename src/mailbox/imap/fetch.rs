@@ -158,7 +158,7 @@ impl<'a> Fetching<'a> {
             }
             match dialogue.step(|response| read_body(response, Section::Whole)).await {
                 Ok(Step::Untagged(Some(body))) => self.take(body).await?,
-                Ok(Step::Untagged(None)) => {}
+                Ok(Step::Untagged(None) | Step::Literal) => {}
                 Ok(Step::Done(done)) => self.end_batch(&done)?,
                 Err(error) => return Err(self.lost(dialogue, error).await),
             }

@@ -4,6 +4,8 @@
 //! selects one for writing. Octets pass three sieves on their way in: the network's guard (time),
 //! [`sieve`] (size and shape) and async-imap (grammar).
 
+mod append;
+mod append_reply;
 mod capabilities;
 mod copy_uid;
 mod date;
@@ -18,11 +20,13 @@ mod login;
 mod mark;
 mod remove;
 mod said;
+mod seek;
 mod select;
 mod sieve;
 mod sieved;
 mod start;
 mod talk;
+mod target;
 mod uid_set;
 mod utf7;
 mod windows;
@@ -45,6 +49,8 @@ use crate::config::{DeleteMode, Inbound, Properties};
 use crate::model::{Delete, DeleteIntent, Fetch, Listed, Listing};
 use crate::net::NetStream;
 
+pub use append::Appending;
+pub use seek::{Seen, Sought};
 pub use start::connect;
 
 /// How long the farewell may take.
@@ -60,6 +66,8 @@ pub struct ImapSession {
     /// Names on the wire that modified UTF-7 does not lead back to, by the name that we say.
     odd_names: BTreeMap<String, String>,
     delete_mode: DeleteMode,
+    /// How long one step of a session without an end may take.
+    patience: Duration,
     /// The account's `folders`: no message is moved into one of these.
     folders: Vec<String>,
     /// Where messages are moved to, once it is found.
@@ -84,6 +92,7 @@ impl ImapSession {
             max_message_size: account.max_message_size.map(|size| size.0),
             odd_names: BTreeMap::new(),
             delete_mode: account.delete_mode.clone(),
+            patience: account.poll_deadline,
             folders: account.folders.clone(),
             destination: None,
             open: None,

@@ -82,8 +82,16 @@ pub(super) async fn select(
     session: &mut ImapSession,
     mailbox: &str,
 ) -> Result<Selected, MailboxError> {
+    Ok(select_and_see(session, mailbox).await?.0)
+}
+
+/// The same, with what the server says of the mailbox.
+pub(super) async fn select_and_see(
+    session: &mut ImapSession,
+    mailbox: &str,
+) -> Result<(Selected, Opened), MailboxError> {
     let facts = run(session, "SELECT", mailbox).await?;
-    Ok(note(session, mailbox, &facts, facts.read_only).0)
+    Ok(note(session, mailbox, &facts, facts.read_only))
 }
 
 /// Has what `open` opened selected again, if another mailbox is by now.

@@ -14,6 +14,7 @@
 
 use std::ops::Range;
 
+use super::append_reply::{AppendUid, append_limit};
 use super::copy_uid::CopyUid;
 use crate::net::NetError;
 
@@ -21,6 +22,8 @@ use crate::net::NetError;
 pub(super) const LINE_MAX: usize = 1 << 20;
 /// Parentheses within each other; what is asked for here has three.
 const DEPTH_MAX: u32 = 50;
+/// APPENDUIDs that wait to be taken; fewer commands are under way.
+const APPENDED_MAX: usize = 1000;
 
 /// The sieve's state.
 #[derive(Debug)]
@@ -36,6 +39,10 @@ pub(super) struct Sieve {
     current_uid: Option<u32>,
     /// The last COPYUID: imap-proto reads it, but into a type that it doesn't name.
     pub(super) copies: Option<CopyUid>,
+    /// The APPENDUIDs of tagged responses that nobody has taken, which it reads into the same type.
+    pub(super) appended: Vec<AppendUid>,
+    /// The last APPENDLIMIT of a mailbox, which imap-proto can't read.
+    pub(super) append_limit: Option<u64>,
 }
 
 /// What a response is, as far as the sieve minds.
@@ -65,6 +72,8 @@ impl Sieve {
             response_octets: 0,
             current_uid: None,
             copies: None,
+            appended: Vec::new(),
+            append_limit: None,
         }
     }
 
@@ -136,10 +145,16 @@ impl Sieve {
             }
         });
         match kind {
-            Kind::Dropped => self.begin_literal(line, kind)?,
+            Kind::Dropped => {
+                self.append_limit = append_limit(line).or(self.append_limit);
+                self.begin_literal(line, kind)?;
+            }
             Kind::Plain => end_plain(line, out),
             Kind::Text => {
                 self.copies = CopyUid::of_line(line).or_else(|| self.copies.take());
+                if self.appended.len() < APPENDED_MAX {
+                    self.appended.extend(AppendUid::of_line(line));
+                }
                 end_text(line, out);
             }
             Kind::Fetch | Kind::List => {

@@ -1,5 +1,6 @@
 //! Whole sessions against scripted servers over memory.
 
+mod appending;
 mod deleting;
 mod fetching;
 mod fuzz;

@@ -2,6 +2,7 @@
 
 use async_imap::imap_proto::Response;
 
+use super::super::append_reply::{AppendUid, append_limit};
 use super::super::sieve::Sieve;
 use super::super::{date, listed, said, uid_set, utf7};
 use super::*;
@@ -55,6 +56,8 @@ const WORDS: &[&str] = &[
     "AUTH=PLAIN ",
     "SASL-IR ",
     "UIDPLUS CONDSTORE ESEARCH] ",
+    "R1 OK [APPENDUID 7 9] x",
+    "* STATUS x (APPENDLIMIT 5)",
 ];
 
 fn sift<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, Option<String>) {
@@ -111,6 +114,8 @@ fn fuzz_words_of_a_server() {
         let capabilities = Capabilities::of_line(&text).or_else(|| Capabilities::of_code(&text));
         let uids = uid_set::uids_of(&text).take(5).count();
         let date = date::internal_date(&text).is_some();
+        let place = AppendUid::of_line(input);
+        assert!(place.as_ref().is_none_or(|place| place.uid > 0 && place.uid_validity > 0));
         way((
             throttled,
             said::bye(&text).code(),
@@ -118,6 +123,8 @@ fn fuzz_words_of_a_server() {
             date,
             uids,
             capabilities.is_some(),
+            place.is_some(),
+            append_limit(input).is_some(),
         ))
     });
 }
@@ -240,4 +247,49 @@ fn reply_is_bounded_for_every_octet() {
     assert_eq!(fed.iter().position(Result::is_err), Some(1_000 / 12));
     let error = sieve.feed(b"x", &mut out).unwrap_err();
     assert!(matches!(error, NetError::TooMuch { .. }) && out.is_empty());
+}
+
+/// Puts three messages into a mailbox of a server that gives one reply after the other to whatever
+/// it hears; what is known of them, and how the session ended.
+async fn append(replies: Vec<String>) -> Vec<String> {
+    let mut replies = replies.into_iter();
+    let greeting = replies.next().unwrap_or_default();
+    let next = move |_: &str| replies.next().unwrap_or_else(|| "CLOSE".to_owned());
+    let (wire, _server) = Server::start(&greeting, next);
+    let proof = Proof::Password("secret");
+    let mut session = start::log_in(wire, &account(), proof, &mut Witness::blind()).await.unwrap();
+    session.capabilities = Capabilities::read("LITERAL- UIDPLUS APPENDLIMIT BINARY");
+    let target = match session.target("Back", true).await {
+        Ok(target) => target,
+        Err(error) => return vec![error.code().to_owned()],
+    };
+    let flags = target.kept(&["\\Seen".to_owned(), "x".to_owned()]);
+    let mut appending = session.appending(&target.mailbox, false).unwrap();
+    let sent = async {
+        for body in [&b"one"[..], &[b'x'; 5000], b"three"] {
+            let (octets, flags) = (body.len() as u64, flags.clone());
+            let letter = crate::mailbox::Letter { octets, has_nul: false, flags, at: None };
+            appending.whole(&letter, body).await?;
+        }
+        appending.finish().await
+    };
+    let sent = sent.await;
+    let answers = appending.into_answers();
+    assert!(answers.len() <= 3 && (sent.is_err() || answers.len() == 3), "{answers:?}");
+    let told = answers.iter().map(|answer| format!("{:?}", std::mem::discriminant(answer)));
+    told.chain([sent.err().map_or("whole", |error| error.code()).to_owned()]).collect()
+}
+
+#[test]
+fn fuzz_sessions_that_append() {
+    fuzz("imap-append", WORDS, |input| {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_time().start_paused(true).build().unwrap();
+        way(runtime.block_on(async {
+            tokio::select! {
+                ways = append(replies(input, &LOGGED_IN[..2])) => ways,
+                () = tokio::time::sleep(Duration::from_hours(1)) => panic!("it hangs"),
+            }
+        }))
+    });
 }

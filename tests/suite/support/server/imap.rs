@@ -14,6 +14,15 @@ pub(super) struct Imap {
     writable: bool,
     /// The tag of an AUTHENTICATE whose response is to come.
     awaits_plain: Option<String>,
+    awaits_literal: Option<Literal>,
+}
+
+/// A message that is being appended.
+struct Literal {
+    tag: String,
+    mailbox: String,
+    size: usize,
+    octets: Vec<u8>,
 }
 
 impl Imap {
@@ -25,6 +34,7 @@ impl Imap {
             selected: None,
             writable: false,
             awaits_plain: None,
+            awaits_literal: None,
         }
     }
 
@@ -75,6 +85,12 @@ impl Imap {
                 let line = |name: &String| format!("* LIST () \"/\" \"{name}\"\r\n");
                 (names.map(line).collect::<String>().into_bytes(), ok(word))
             }
+            "CREATE" => {
+                let name = quoted(arguments).first().cloned().unwrap_or_default();
+                self.shared.state().store.mailboxes.entry(name).or_default();
+                (Vec::new(), ok(word))
+            }
+            "SUBSCRIBE" => (Vec::new(), ok(word)),
             "SELECT" | "EXAMINE" => self.open(word, arguments),
             "UID" => self.uid(arguments),
             "EXPUNGE" | "CLOSE" => {
@@ -108,6 +124,40 @@ impl Imap {
         (said.into_bytes(), format!("OK [{code}] {word} done\r\n"))
     }
 
+    /// APPEND: to a mailbox that is there, after the literal was asked for or not.
+    fn append(&mut self, tag: &str, arguments: &str) -> Answer {
+        let mailbox = quoted(arguments).first().cloned().unwrap_or_default();
+        let size = arguments.rsplit_once('{').map_or("", |(_, size)| size);
+        let digits = size.trim_end_matches(['}', '+']).parse();
+        if !self.shared.state().store.mailboxes.contains_key(&mailbox) {
+            return Answer::of(format!("{tag} NO [TRYCREATE] no such mailbox\r\n"));
+        }
+        if self.selected.as_ref() == Some(&mailbox) && !self.writable {
+            // As Courier does.
+            return Answer::of(format!("{tag} NO selected READ-ONLY\r\n"));
+        }
+        let Ok(octets) = digits else { return Answer::of(format!("{tag} BAD size\r\n")) };
+        let (tag, asks) = (tag.to_owned(), !size.ends_with("+}"));
+        self.awaits_literal = Some(Literal { tag, mailbox, size: octets, octets: Vec::new() });
+        Answer::of(if asks { "+ go\r\n" } else { "" })
+    }
+
+    /// A line of the message that is being appended; what holds the last one ends the command.
+    fn take(&mut self, mut literal: Literal, line: &str) -> Answer {
+        literal.octets.extend_from_slice(line.as_bytes());
+        literal.octets.extend_from_slice(b"\r\n");
+        if literal.octets.len() < literal.size + 2 {
+            self.awaits_literal = Some(literal);
+            return Answer::default();
+        }
+        literal.octets.truncate(literal.size);
+        let mut state = self.shared.state();
+        let mailbox = state.store.mailboxes.get_mut(&literal.mailbox).expect("it was there");
+        let (tag, validity, uid) = (literal.tag, mailbox.uid_validity, mailbox.uid_next);
+        mailbox.deliver(literal.octets);
+        Answer::of(format!("{tag} OK [APPENDUID {validity} {uid}] done\r\n"))
+    }
+
     fn uid(&self, arguments: &str) -> (Vec<u8>, String) {
         let ok = |word: &str| format!("OK UID {word} done\r\n");
         let (word, rest) = arguments.split_once(' ').unwrap_or((arguments, ""));
@@ -124,7 +174,7 @@ impl Imap {
             }
             "SEARCH" => {
                 let set = match set {
-                    "UID" => items,
+                    "UID" => items.split(' ').next().unwrap_or(items),
                     "DELETED" => set,
                     _ => "1:*",
                 };
@@ -187,6 +237,9 @@ impl Dialect for Imap {
         if let Some(tag) = self.awaits_plain.take() {
             return Answer::of(format!("{tag} {}", self.log_in(plain(line))));
         }
+        if let Some(literal) = self.awaits_literal.take() {
+            return self.take(literal, line);
+        }
         let (tag, command) = self.split(line);
         let (word, arguments) = command.split_once(' ').unwrap_or((command, ""));
         let word = word.to_uppercase();
@@ -199,6 +252,9 @@ impl Dialect for Imap {
             let token = arguments.to_uppercase().starts_with("XOAUTH2 ");
             let credentials = if token { bearer(response) } else { plain(response) };
             return Answer::of(format!("{tag} {}", self.log_in(credentials)));
+        }
+        if word == "APPEND" {
+            return self.append(tag, arguments);
         }
         if word == "STARTTLS" && !self.encrypted && self.shared.tls.is_some() {
             let octets = format!("{tag} OK begin\r\n").into_bytes();

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
-use super::catch_up::CatchUp;
+use super::catch_up::{CatchUp, NamedMessage};
 use super::error::{LedgerError, sqlite};
 use super::tx::{Tx, millis};
 use crate::model::Sha256;
@@ -210,8 +210,12 @@ impl Tx<'_> {
             self.set_origin(row.id, &to.origin)?;
             self.set_uid_validity(row.id, Some(to.uid_validity))?;
         }
-        let named = uids.iter().map(|uid| (format!("{}/{uid}", to.uid_validity), None));
-        self.catch_up_unique_ids(row.id, &named.collect::<Vec<_>>(), at)?;
+        let named = |uid: &u32| NamedMessage {
+            name: format!("{}/{uid}", to.uid_validity),
+            size: None,
+            internal_date: None,
+        };
+        self.catch_up_messages(row.id, &uids.iter().map(named).collect::<Vec<_>>(), at)?;
         let messages = uids.len() as u64;
         let added = i64::try_from(messages).unwrap_or(i64::MAX);
         let more = "UPDATE catch_up SET messages = messages + ?3 WHERE mailbox_id = ?1 AND at = ?2";
@@ -221,7 +225,15 @@ impl Tx<'_> {
             return Ok(true);
         }
         let uid_validity = to.uid_validity;
-        let catch_up = CatchUp { uid_validity, up_to: 0, before: None, messages, at };
+        let catch_up = CatchUp {
+            uid_validity,
+            up_to: 0,
+            named_from: None,
+            uid_next: None,
+            before: None,
+            messages,
+            at,
+        };
         self.catch_up(row.id, &catch_up)?;
         Ok(true)
     }

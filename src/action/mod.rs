@@ -77,7 +77,9 @@ pub async fn perform(task: &Task, means: &Means, now: Timestamp) -> Result<(), T
         // It needs an outbound account: `daemon`.
         Deed::Forward(_) => Err(Trouble::passing("later", "done by the daemon")),
         // A session of the account does it: `poll`.
-        Deed::Flag(_) | Deed::Seen => Err(Trouble::passing("later", "done by a poll")),
+        Deed::Flag(_) | Deed::Move(_) | Deed::Seen => {
+            Err(Trouble::passing("later", "done by a poll"))
+        }
         Deed::Exec(deed) => exec::run(task, deed, means).await,
         Deed::Webhook(deed) => webhook::call(task, deed, means, now).await,
         Deed::Save(deed) => {

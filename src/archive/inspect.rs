@@ -302,6 +302,7 @@ impl FoundCopy {
             delete_ok: false,
             actions_open: false,
             actions_unknown: false,
+            moves: Vec::new(),
         }
     }
 }

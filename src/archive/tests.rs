@@ -162,6 +162,7 @@ fn copy_of(staged: &Staged) -> StoredCopy {
         delete_ok: true,
         actions_open: false,
         actions_unknown: false,
+        moves: Vec::new(),
     }
 }
 

@@ -32,6 +32,9 @@ pub(super) fn delete(why: &DeleteReason) -> String {
             moment(*archived_at),
             limit(*days)
         ),
+        DeleteReason::Moved { rule, to } => {
+            format!("moved to `{}` by rule {rule}", to.escape_debug())
+        }
     }
 }
 
@@ -77,6 +80,9 @@ pub(super) fn keep(why: &KeepReason) -> String {
         }
         KeepReason::DeletesHeld { cause } => format!("due to be deleted, but {}", cause.as_str()),
         KeepReason::Flagged => "marked \\Deleted, no more is wanted".to_owned(),
+        KeepReason::MoveLater { rule, until } => {
+            format!("its move by rule {rule} has failed, tried again {}", moment(*until))
+        }
         KeepReason::Held { attempts, retry_at } => {
             format!("held after attempt {attempts}, tried again {}", moment(*retry_at))
         }

@@ -145,17 +145,17 @@ fn nested(own: &mut TableFacts, half: &RawHalf, defaults: &[RawTable]) {
     add(&keys::CANARY, &half.canary, CANARY);
     let rules = if half.on_received.is_empty() { defaults } else { &half.on_received };
     for (n, rule) in (1_u32..).zip(rules) {
-        // Marks of the defaults are not for maildrops.
-        if pop3 && half.on_received.is_empty() && is_mark(rule) {
+        // What the defaults do on the server is not for maildrops.
+        if pop3 && half.on_received.is_empty() && is_on_server(rule) {
             continue;
         }
         add(&keys::ON_RECEIVED, rule, &format!("{RULES}{n}."));
     }
 }
 
-fn is_mark(rule: &RawTable) -> bool {
+fn is_on_server(rule: &RawTable) -> bool {
     let deed = rule.entries.get("do").and_then(|entry| entry.value.as_ref());
-    matches!(deed, Some(Value::Text(deed)) if deed == "seen" || deed == "flag")
+    matches!(deed, Some(Value::Text(deed)) if ["seen", "flag", "move"].contains(&deed.as_str()))
 }
 
 /// One half of an account, its layers merged as they count.

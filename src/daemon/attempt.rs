@@ -246,17 +246,19 @@ fn waits_for_disk(code: &str) -> bool {
 /// The poll's record in the log: exactly one error for one that failed, unless that stands.
 fn note(report: &PollReport, stands: bool) {
     let Some(error) = &report.error else {
-        if report.archived > 0 || report.deleted > 0 || report.rekeyed > 0 {
+        let left = report.deleted.saturating_add(report.moved);
+        if report.archived > 0 || left > 0 || report.rekeyed > 0 {
             tracing::info!(
                 target: "incoming",
                 code = "poll-done",
                 archived = report.archived,
                 octets = report.octets,
                 deleted = report.deleted,
+                moved = report.moved,
                 held = report.held.len(),
-                "{} archived, {} deleted on the server",
+                "{} archived, {} deleted or moved on the server",
                 report.archived,
-                report.deleted
+                left
             );
         } else {
             tracing::debug!(target: "incoming", code = "poll-done", "Nothing new");

@@ -6,6 +6,7 @@
 //! person).
 
 mod marks;
+mod moves;
 mod replay;
 mod time;
 mod unknown;
@@ -107,6 +108,9 @@ pub struct Resting {
     /// Why it waits.
     pub detail: String,
 }
+
+/// The code of moves that wait as long as nothing may leave the server.
+const WAITS: &str = "waits";
 
 /// The code of actions that wait as long as the account that would send them is left alone.
 pub const RESTS: &str = "rests";
@@ -226,9 +230,12 @@ impl Tx<'_> {
         let mut added = 0_u64;
         for NewAction { row, message, path, rule, kind, key } in actions {
             let by_person = asked == Asked::ByPerson;
-            let row = params![account, row, message, path, rule, kind, key, by_person, millis(now)];
-            let changed = put.execute(row).map_err(sqlite("add actions"))?;
+            let of = params![account, row, message, path, rule, kind, key, by_person, millis(now)];
+            let changed = put.execute(of).map_err(sqlite("add actions"))?;
             added = added.saturating_add(changed as u64);
+            if changed > 0 && *kind == "move" {
+                self.wake_mailbox_of(*row)?;
+            }
         }
         Ok(added)
     }
@@ -400,7 +407,9 @@ impl Tx<'_> {
             AND state IN ('pending', 'failed')";
         let ActionFilter { account, rule, id, .. } = filter;
         let row = params![account, rule, id, millis(now)];
-        Ok(self.db.execute(sql, row).map_err(sqlite("retry actions"))? as u64)
+        let retried = self.db.execute(sql, row).map_err(sqlite("retry actions"))? as u64;
+        self.wake_for_moves(now)?;
+        Ok(retried)
     }
 
     /// Gives up actions that aren't done; how many.
@@ -458,14 +467,6 @@ impl Tx<'_> {
             OR EXISTS (SELECT 1 FROM action WHERE state = 'failed')";
         let mut get = self.db.prepare_cached(sql).map_err(sqlite("read actions"))?;
         get.query_row([], |row| row.get(0)).map_err(sqlite("read actions"))
-    }
-
-    /// Whether a message has an action that isn't done: pending, running or failed.
-    fn has_open_actions(&self, message: i64) -> Result<bool, LedgerError> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM action WHERE message_id = ?1
-            AND state IN ('pending', 'running', 'failed'))";
-        let mut get = self.db.prepare_cached(sql).map_err(sqlite("read actions"))?;
-        get.query_row([message], |row| row.get(0)).map_err(sqlite("read actions"))
     }
 
     fn actions_by(

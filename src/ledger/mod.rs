@@ -35,7 +35,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use crate::model::{Delete, DeleteIntent};
+use crate::model::{Delete, DeleteIntent, DeleteMode};
 use sqlite::Durability;
 
 pub use accounts::{AccountRow, AccountState, ClockMark, LastError};
@@ -217,19 +217,21 @@ impl Ledger {
         self.jobs.closed().await;
     }
 
-    /// Commits the intent to delete: the rows turn from `archived` to `deleting`.
+    /// Commits the intent to delete: the rows turn from `archived` to `deleting`. A move is left out
+    /// that a person has given up meanwhile.
     ///
     /// What it returns is the only key to [`crate::mailbox::DeleteMail::delete_from_server`].
     pub async fn begin_delete(
         &self,
         deletes: Vec<Delete>,
-        how: String,
+        how: DeleteMode,
         now: Timestamp,
     ) -> Result<DeleteIntent, LedgerError> {
-        let rows: Vec<i64> = deletes.iter().map(|delete| delete.copy.row).collect();
-        let begin = move |tx: &Tx<'_>| tx.begin_delete(&rows, &how, now);
-        self.write("commit the intent to delete", begin).await?;
-        Ok(DeleteIntent::committed(&deletes))
+        let (mut wanted, text) = (deletes.clone(), how.to_string());
+        let begin = move |tx: &Tx<'_>| tx.begin_delete(&deletes, &text, now);
+        let rows = self.write("commit the intent to delete", begin).await?;
+        wanted.retain(|delete| rows.contains(&delete.copy.row));
+        Ok(DeleteIntent::committed(&wanted, how))
     }
 
     fn start(keeper: Keeper, identity: Identity) -> Result<Self, LedgerError> {

@@ -345,6 +345,14 @@ CREATE TABLE restored (
 ) STRICT;
 CREATE INDEX restored_content ON restored (sha256);
 CREATE INDEX restored_uid ON restored (uid, uid_validity);
+-- the action that the delete which was begun last carries out: a rule moves the message
+ALTER TABLE message ADD COLUMN move_action INTEGER;
+-- not archived, by this rule: the state is gone, and there is no copy
+ALTER TABLE message ADD COLUMN skipped_by TEXT NOT NULL DEFAULT '';
+ALTER TABLE message ADD COLUMN skipped_at INTEGER;
+-- of its octets as they were fetched
+ALTER TABLE message ADD COLUMN skipped_sha256 BLOB;
+CREATE INDEX message_skipped ON message (mailbox_id) WHERE skipped_by <> '';
 ",
 ];
 

@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 
 use super::*;
-use crate::model::{MessageKey, Sha256};
+use crate::model::{Delete, DeleteMode, DeleteReason, MessageKey, Sha256, StoredCopy};
 
 /// A ledger whose transactions run on the test's own thread.
 struct Book {
@@ -106,7 +106,7 @@ fn put(tx: &Tx<'_>, id: MailboxId, key: &MessageKey, state: &str) -> Result<i64,
         tx.archived(&rows)?;
     }
     if matches!(state, "deleting" | "deleted") {
-        tx.begin_delete(&rows, "expunge", at(0))?;
+        tx.begin_delete(&[delete_of(key.clone(), row)], "expunge", at(0))?;
     }
     match state {
         "deleted" => tx.deleted(&rows, at(9))?,
@@ -114,6 +114,39 @@ fn put(tx: &Tx<'_>, id: MailboxId, key: &MessageKey, state: &str) -> Result<i64,
         _ => {}
     }
     Ok(row)
+}
+
+/// A delete of the row's message.
+fn delete_of(key: MessageKey, row: i64) -> Delete {
+    let copy = StoredCopy {
+        cut: false,
+        leaps: SignedDuration::ZERO,
+        canary: false,
+        row,
+        key: key.clone(),
+        path: "p".to_owned(),
+        sha256: Sha256([1; 32]),
+        json_sha256: Sha256([2; 32]),
+        size: 1,
+        listed_size: None,
+        internal_date: None,
+        received: None,
+        archived_at: at(0),
+        deleting: false,
+        flagged: false,
+        delete_ok: true,
+        actions_open: false,
+        actions_unknown: false,
+        moves: Vec::new(),
+    };
+    Delete {
+        key,
+        number: 3,
+        copy,
+        how: DeleteMode::Expunge,
+        action: None,
+        why: DeleteReason::Begun,
+    }
 }
 
 #[tokio::test]

@@ -17,6 +17,12 @@ impl<'a> Tx<'a> {
         Self { db }
     }
 
+    /// Any statement, for tests of what is above.
+    #[cfg(test)]
+    pub(crate) fn execute(&self, sql: &str) {
+        self.db.execute_batch(sql).unwrap();
+    }
+
     /// Binds the ledger to a root and counts a start; the new generation.
     pub(super) fn bind(&self, root: Uuid) -> Result<u64, LedgerError> {
         let before: u64 = self.meta("generation")?.and_then(|text| text.parse().ok()).unwrap_or(0);

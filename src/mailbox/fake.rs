@@ -12,9 +12,8 @@ use super::{
     DeleteMail, DeleteOutcome, DeleteRefusal, MailboxError, MarkMail, Marked, Opened, Part,
     ReadMailbox, Recheck, Verdict,
 };
-use crate::config::DeleteMode;
 use crate::model::{
-    Delete, DeleteIntent, Fetch, Listed, Listing, MessageKey, Received, ReceivedBasis,
+    Delete, DeleteIntent, DeleteMode, Fetch, Listed, Listing, MessageKey, Received, ReceivedBasis,
 };
 
 /// What the pretended server holds; shared by the sessions of a test.
@@ -24,6 +23,7 @@ pub(crate) struct FakeServer {
 }
 
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own")]
 pub(crate) struct State {
     /// 0: the server gives none.
     pub(crate) uid_validity: u32,
@@ -34,6 +34,10 @@ pub(crate) struct State {
     pub(crate) messages: BTreeMap<u32, FakeMessage>,
     pub(crate) commands: Vec<String>,
     pub(crate) no_uid_plus: bool,
+    /// What moves name is not there.
+    pub(crate) no_destination: bool,
+    /// No message leaves.
+    pub(crate) refuse_deletes: bool,
     /// Marks are refused.
     pub(crate) no_marks: bool,
     /// Messages of one window.
@@ -278,10 +282,14 @@ impl DeleteMail for FakeSession {
         _mailbox: Option<&str>,
         uid_validity: Option<u32>,
         deletes: &[Delete],
+        how: &DeleteMode,
     ) -> Result<Recheck, MailboxError> {
         Ok(self.server.with(|state| {
             if state.no_uid_plus {
                 return Recheck::Refused(DeleteRefusal::NoUidPlus);
+            }
+            if let (DeleteMode::Move(to), true) = (how, state.no_destination) {
+                return Recheck::Refused(DeleteRefusal::NoDestination(format!("no {to}")));
             }
             if uid_validity != state.uid_validity() {
                 return Recheck::Refused(DeleteRefusal::UidValidityChanged);
@@ -308,7 +316,15 @@ impl DeleteMail for FakeSession {
         Ok(self.server.with(|state| {
             let mut outcome = DeleteOutcome::default();
             for delete in intent.deletes() {
-                state.commands.push(format!("delete {}", delete.number));
+                let act = match intent.how() {
+                    DeleteMode::Expunge => "delete".to_owned(),
+                    how => how.to_string(),
+                };
+                state.commands.push(format!("{act} {}", delete.number));
+                if state.refuse_deletes {
+                    outcome.refused.push((delete.row, "no".to_owned()));
+                    continue;
+                }
                 state.messages.remove(&delete.number);
                 outcome.gone.push(delete.row);
             }

@@ -19,8 +19,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use crate::config::DeleteMode;
-use crate::model::{Delete, DeleteIntent, Fetch, Listed, Listing, MessageKey};
+use crate::model::{Delete, DeleteIntent, DeleteMode, Fetch, Listed, Listing, MessageKey};
 
 pub use appending::{Appended, Letter, Refusal, RefusalKind, Target};
 pub use doctor::advice;
@@ -99,15 +98,16 @@ pub enum Marked {
 pub trait DeleteMail: ReadMailbox {
     /// Proves in this session that each message is still the one that was stored: the mailbox is
     /// selected anew, UIDVALIDITY, size and INTERNALDATE (IMAP) or unique-id and size (POP3) are
-    /// compared. Says for each delete, in order, what holds.
+    /// compared. Says for each delete, in order, what holds; all of them leave in one way, `how`.
     fn recheck(
         &mut self,
         mailbox: Option<&str>,
         uid_validity: Option<u32>,
         deletes: &[Delete],
+        how: &DeleteMode,
     ) -> impl Future<Output = Result<Recheck, MailboxError>> + Send;
 
-    /// Deletes what the ledger has committed to delete, and nothing else, in the account's mode:
+    /// Deletes what the ledger has committed to delete, and nothing else, in the intent's way:
     /// `UID STORE \Deleted` and `UID EXPUNGE` (RFC 4315), UID MOVE (RFC 6851), or the mark alone,
     /// with these UIDs; or DELE.
     fn delete_from_server(

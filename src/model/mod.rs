@@ -14,7 +14,7 @@ mod size;
 mod source;
 mod stored;
 
-pub use delete::{DeleteIntent, Deleting};
+pub use delete::{DeleteIntent, DeleteMode, Deleting};
 pub use harmless::{harmless_json, is_harmful};
 pub use identity::{Former, Sighting, origin};
 pub use key::{FOLDER_SUFFIX_LEN, ID_LEN, IMPORTED, MessageId, MessageKey};
@@ -27,7 +27,7 @@ pub use plan::{
 };
 pub use size::{ByteSize, ParseByteSizeError};
 pub use source::Source;
-pub use stored::{Known, KnownState, Sha256, StoredCopy};
+pub use stored::{AskedMove, Known, KnownState, Sha256, StoredCopy};
 
 /// An account's name: the table's name in the config, `^[a-z0-9][a-z0-9._-]{0,63}$`.
 pub type AccountName = std::sync::Arc<str>;

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::{MessageKey, Received, StoredCopy};
+use super::{DeleteMode, MessageKey, Received, StoredCopy};
 
 /// What one listing window leads to. Each listed message stands in exactly one list.
 #[derive(Clone, Debug)]
@@ -88,6 +88,12 @@ pub struct Delete {
     /// The copy that makes the delete safe.
     #[serde(skip)]
     pub copy: StoredCopy,
+    /// How it leaves its mailbox.
+    #[serde(skip)]
+    pub how: DeleteMode,
+    /// The action that asks for it, where a rule does.
+    #[serde(skip)]
+    pub action: Option<i64>,
     /// Why.
     #[serde(rename = "reason")]
     pub why: DeleteReason,
@@ -112,6 +118,13 @@ pub enum DeleteReason {
         since: Timestamp,
         /// The rule, in days of 24 hours.
         days: u32,
+    },
+    /// A rule on received mail wants it in another mailbox.
+    Moved {
+        /// The rule's name.
+        rule: String,
+        /// The mailbox.
+        to: String,
     },
 }
 
@@ -181,6 +194,13 @@ pub enum KeepReason {
     },
     /// Marked `\Deleted` by us; by the config nothing more is done.
     Flagged,
+    /// A rule's move has failed and is tried again.
+    MoveLater {
+        /// The rule's name.
+        rule: String,
+        /// When it is tried again.
+        until: Timestamp,
+    },
     /// Held after failures, not yet due for another attempt.
     Held {
         /// Attempts so far.

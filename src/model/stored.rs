@@ -95,6 +95,29 @@ pub struct StoredCopy {
     pub actions_open: bool,
     /// Whether they are done isn't known: the copy was found in the tree by a new ledger.
     pub actions_unknown: bool,
+    /// Moves on the server that rules ask for and that aren't done, in their order.
+    pub moves: Vec<AskedMove>,
+}
+
+/// A move to another mailbox that a rule asks for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AskedMove {
+    /// The action's number.
+    pub action: i64,
+    /// The rule's name: the config has where to.
+    pub rule: String,
+    /// Not before.
+    pub due_at: Timestamp,
+    /// Marks are still to be set on the message, by the UID that it has now.
+    pub marks_open: bool,
+    /// Something else that rules ask for isn't done with it; other moves don't count.
+    pub others_open: bool,
+    /// Tries so far.
+    pub attempts: u32,
+    /// When it was first tried.
+    pub first_at: Option<Timestamp>,
+    /// Why it wasn't done so far, as the ledger has it.
+    pub detail: String,
 }
 
 /// A SHA-256 digest; printed as lower-case hex.

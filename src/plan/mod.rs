@@ -70,7 +70,7 @@ pub fn plan(
         keep: Vec::new(),
         left_over: Vec::new(),
     };
-    let held = conditions.deletes_held(listing);
+    let held = conditions.held_of(listing);
     for listed in &listing.messages {
         let Some(state) = known.get(&listed.key) else {
             select::fresh(listed, rules, now).file(listed, budget, &mut plan);

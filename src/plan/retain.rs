@@ -5,11 +5,16 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::Rules;
+use super::rules::Held;
 use crate::config::{DeleteAge, DeleteMode, DeleteRule};
 use crate::model::{
-    Delete, DeleteReason, DeletesHeld, Fetch, FetchReason, Keep, KeepReason, Listed, MessageKey,
-    StoredCopy,
+    AskedMove, Delete, DeleteReason, DeletesHeld, Fetch, FetchReason, Keep, KeepReason, Listed,
+    MessageKey, StoredCopy,
 };
+
+/// No action waits longer for its next try: one that is due later was put off by a clock that ran
+/// ahead.
+const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(1);
 
 /// What becomes of a stored message on the server.
 #[derive(Clone, Debug)]
@@ -25,6 +30,9 @@ pub enum Fate {
 /// Decides the fate of one message that is stored, and of which the server lists what it listed
 /// when it was stored. A canary of ours goes as soon as it is stored, whatever the rule for mail says.
 ///
+/// What a rule wants moved is moved and not deleted: it is due from the storing on, hence before
+/// any delete. Once the move has failed for good or was given up, it counts no more.
+///
 /// The age is counted from [`counted_from`], never from the Date field of the message. A delete
 /// that was begun is finished only while the rule still asks; one that we marked stays as it is,
 /// also when somebody took the mark off.
@@ -32,11 +40,14 @@ pub(super) fn retain(
     listed: &Listed,
     copy: &StoredCopy,
     rules: &Rules,
-    held: Option<DeletesHeld>,
+    held: Held,
     now: Timestamp,
 ) -> Fate {
     let keep = |why| Fate::Keep(Keep { key: copy.key.clone(), why });
     let is_canary = rules.canary && copy.canary;
+    if let Some((asked, to)) = asked_move(copy, rules).filter(|_| !is_canary) {
+        return moved(listed, copy, (asked, to), (rules, held.moves), now);
+    }
     let rule = if is_canary { DeleteRule::AfterDays(0) } else { rules.delete };
     let DeleteRule::AfterDays(days) = rule else {
         return keep(KeepReason::RuleOff);
@@ -50,7 +61,7 @@ pub(super) fn retain(
     if now < until {
         return keep(KeepReason::TooYoung { until });
     }
-    if let Some(cause) = held {
+    if let Some(cause) = held.deletes {
         return keep(KeepReason::DeletesHeld { cause });
     }
     if rules.delete_after_actions && copy.actions_open {
@@ -59,21 +70,8 @@ pub(super) fn retain(
     if rules.delete_after_actions && copy.actions_unknown {
         return keep(KeepReason::DeletesHeld { cause: DeletesHeld::ActionsUnknown });
     }
-    if copy.size == 0 {
-        return keep(KeepReason::DeletesHeld { cause: DeletesHeld::Empty });
-    }
-    if copy.cut {
-        return keep(KeepReason::DeletesHeld { cause: DeletesHeld::Cut });
-    }
-    if !copy.delete_ok && proof(listed, copy).is_some() {
-        // `poll` records the proof before it asks again.
-        return keep(KeepReason::DeletesHeld { cause: DeletesHeld::Identity });
-    }
-    if !copy.delete_ok && listed.alone {
-        return Fate::Prove(copy.key.next());
-    }
-    if !copy.delete_ok {
-        return keep(KeepReason::DeletesHeld { cause: DeletesHeld::Identity });
+    if let Some(fate) = unproven(listed, copy) {
+        return fate;
     }
     let why = if copy.deleting {
         DeleteReason::Begun
@@ -82,8 +80,79 @@ pub(super) fn retain(
     } else {
         DeleteReason::Due { archived_at: copy.archived_at, since, days }
     };
+    Fate::Delete(Box::new(removal(listed, copy, rules.delete_mode.clone(), (None, why))))
+}
+
+/// The first of the moves that are asked for and that the config still has. One that we marked
+/// `\Deleted` is left to the delete rules: the mark would go along.
+fn asked_move<'a>(copy: &'a StoredCopy, rules: &'a Rules) -> Option<(&'a AskedMove, &'a str)> {
+    let known = |asked: &'a AskedMove| Some((asked, rules.moves.get(&asked.rule)?.as_str()));
+    copy.moves.iter().filter(|_| !copy.flagged).find_map(known)
+}
+
+/// Decides the fate of a message that a rule wants in another mailbox. Marks come before, since
+/// the move takes away the UID that they need; with `delete_after_actions` all else does, too.
+fn moved(
+    listed: &Listed,
+    copy: &StoredCopy,
+    (asked, to): (&AskedMove, &str),
+    (rules, held): (&Rules, Option<DeletesHeld>),
+    now: Timestamp,
+) -> Fate {
+    let keep = |why| Fate::Keep(Keep { key: copy.key.clone(), why });
+    let ahead = now.checked_add(LONGEST_WAIT).unwrap_or(Timestamp::MAX);
+    if asked.due_at > now && asked.due_at <= ahead {
+        let rule = asked.rule.clone();
+        return keep(KeepReason::MoveLater { rule, until: asked.due_at });
+    }
+    if let Some(cause) = held {
+        return keep(KeepReason::DeletesHeld { cause });
+    }
+    if asked.marks_open || (rules.delete_after_actions && asked.others_open) {
+        return keep(KeepReason::DeletesHeld { cause: DeletesHeld::Actions });
+    }
+    if rules.delete_after_actions && copy.actions_unknown {
+        return keep(KeepReason::DeletesHeld { cause: DeletesHeld::ActionsUnknown });
+    }
+    if let Some(fate) = unproven(listed, copy) {
+        return fate;
+    }
+    let why = DeleteReason::Moved { rule: asked.rule.clone(), to: to.to_owned() };
+    let how = DeleteMode::Move(to.to_owned());
+    Fate::Delete(Box::new(removal(listed, copy, how, (Some(asked.action), why))))
+}
+
+/// What stands between a message that is due and its removal: nothing says that it is the one that
+/// was stored.
+fn unproven(listed: &Listed, copy: &StoredCopy) -> Option<Fate> {
+    let held = |cause| {
+        let why = KeepReason::DeletesHeld { cause };
+        Some(Fate::Keep(Keep { key: copy.key.clone(), why }))
+    };
+    if copy.size == 0 {
+        return held(DeletesHeld::Empty);
+    }
+    if copy.cut {
+        return held(DeletesHeld::Cut);
+    }
+    if copy.delete_ok {
+        return None;
+    }
+    if proof(listed, copy).is_some() || !listed.alone {
+        // `poll` records the proof before it asks again.
+        return held(DeletesHeld::Identity);
+    }
+    Some(Fate::Prove(copy.key.next()))
+}
+
+fn removal(
+    listed: &Listed,
+    copy: &StoredCopy,
+    how: DeleteMode,
+    (action, why): (Option<i64>, DeleteReason),
+) -> Delete {
     let (key, copy) = (copy.key.clone(), copy.clone());
-    Fate::Delete(Box::new(Delete { key, number: listed.number, copy, why }))
+    Delete { key, number: listed.number, copy, how, action, why }
 }
 
 /// Whether a message is due to be deleted as soon as it is stored: the poll that fetches it may

@@ -1,5 +1,6 @@
 //! One account's rules, and the conditions under which a plan is made.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -36,6 +37,8 @@ pub struct Rules {
     pub delete_max_per_poll: Option<u32>,
     /// Canaries leave the server once they are stored.
     pub canary: bool,
+    /// Rules on received mail that move it on the server: by name, where to.
+    pub moves: BTreeMap<String, String>,
 }
 
 impl Rules {
@@ -55,12 +58,13 @@ impl Rules {
             delete_after_actions: inbound.delete_after_actions,
             delete_max_per_poll: inbound.delete_max_per_poll,
             canary: inbound.watch.canary.is_some(),
+            moves: moves(inbound),
         }
     }
 
-    /// Whether anything may ever be deleted on the server.
+    /// Whether anything may ever leave the server by us.
     pub fn may_delete(&self) -> bool {
-        self.canary || self.delete != DeleteRule::Never
+        self.canary || self.delete != DeleteRule::Never || !self.moves.is_empty()
     }
 
     /// Whether any rule needs to know when a message was received.
@@ -75,9 +79,12 @@ impl Rules {
         let (age_from, mode) = (self.delete_age_from, &self.delete_mode);
         let unseen = if self.only_unseen { " unseen" } else { "" };
         let after = if self.delete_after_actions { " after actions" } else { "" };
+        let moves: Vec<String> =
+            self.moves.iter().map(|(rule, to)| format!(" {rule} to {to:?}")).collect();
         format!(
             "{process_after:?} {ignore_older_than:?} {min_age:?} {max_message_size:?} {delete:?} \
-             {age_from:?} {mode}{unseen}{after}"
+             {age_from:?} {mode}{unseen}{after}{}",
+            moves.concat()
         )
     }
 }
@@ -99,27 +106,47 @@ impl Default for Rules {
             delete_after_actions: false,
             delete_max_per_poll: None,
             canary: false,
+            moves: BTreeMap::new(),
         }
     }
+}
+
+fn moves(inbound: &Inbound) -> BTreeMap<String, String> {
+    let to = inbound
+        .on_received
+        .iter()
+        .filter_map(|rule| Some((rule.name.clone(), rule.deed.moves_to()?.to_owned())));
+    to.collect()
 }
 
 /// What the world says about deletes at the moment of the plan.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Conditions {
-    /// No delete may be planned; why.
+    /// Nothing may be planned to leave the server; why.
     pub held: Option<DeletesHeld>,
+    /// The same of deletes alone.
+    pub deletes: Option<DeletesHeld>,
+    /// The same of moves that rules ask for alone.
+    pub moves: Option<DeletesHeld>,
+}
+
+/// Why nothing of a listing may leave the server.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    /// By the account's rule of deletes.
+    pub(super) deletes: Option<DeletesHeld>,
+    /// By a rule on received mail.
+    pub(super) moves: Option<DeletesHeld>,
 }
 
 impl Conditions {
-    /// Why nothing of this listing may be deleted, if so.
-    pub(super) fn deletes_held(self, listing: &Listing) -> Option<DeletesHeld> {
-        if self.held.is_some() {
-            return self.held;
-        }
-        if !listing.complete {
-            return Some(DeletesHeld::IncompleteListing);
-        }
-        let is_imap = listing.mailbox.is_some();
-        (is_imap && listing.uid_validity.is_none()).then_some(DeletesHeld::NoUidValidity)
+    /// Why nothing of this listing may leave the server, if so.
+    pub(super) fn held_of(self, listing: &Listing) -> Held {
+        let nameless = listing.mailbox.is_some() && listing.uid_validity.is_none();
+        let held = self
+            .held
+            .or((!listing.complete).then_some(DeletesHeld::IncompleteListing))
+            .or(nameless.then_some(DeletesHeld::NoUidValidity));
+        Held { deletes: held.or(self.deletes), moves: held.or(self.moves) }
     }
 }

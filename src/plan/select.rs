@@ -98,7 +98,7 @@ pub fn next_bound(plan: &Plan) -> Option<Timestamp> {
         LeftOverReason::BatchFull => None,
     });
     let keeps = plan.keep.iter().filter_map(|keep| match keep.why {
-        KeepReason::TooYoung { until } => Some(until),
+        KeepReason::TooYoung { until } | KeepReason::MoveLater { until, .. } => Some(until),
         KeepReason::Held { retry_at, .. } => Some(retry_at),
         KeepReason::DeletesHeld { cause } => (!cause.stands()).then_some(plan.now),
         KeepReason::DeleteBrake { .. } => Some(plan.now),

@@ -1,6 +1,7 @@
 //! Plans: each rule at its edge, and what holds for every plan.
 
 mod budget;
+mod moves;
 mod properties;
 mod reuse;
 
@@ -11,8 +12,8 @@ use jiff::SignedDuration;
 use super::*;
 use crate::config::{DeleteAge, DeleteMode, DeleteRule};
 use crate::model::{
-    DeleteReason, DeletesHeld, Fetch, FetchReason, KeepReason, LeftOverReason, Listed, MessageKey,
-    Received, ReceivedBasis, Sha256, SkipReason, StoredCopy,
+    AskedMove, DeleteReason, DeletesHeld, Fetch, FetchReason, KeepReason, LeftOverReason, Listed,
+    MessageKey, Received, ReceivedBasis, Sha256, SkipReason, StoredCopy,
 };
 
 const HOUR: i64 = 3600;
@@ -79,6 +80,7 @@ fn copy(row: i64, archived: i64) -> StoredCopy {
         delete_ok: true,
         actions_open: false,
         actions_unknown: false,
+        moves: Vec::new(),
     }
 }
 
@@ -260,7 +262,7 @@ fn delay_past_the_end_of_time_keeps() {
 fn every_doubt_holds_deletes_and_says_which() {
     let rules = Rules { delete: DeleteRule::AfterDays(0), ..Rules::default() };
     let cause = |listing: &Listing, known: &Known, held| {
-        let conditions = Conditions { held };
+        let conditions = Conditions { held, ..Conditions::default() };
         let plan = plan(listing, known, &rules, &conditions, &mut Budget::of(&rules), now());
         assert!(plan.delete.is_empty());
         let why = &plan.keep[0].why;
@@ -434,7 +436,14 @@ fn what_only_a_person_ends_asks_for_no_listing() {
         let copy = StoredCopy { size, ..copy(1, -DAY) };
         let known = Known::from([(key(1), KnownState::Stored(copy))]);
         let (listing, mut budget) = (listing(vec![listed(1, None)]), Budget::of(&rules));
-        let plan = plan(&listing, &known, &rules, &Conditions { held }, &mut budget, now());
+        let plan = plan(
+            &listing,
+            &known,
+            &rules,
+            &Conditions { held, ..Conditions::default() },
+            &mut budget,
+            now(),
+        );
         assert!(matches!(plan.keep[0].why, KeepReason::DeletesHeld { .. }), "{plan:?}");
         next_bound(&plan)
     };

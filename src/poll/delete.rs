@@ -7,14 +7,16 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::Account;
 use super::commit::blocking;
 use super::error::PollError;
+use super::moves::{self, Ends};
 use super::report::PollReport;
 use crate::archive::CopyFault;
-use crate::config::DeleteMode;
 use crate::mailbox::{DeleteMail, DeleteOutcome, DeleteRefusal, Recheck, Verdict};
-use crate::model::{Delete, DeletesHeld, Listing};
+use crate::model::{Delete, DeleteMode, DeletesHeld, Listing};
 
 /// Messages of one round of proofs and commands.
 const ROUND: usize = 200;
@@ -34,14 +36,27 @@ pub(super) struct Deleter<'a> {
 }
 
 impl Deleter<'_> {
-    /// Deletes what a plan found due, round after round.
+    /// Deletes what a plan found due: what leaves in one way together, round after round.
     pub(super) async fn delete<M: DeleteMail>(
-        self,
+        mut self,
+        session: &mut M,
+        due: Vec<Delete>,
+    ) -> Result<Ended, PollError> {
+        for (how, due) in by_way(due) {
+            if self.delete_so(session, due, &how).await? == Ended::Stopped {
+                return Ok(Ended::Stopped);
+            }
+        }
+        Ok(Ended::Done)
+    }
+
+    async fn delete_so<M: DeleteMail>(
+        &mut self,
         session: &mut M,
         mut due: Vec<Delete>,
+        how: &DeleteMode,
     ) -> Result<Ended, PollError> {
         let Self { account, listing, on_quit, report } = self;
-        let how = account.config.delete_mode.to_string();
         while !due.is_empty() {
             let rest = due.split_off(due.len().min(ROUND));
             let round = prove_copies(account, due, report).await?;
@@ -51,11 +66,14 @@ impl Deleter<'_> {
             }
             make_durable(account, &round).await?;
             let mailbox = listing.mailbox.as_deref();
-            let recheck = session.recheck(mailbox, listing.uid_validity, &round);
+            let recheck = session.recheck(mailbox, listing.uid_validity, &round, how);
             let verdicts = match account.unless_stopped(recheck).await? {
                 Recheck::Verdicts(verdicts) => verdicts,
                 Recheck::Refused(why) => {
-                    refused(why, round.len().saturating_add(due.len()), report);
+                    let waiting: Vec<Delete> = round.into_iter().chain(due).collect();
+                    let now = account.tools.clock.now();
+                    moves::refused(account, &waiting, &why, now).commit(account).await?;
+                    refused(why, &waiting, report);
                     return Ok(Ended::Done);
                 }
             };
@@ -64,9 +82,14 @@ impl Deleter<'_> {
                 continue;
             }
             let now = account.tools.clock.now();
+            let sent = same.clone();
             let intent = account.tools.ledger.begin_delete(same, how.clone(), now).await?;
+            if intent.deletes().is_empty() {
+                continue;
+            }
             let outcome = account.unless_stopped(session.delete_from_server(&intent)).await?;
-            if record(account, outcome, on_quit, report).await? {
+            on_quit.extend(&outcome.on_quit);
+            if record(account, outcome, (&sent, how), report).await? {
                 let n = due.len();
                 report.not_deleted(DeletesHeld::Stopped.as_str(), n);
                 return Ok(Ended::Stopped);
@@ -74,6 +97,23 @@ impl Deleter<'_> {
         }
         Ok(Ended::Done)
     }
+}
+
+/// What leaves in one way together, each way once, in the order of the plan.
+fn by_way(due: Vec<Delete>) -> Vec<(DeleteMode, Vec<Delete>)> {
+    let mut ways: Vec<(DeleteMode, Vec<Delete>)> = Vec::new();
+    for delete in due {
+        let by_rule = delete.action.is_some();
+        let same = |(how, of): &&mut (DeleteMode, Vec<Delete>)| {
+            // All of one way are alike.
+            *how == delete.how && of.first().is_some_and(|one| one.action.is_some() == by_rule)
+        };
+        match ways.iter_mut().find(same) {
+            Some((_, of)) => of.push(delete),
+            None => ways.push((delete.how.clone(), vec![delete])),
+        }
+    }
+    ways
 }
 
 /// Whether deletes may go on in this poll.
@@ -128,6 +168,7 @@ async fn prove_copies(
     })
     .await?;
     let mut good = Vec::with_capacity(proven.len());
+    let mut ends = Ends::default();
     for (delete, fault) in proven {
         let Some(fault) = fault else {
             good.push(delete);
@@ -141,7 +182,9 @@ async fn prove_copies(
             "Not deleted on the server: its copy is not what was stored ({fault})"
         );
         report.not_deleted(fault.code(), 1);
+        ends.wait([&delete], &format!("its copy is not what was stored ({fault})"));
     }
+    ends.commit(account).await?;
     Ok(good)
 }
 
@@ -164,6 +207,7 @@ async fn sort_out(
     report: &mut PollReport,
 ) -> Result<Vec<Delete>, PollError> {
     let (mut same, mut gone) = (Vec::new(), Vec::new());
+    let mut ends = Ends::default();
     for (delete, verdict) in round.into_iter().zip(verdicts) {
         match verdict {
             Verdict::Same => same.push(delete),
@@ -176,9 +220,11 @@ async fn sort_out(
                     "Not deleted on the server: another message stands there now"
                 );
                 report.not_deleted("delete-changed", 1);
+                ends.wait([&delete], "another message stands there now");
             }
         }
     }
+    ends.commit(account).await?;
     if !gone.is_empty() {
         let now = account.tools.clock.now();
         let ledger = &account.tools.ledger;
@@ -191,11 +237,13 @@ async fn sort_out(
 async fn record(
     account: &Account,
     outcome: DeleteOutcome,
-    on_quit: &mut OnQuit,
+    (sent, how): (&[Delete], &DeleteMode),
     report: &mut PollReport,
 ) -> Result<bool, PollError> {
     let stop = Stop::of(&outcome);
-    let DeleteOutcome { gone, flagged, on_quit: waiting, refused, copied, .. } = outcome;
+    let now = account.tools.clock.now();
+    let ends = not_moved(account, sent, (&outcome, stop.as_ref()), now);
+    let DeleteOutcome { gone, flagged, refused, copied, .. } = outcome;
     for (_, said) in &refused {
         tracing::warn!(
             target: "delete",
@@ -207,7 +255,6 @@ async fn record(
     report.not_deleted(COPIED, copied.len());
     let count = |rows: &[i64]| u32::try_from(rows.len()).unwrap_or(u32::MAX);
     let (n, marked) = (count(&gone), count(&flagged));
-    let now = account.tools.clock.now();
     let (stops, why) = (stop.is_some(), stop.as_ref().map(|stop| stop.why.clone()));
     let name = Arc::clone(&account.config.name);
     let back: Vec<i64> = refused.into_iter().chain(copied).map(|(row, _)| row).collect();
@@ -220,14 +267,16 @@ async fn record(
             if let Some(why) = why {
                 tx.stop_deletes(&name, &why, now)?;
             }
-            tx.undelete(&back)
+            tx.undelete(&back)?;
+            ends.record(tx, now)
         })
         .await?;
-    report.deleted = report.deleted.saturating_add(n);
+    let by_rule = sent.iter().any(|delete| delete.action.is_some());
+    let count = if by_rule { &mut report.moved } else { &mut report.deleted };
+    *count = count.saturating_add(n);
     report.flagged = report.flagged.saturating_add(marked);
-    done(n, &account.config.delete_mode);
+    done(n, how);
     done(marked, &DeleteMode::Flag);
-    on_quit.extend(waiting);
     if let Some(Stop { code, n, why }) = stop {
         tracing::error!(
             target: "delete",
@@ -238,6 +287,28 @@ async fn record(
         );
     }
     Ok(stops)
+}
+
+/// What becomes of moves whose messages are still there: a refusal was a try, what came of
+/// others before was none.
+fn not_moved(
+    account: &Account,
+    sent: &[Delete],
+    (outcome, stop): (&DeleteOutcome, Option<&Stop>),
+    now: Timestamp,
+) -> Ends {
+    let mut ends = Ends::default();
+    for (row, said) in outcome.refused.iter().chain(&outcome.copied) {
+        let of = sent.iter().filter(|delete| delete.copy.row == *row);
+        if let Some(stop) = stop {
+            ends.wait(of, &stop.why);
+            continue;
+        }
+        for delete in of {
+            ends.fail(&account.config, delete, ("refused", said), now);
+        }
+    }
+    ends
 }
 
 /// Why nothing more is deleted in an account before a person has looked.
@@ -262,7 +333,9 @@ impl Stop {
     }
 }
 
-fn refused(why: DeleteRefusal, n: usize, report: &mut PollReport) {
+fn refused(why: DeleteRefusal, waiting: &[Delete], report: &mut PollReport) {
+    let by_rule = waiting.iter().any(|delete| delete.action.is_some());
+    let (n, act) = (waiting.len(), if by_rule { "moved by a rule" } else { "deleted" });
     let (code, words) = match why {
         DeleteRefusal::NoDestination(why) => ("delete-no-destination", Cow::Owned(why)),
         DeleteRefusal::NoUidPlus => (
@@ -274,6 +347,6 @@ fn refused(why: DeleteRefusal, n: usize, report: &mut PollReport) {
             ("delete-uidvalidity", "UIDVALIDITY changed while the poll was running".into())
         }
     };
-    tracing::warn!(target: "delete", code, waiting = n, "{n} messages wait to be deleted: {words}");
+    tracing::warn!(target: "delete", code, waiting = n, "{n} messages wait to be {act}: {words}");
     report.not_deleted(code, n);
 }

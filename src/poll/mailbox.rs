@@ -11,6 +11,7 @@ use super::error::PollError;
 use super::facts::{close, is_unchanged, known, open, open_messages, see_shared, seen};
 use super::identity::{Epoch, Formers, Renumbered, Survey};
 use super::marking;
+use super::moves;
 use super::pipeline::{Pipeline, Target};
 use super::presence::Presence;
 use super::report::{Decided, PollReport};
@@ -342,6 +343,7 @@ impl<M: DeleteMail + MarkMail> Visit<'_, M> {
         budget.adopt_fetches(&self.walk.budget);
         self.walk.budget = budget;
         self.note(&plan);
+        moves::note(self.account, &plan, &known).await?;
         for keep in &plan.keep {
             if let KeepReason::DeletesHeld { cause } = keep.why {
                 self.report.not_deleted(cause.as_str(), 1);
@@ -371,7 +373,7 @@ impl<M: DeleteMail + MarkMail> Visit<'_, M> {
     }
 
     fn plan(&self, listing: &Listing, known: &Known, budget: &mut Budget) -> Plan {
-        let conditions = Conditions { held: self.walk.held };
+        let conditions = Conditions { held: self.walk.held, ..Conditions::default() };
         let now = self.account.tools.clock.now();
         plan(listing, known, &self.account.rules, &conditions, budget, now)
     }

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::Account;
 use super::error::PollError;
+use super::moves;
 use crate::config::{Inbound, Rule};
 use crate::ledger::{DueMark, MailboxId, Tx, Verdict};
 use crate::mailbox::{MarkMail, Marked, Opened};
@@ -21,7 +22,7 @@ const ROUND: u32 = 500;
 
 /// Whether anything of an account is ever marked.
 pub(super) fn may_mark(config: &Inbound) -> bool {
-    config.mark_seen || config.on_received.iter().any(|rule| rule.deed.mark().is_some())
+    config.mark_seen || config.on_received.iter().any(|rule| rule.deed.is_on_server())
 }
 
 /// Marks what is archived of a mailbox and not marked yet. A refusal is a warning, and a later
@@ -32,6 +33,7 @@ pub(super) async fn mark<M: MarkMail>(
     (id, name): (MailboxId, &str),
     opened: &Opened,
 ) -> Result<(), PollError> {
+    moves::drop_departed(account).await?;
     let Some(uid_validity) = opened.uid_validity else { return Ok(()) };
     let mut work = Work { account, session, mailbox: (id, name), uid_validity };
     if account.config.mark_seen {
@@ -73,22 +75,15 @@ impl<M: MarkMail> Work<'_, M> {
         }
     }
 
-    /// The marks that a rule asks for. What has left the server is nobody's to mark.
+    /// The marks that a rule asks for.
     async fn by_rule(&mut self, rule: &Rule, flag: &str) -> Result<(), PollError> {
         let (id, uid_validity) = (self.mailbox.0, self.uid_validity);
         let ledger = &self.account.tools.ledger;
         loop {
             let (account, name) = (Arc::clone(&self.account.config.name), rule.name.clone());
             let now = self.account.tools.clock.now();
-            let read = move |tx: &Tx<'_>| {
-                let due = tx.due_marks((&account, &name), id, uid_validity, now)?;
-                Ok((due, tx.have_marks_departed(&account)?))
-            };
-            let (round, departed) = ledger.read("read what is to be marked", read).await?;
-            if departed {
-                let account = Arc::clone(&self.account.config.name);
-                ledger.write("drop marks", move |tx| tx.drop_departed(&account)).await?;
-            }
+            let read = move |tx: &Tx<'_>| tx.due_marks((&account, &name), id, uid_validity, now);
+            let round = ledger.read("read what is to be marked", read).await?;
             if round.is_empty() {
                 return Ok(());
             }

@@ -17,6 +17,7 @@ mod import;
 mod keyring;
 mod mailbox;
 mod marking;
+mod moves;
 mod outbox;
 mod pipeline;
 mod presence;
@@ -334,7 +335,7 @@ async fn session<M: DeleteMail + MarkMail>(
             }
             // A poll that got nothing in all its time has failed; one that got something goes on.
             Err(PollError::Mailbox(MailboxError::Net(NetError::PollDeadline)))
-                if report.archived > 0 || report.deleted > 0 =>
+                if report.archived > 0 || report.deleted > 0 || report.moved > 0 =>
             {
                 tracing::info!(
                     target: "incoming",

@@ -15,8 +15,8 @@ use crate::config::{Inbound, Protocol};
 use crate::ledger::{Ledger, MailboxId, Tx};
 use crate::mailbox::ReadMailbox;
 use crate::model::{
-    Delete, DeletesHeld, Fetch, Keep, Known, KnownState, LeftOver, Listed, Listing, MessageKey,
-    Plan, Skip,
+    Delete, DeleteMode, DeletesHeld, Fetch, Keep, Known, KnownState, LeftOver, Listed, Listing,
+    MessageKey, Plan, Skip,
 };
 use crate::plan::{Budget, Conditions, Rules, due_when_stored, plan};
 
@@ -78,7 +78,7 @@ struct Side {
     config: Arc<Inbound>,
     rules: Rules,
     budget: Budget,
-    held: Option<DeletesHeld>,
+    conditions: Conditions,
     mailboxes: Vec<MailboxPlan>,
 }
 
@@ -135,8 +135,13 @@ impl Previewer {
         let mut names: Vec<String> = Vec::new();
         let mut polled = Vec::new();
         for side in &mut sides {
-            let lacks = !session.can_delete(&side.config.delete_mode);
-            side.held = standing.held.or(lacks.then_some(DeletesHeld::NotOffered));
+            let lacks =
+                |how: &DeleteMode| (!session.can_delete(how)).then_some(DeletesHeld::NotOffered);
+            side.conditions = Conditions {
+                held: standing.held,
+                deletes: lacks(&side.config.delete_mode),
+                moves: lacks(&DeleteMode::Move(String::new())),
+            };
             let own = folders::choose(&side.config, &mut session).await?;
             names.extend(
                 own.iter().filter(|name| !names.contains(name)).cloned().collect::<Vec<_>>(),
@@ -201,7 +206,8 @@ impl Previewer {
             }
             let now = self.clock.now();
             for (side, all) in sides.iter_mut().zip(&mut plans) {
-                let conditions = Conditions { held: side.held.or(epoch.holds()) };
+                let held = side.conditions.held.or(epoch.holds());
+                let conditions = Conditions { held, ..side.conditions };
                 let budget = &mut side.budget;
                 let plan = plan(&listing, &known, &side.rules, &conditions, budget, now);
                 let due = plan.fetch.iter().filter(|f| due_when_stored(f, &side.rules, now));
@@ -229,7 +235,13 @@ impl Side {
         if config.drain {
             budget = Budget::of(&Rules { batch_max: None, batch_max_bytes: None, ..rules.clone() });
         }
-        Self { config: Arc::clone(config), rules, budget, held: None, mailboxes: Vec::new() }
+        Self {
+            config: Arc::clone(config),
+            rules,
+            budget,
+            conditions: Conditions::default(),
+            mailboxes: Vec::new(),
+        }
     }
 }
 

@@ -34,6 +34,8 @@ pub struct PollReport {
     pub held: Vec<HeldEntry>,
     /// Messages deleted on the server, proven.
     pub deleted: u32,
+    /// Messages moved on the server because a rule on received mail asks for it, proven.
+    pub moved: u32,
     /// Messages marked `\Deleted` on the server, where they stay.
     pub flagged: u32,
     /// Deletes that are due and didn't happen, by reason.
@@ -155,6 +157,7 @@ impl PollReport {
             rekeyed: 0,
             held: Vec::new(),
             deleted: 0,
+            moved: 0,
             flagged: 0,
             not_deleted: BTreeMap::new(),
             skipped: BTreeMap::new(),
@@ -254,6 +257,7 @@ pub fn keep_word(why: &KeepReason) -> &'static str {
         KeepReason::DeletesHeld { .. } => "deletes-held",
         KeepReason::Flagged => "flagged",
         KeepReason::Held { .. } => "held",
+        KeepReason::MoveLater { .. } => "move-later",
         KeepReason::Returned => "returned",
         KeepReason::RuleOff => "rule-off",
         KeepReason::SizeChanged { .. } => "size-changed",

@@ -2,6 +2,7 @@
 
 mod identity;
 mod idle;
+mod moves;
 mod preview;
 mod renamed;
 mod returned;

@@ -6,6 +6,7 @@ mod examples;
 mod exec;
 mod forward;
 mod marks;
+mod moves;
 mod order;
 mod proxy;
 mod replaying;

@@ -20,7 +20,7 @@ use crate::archive::FileSystem;
 use crate::archive::root::Root;
 use crate::config::{Config, Inbound};
 use crate::ledger::Ledger;
-use crate::model::{ByteSize, KeepReason, Skip, SkipReason};
+use crate::model::{ByteSize, Delete, KeepReason, Skip, SkipReason};
 use crate::poll::{Clock, Forecast, Keyring, MailboxPlan, PollError, Preview, Previewer};
 
 /// Below the help.
@@ -215,7 +215,12 @@ fn summary(plan: &MailboxPlan, mode: &str) -> Vec<Vec<(String, Tone)>> {
         rows.push(row("skip", n, text));
     }
     rows.push(row("keep", plan.keep.len(), keep_text(plan)));
-    rows.push(row("delete", plan.delete.len(), delete_text(plan, mode)));
+    let (moves, deletes): (Vec<&Delete>, Vec<&Delete>) =
+        plan.delete.iter().partition(|delete| delete.action.is_some());
+    rows.push(row("delete", deletes.len(), delete_text(deletes.is_empty(), mode)));
+    for (text, n) in by_rules(&moves) {
+        rows.push(row("move", n, text));
+    }
     if plan.delete_when_stored > 0 {
         let n = usize::try_from(plan.delete_when_stored).unwrap_or(usize::MAX);
         let what = "of those to fetch are due to be deleted once they are stored";
@@ -279,9 +284,19 @@ fn fetch_text(plan: &MailboxPlan) -> String {
     }
 }
 
+/// What rules move, each with its number.
+fn by_rules(moves: &[&Delete]) -> BTreeMap<String, usize> {
+    let mut rules: BTreeMap<String, usize> = BTreeMap::new();
+    for delete in moves {
+        let n = rules.entry(reasons::delete(&delete.why)).or_default();
+        *n = n.saturating_add(1);
+    }
+    rules
+}
+
 /// What a delete does, in the mode that the config has.
-fn delete_text(plan: &MailboxPlan, mode: &str) -> String {
-    match (plan.delete.is_empty(), mode.split_once(':')) {
+fn delete_text(none: bool, mode: &str) -> String {
+    match (none, mode.split_once(':')) {
         (true, _) => String::new(),
         (false, Some((_, folder))) => format!("moved to `{folder}`"),
         (false, None) => match mode {
@@ -316,7 +331,8 @@ fn messages(plan: &MailboxPlan) -> Vec<Vec<(String, Tone)>> {
         rows.push(row("fetch", fetch.key.to_string(), &format!("{why}, {size}")));
     }
     for delete in &plan.delete {
-        rows.push(row("delete", delete.key.to_string(), &reasons::delete(&delete.why)));
+        let act = if delete.action.is_some() { "move" } else { "delete" };
+        rows.push(row(act, delete.key.to_string(), &reasons::delete(&delete.why)));
     }
     for skip in &plan.skip {
         rows.push(row("skip", skip.key.to_string(), &reasons::skip(&skip.why)));

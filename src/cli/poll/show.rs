@@ -36,6 +36,7 @@ pub(super) struct Shown {
     rekeyed: u64,
     held: Vec<Held>,
     deleted: u64,
+    moved: u64,
     not_deleted: BTreeMap<String, u64>,
     skipped: BTreeMap<String, u64>,
     left_over: BTreeMap<String, u64>,
@@ -147,6 +148,7 @@ fn print(out: Out, report: &Shown, root: &std::path::Display<'_>) {
     add(report.rekeyed, "found again under a new identity");
     add(report.held.len() as u64, "held");
     add(report.deleted, "deleted on the server");
+    add(report.moved, "moved by rules");
     let skipped = |words: &[&str]| {
         words
             .iter()

@@ -256,7 +256,14 @@ fn decision(
     };
     let rules = Rules::of(account);
     let mut budget = Budget::of(&rules);
-    let plan = plan(&listing, &known, &rules, &Conditions { held }, &mut budget, now);
+    let plan = plan(
+        &listing,
+        &known,
+        &rules,
+        &Conditions { held, ..Conditions::default() },
+        &mut budget,
+        now,
+    );
     words(&plan, account)
 }
 

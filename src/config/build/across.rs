@@ -101,7 +101,13 @@ impl Builder<'_> {
     fn idle_defaults(&mut self, config: &Config) {
         let raw = self.raw;
         let defaults = &raw.defaults_inbound;
-        let deletes = config.inbound.values().any(|account| account.delete != DeleteRule::Never);
+        let moves = |account: &Inbound| {
+            account.on_received.iter().any(|rule| rule.deed.moves_to().is_some())
+        };
+        let deletes = config
+            .inbound
+            .values()
+            .any(|account| account.delete != DeleteRule::Never || moves(account));
         for key in DELETE_KEYS {
             let given = defaults.entries.contains_key(key);
             if given && !deletes && !defaults.entries.contains_key("delete_read") && !raw.broken {

@@ -4,7 +4,7 @@ use super::Builder;
 use crate::config::deleting::{DeleteAge, DeleteMode, DeleteRule};
 use crate::config::folders::polled;
 use crate::config::problem::Problem;
-use crate::config::types::Protocol;
+use crate::config::types::{Protocol, Rule};
 use crate::config::view::{Layer, View};
 
 /// Keys that say nothing without `delete_read`.
@@ -16,12 +16,17 @@ pub(super) const DELETE_KEYS: [&str; 5] = [
     "delete_max_per_poll",
 ];
 
+/// Those of them that go for mail that a rule moves, too.
+const MOVE_KEYS: [&str; 2] = ["delete_after_actions", "delete_max_per_poll"];
+
 impl Builder<'_> {
-    pub(super) fn delete(&mut self, view: &View<'_>) -> DeleteRule {
+    /// Which stored messages are deleted. Where rules move some, two keys count without deletes.
+    pub(super) fn delete(&mut self, view: &View<'_>, rules: &[Rule]) -> DeleteRule {
         if view.flag("delete_read") {
             return DeleteRule::AfterDays(view.number("delete_after_days").unwrap_or(0));
         }
-        for key in DELETE_KEYS {
+        let moves = rules.iter().any(|rule| rule.deed.moves_to().is_some());
+        for key in DELETE_KEYS.into_iter().filter(|key| !moves || !MOVE_KEYS.contains(key)) {
             // From the defaults they only wait for an account that deletes.
             if view.entry(key).is_some_and(|(layer, _)| layer != Layer::Defaults) {
                 let problem = Problem::error(format!("`{key}` needs `delete_read = true`"));

@@ -39,9 +39,9 @@ impl<'a> Builder<'a> {
         let encryption = self.encryption(&view);
         let tls = self.tls(&view);
         let port = self.port(&view, protocol.as_str(), encryption);
-        let user = self.user(&view);
         let oauth = self.credentials(&view);
-        let delete = self.delete(&view);
+        let on_received = self.rules_of(half, &view, protocol);
+        let delete = self.delete(&view, &on_received);
         self.ages(&view, delete);
         self.protocol_keys(&view, protocol);
         let delete_mode = self.delete_mode(&view, protocol, delete);
@@ -58,7 +58,7 @@ impl<'a> Builder<'a> {
             allow_plaintext: view.flag("allow_plaintext"),
             bind_address: view.ip("bind_address"),
             tls,
-            user,
+            user: self.user(&view),
             user_source: view.secret("user"),
             password: if oauth { None } else { view.secret("password") },
             oauth: if oauth { self.token_of(&view) } else { None },
@@ -89,7 +89,7 @@ impl<'a> Builder<'a> {
             debug: view.flag("debug"),
             properties: self.properties(half),
             watch: self.watch(&view, half),
-            on_received: self.rules_of(half, view.has("protocol").then_some(protocol)),
+            on_received,
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::Builder;
+use crate::config::folders::polled;
 use crate::config::keys;
 use crate::config::problem::Problem;
 use crate::config::raw::{RawHalf, RawTable};
@@ -24,7 +25,7 @@ const OF_DEEDS: [(&str, &[&str]); 17] = [
     ("tls_ca_file", &["webhook"]),
     ("tls_pin_sha256", &["webhook"]),
     ("proxy", &["webhook"]),
-    ("to", &["save", "maildir"]),
+    ("to", &["save", "maildir", "move"]),
     ("as", &["save"]),
     ("only", &["save"]),
     ("file_mode", &["save"]),
@@ -39,18 +40,23 @@ const PLACEHOLDERS: [&str; 5] = ["{folder}", "{eml}", "{json}", "{id}", "{accoun
 
 impl Builder<'_> {
     /// An account's rules, and what is wrong with them at its server.
-    pub(super) fn rules_of(&mut self, half: &RawHalf, protocol: Option<Protocol>) -> Vec<Rule> {
-        let mut rules = self.rules(half);
-        if protocol == Some(Protocol::Pop3) {
-            self.marks(&half.on_received, &rules);
+    pub(super) fn rules_of(
+        &mut self,
+        half: &RawHalf,
+        of: &View<'_>,
+        protocol: Protocol,
+    ) -> Vec<Rule> {
+        let mut rules = self.rules(half, &of.list("folders"));
+        if of.has("protocol") && protocol == Protocol::Pop3 {
+            self.on_server(&half.on_received, &rules);
             // The defaults may be meant for the others.
-            rules.retain(|rule| rule.deed.mark().is_none());
+            rules.retain(|rule| !rule.deed.is_on_server());
         }
         rules
     }
 
     /// An account's rules, in order: its own, else those of the defaults.
-    fn rules(&mut self, half: &RawHalf) -> Vec<Rule> {
+    fn rules(&mut self, half: &RawHalf, folders: &[String]) -> Vec<Rule> {
         let (layer, tables) = if half.on_received.is_empty() {
             (Layer::Defaults, &self.raw.defaults_on_received)
         } else {
@@ -69,6 +75,7 @@ impl Builder<'_> {
                             receiver that an action comes again";
                 self.report_at(&view, "name", Problem::error(what).hint(hint));
             }
+            self.polled_itself(&view, &rule, folders);
             rules.push(rule);
         }
         rules
@@ -92,6 +99,7 @@ impl Builder<'_> {
             "forward" => self.forward(view),
             "seen" => Deed::Seen,
             "flag" => self.flag(view),
+            "move" => self.mailbox(view),
             _ => Deed::None,
         };
         let in_order = view.text("order").as_deref() == Some("message");
@@ -230,12 +238,34 @@ impl Builder<'_> {
         Deed::Flag(known.map_or(flag, |known| (*known).to_owned()))
     }
 
-    /// Marks need a server that keeps them.
-    fn marks(&mut self, own: &[RawTable], rules: &[Rule]) {
+    fn mailbox(&mut self, view: &View<'_>) -> Deed {
+        self.require(view, "to", "add `to = \"MAILBOX\"`, with the name that the server lists");
+        let to = view.text("to").unwrap_or_default();
+        if to.contains(['*', '?', '%']) {
+            let problem = Problem::error("`to` names no single mailbox");
+            self.report_at(view, "to", problem.hint("the name as the server lists it"));
+        }
+        Deed::Move(to)
+    }
+
+    /// What is moved into a mailbox that is polled comes again.
+    fn polled_itself(&mut self, view: &View<'_>, rule: &Rule, folders: &[String]) {
+        if let Deed::Move(to) = &rule.deed
+            && polled(folders, to)
+        {
+            let what = format!("`{to}` is polled itself: what is moved there would come again");
+            let hint = format!("add `\"!{to}\"` to `folders`, or move to another mailbox");
+            self.report_at(view, "to", Problem::error(what).hint(hint));
+        }
+    }
+
+    /// What is done on the server needs one that keeps marks and has mailboxes.
+    fn on_server(&mut self, own: &[RawTable], rules: &[Rule]) {
         for (table, rule) in own.iter().zip(rules) {
-            if rule.deed.mark().is_some() {
-                let what =
-                    format!("`do = \"{}\"` is for IMAP: POP3 keeps no marks", rule.deed.as_str());
+            if rule.deed.is_on_server() {
+                let lacks =
+                    if rule.deed.mark().is_some() { "keeps no marks" } else { "has no mailboxes" };
+                let what = format!("`do = \"{}\"` is for IMAP: POP3 {lacks}", rule.deed.as_str());
                 let view = View::new(&keys::ON_RECEIVED, vec![(Layer::Own, table)]);
                 self.report_at(&view, "do", Problem::error(what).hint("remove the rule"));
             }

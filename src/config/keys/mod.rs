@@ -92,6 +92,8 @@ pub enum Kind {
     Mode,
     /// A file or folder.
     Path,
+    /// A folder, or a mailbox on the server.
+    Place,
     /// A provider of the table.
     Provider,
     /// SHA-256 of one or several public keys.
@@ -159,6 +161,9 @@ impl fmt::Display for Kind {
             }
             Self::Mode => f.write_str("an octal file mode in quotes"),
             Self::Path => f.write_str("a path; a relative one starts at the file's folder"),
+            Self::Place => f.write_str(
+                "a path; a relative one starts at the file's folder; or a mailbox's name",
+            ),
             Self::Provider => f.write_str("a provider's name: `postrider provider list` has them"),
             Self::Pins => {
                 f.write_str("the SHA-256 of a public key in base64 or hex, or a list of them")

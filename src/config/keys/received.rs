@@ -5,7 +5,7 @@ use super::{Group, Key, Kind, NO, Table, bare, days, key, secs};
 
 /// What a rule may do.
 pub(crate) const DEEDS: &[&str] =
-    &["exec", "webhook", "save", "maildir", "forward", "seen", "flag", "none"];
+    &["exec", "webhook", "save", "maildir", "forward", "seen", "flag", "move", "none"];
 
 pub(crate) const ON_RECEIVED: Table = Table {
     path: "inbound.NAME.on_received",
@@ -16,7 +16,10 @@ pub(crate) const ON_RECEIVED: Table = Table {
         Group { title: "Tries", keys: TRIES },
         Group { title: "A program: `do = \"exec\"`", keys: EXEC },
         Group { title: "A web service: `do = \"webhook\"`", keys: WEBHOOK },
-        Group { title: "Copies: `do = \"save\"` and `do = \"maildir\"`", keys: COPIES },
+        Group {
+            title: "Copies: `do = \"save\"`, `do = \"maildir\"`, `do = \"move\"`",
+            keys: COPIES,
+        },
         Group { title: "Mail: `do = \"forward\"`", keys: FORWARD },
         Group { title: "Marks on the server: `do = \"flag\"`", keys: MARKS },
     ],
@@ -139,10 +142,10 @@ const WEBHOOK: &[Key] = &[
 const COPIES: &[Key] = &[
     bare(
         "to",
-        Kind::Path,
+        Kind::Place,
         "\"/srv/erp/inbox\"",
-        "The folder that attachments are copied to, or the Maildir. It must exist.",
-        "",
+        "The folder that attachments are copied to, or the Maildir; with `do = \"move\"` the mailbox on the server. It must exist.",
+        "A mailbox has the name that the server lists; none that is polled.",
     ),
     key(
         "as",

@@ -117,9 +117,15 @@ pub(super) const DELETE: &[Key] = &[
         Kind::Bool,
         NO,
         "Deletes wait until all that `on_received` asks for is done with the message.",
-        "An action that failed for good holds the delete, too, until it is retried or dropped.",
+        "An action that failed for good holds the delete, too, until it is retried or dropped. A move by a rule waits like a delete.",
     ),
-    bare("delete_max_per_poll", Kind::Integer(1, 10_000_000), "1000", "A brake on deletes.", ""),
+    bare(
+        "delete_max_per_poll",
+        Kind::Integer(1, 10_000_000),
+        "1000",
+        "A brake on deletes.",
+        "Moves by rules count.",
+    ),
     key(
         "pop3_no_uidl",
         Kind::Choice(&["refuse", "download"]),

@@ -297,7 +297,9 @@ impl<'a> Reader<'a> {
                     let of = Of { schema: &query::MESSAGE, path: &path, what: "key" };
                     self.condition(name, item, text, &of);
                 }
-                rules.push(self.table_at(&keys::ON_RECEIVED, &path, item.span(), table));
+                let mut rule = self.table_at(&keys::ON_RECEIVED, &path, item.span(), table);
+                self.mailbox_of(table, &path, &mut rule);
+                rules.push(rule);
             } else {
                 whole = false;
             }
@@ -308,6 +310,16 @@ impl<'a> Reader<'a> {
             self.report(name.span(), &path, problem.hint(hint));
         }
         rules
+    }
+
+    /// `to` is a folder of this machine, but for a rule that moves it is a mailbox's name.
+    fn mailbox_of(&mut self, table: &DeTable<'_>, path: &str, rule: &mut RawTable) {
+        let deed = rule.entries.get("do").and_then(|entry| entry.value.as_ref());
+        let moves = matches!(deed, Some(Value::Text(deed)) if deed == "move");
+        let to = rule.entries.get_mut("to").filter(|entry| entry.value.is_some());
+        if let (true, Some(entry), Some((name, item))) = (moves, to, table.get_key_value("to")) {
+            *entry = self.entry(name, item, Kind::Text(260), path);
+        }
     }
 
     /// One table; its subtables are read elsewhere.

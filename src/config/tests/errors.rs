@@ -465,6 +465,43 @@ fn marks_of_the_defaults_are_not_for_maildrops() {
 }
 
 #[test]
+fn moves_name_a_mailbox_of_their_own_and_are_not_for_maildrops() {
+    let pop3 = |text: &str| text.replace("\"imap\"", "\"pop3\"");
+    let rule = |table: &str, to: &str| format!("[[{table}.on_received]]\ndo = \"move\"\n{to}\n");
+    let of =
+        |lines: &str, to: &str| check(&format!("{}{}", account(lines), rule("inbound.one", to)));
+    let good = of("delete_after_actions = true\ndelete_max_per_poll = 5", "to = \"Done/2026\"");
+    assert!(good.problems.is_empty(), "{:?}", good.problems);
+    let rules = &good.config.unwrap().inbound["one"].on_received;
+    assert_eq!(
+        rules[0].deed,
+        crate::config::Deed::Move("Done/2026".to_owned()),
+        "no path of this machine"
+    );
+    for (lines, to, said) in [
+        ("", "", "add `to = \"MAILBOX\"`"),
+        ("", "to = \"inbox\"", "`inbox` is polled itself"),
+        ("folders = [\"*\"]", "to = \"Done\"", "add `\"!Done\"` to `folders`"),
+        ("", "to = \"Done*\"", "`to` names no single mailbox"),
+        (
+            "delete_after_days = 3",
+            "to = \"Done\"",
+            "`delete_after_days` needs `delete_read = true`",
+        ),
+        ("", "to = \"Done\"\nas = \"{id}\"", "`as` is for `do = \"save\"`"),
+    ] {
+        let loaded = of(lines, to);
+        assert!(printed(&loaded).contains(said), "{lines} {to}: {}", printed(&loaded));
+    }
+    let to = "to = \"Done\"";
+    let inherited = check(&format!("{}{}", pop3(&account("")), rule("defaults.inbound", to)));
+    assert!(inherited.problems.is_empty(), "{:?}", inherited.problems);
+    assert!(inherited.config.unwrap().inbound["one"].on_received.is_empty());
+    let own = check(&format!("{}{}", pop3(&account("")), rule("inbound.one", to)));
+    assert!(the_error(&own).contains("`do = \"move\"` is for IMAP: POP3 has no mailboxes"));
+}
+
+#[test]
 fn plaintext_webhook_to_this_machine_stays_on_it() {
     let rule = |proxy: &str| {
         let table = "[[inbound.one.on_received]]\ndo = \"webhook\"\nurl = \"http://127.0.0.1:9/x\"";

@@ -47,6 +47,8 @@ pub enum Deed {
     Seen,
     /// It gets another mark on the server.
     Flag(String),
+    /// It is moved to the mailbox of this name.
+    Move(String),
 }
 
 /// A program and how it is run.
@@ -187,6 +189,7 @@ impl Deed {
             Self::Forward(_) => "forward",
             Self::Seen => "seen",
             Self::Flag(_) => "flag",
+            Self::Move(_) => "move",
         }
     }
 
@@ -199,9 +202,19 @@ impl Deed {
         }
     }
 
+    /// The mailbox that a message is moved to, if that is what is done.
+    pub fn moves_to(&self) -> Option<&str> {
+        if let Self::Move(to) = self { Some(to) } else { None }
+    }
+
+    /// Whether a session of the account does it, on the server.
+    pub fn is_on_server(&self) -> bool {
+        self.mark().is_some() || self.moves_to().is_some()
+    }
+
     /// Whether the outbox does it, without the server.
     pub fn is_of_outbox(&self) -> bool {
-        *self != Self::None && self.mark().is_none()
+        *self != Self::None && !self.is_on_server()
     }
 }
 

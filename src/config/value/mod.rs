@@ -112,6 +112,7 @@ pub(super) fn read(kind: Kind, value: &DeValue<'_>, base: &Path) -> Result<Value
         | Kind::Ip
         | Kind::Layout
         | Kind::Path
+        | Kind::Place
         | Kind::Provider
         | Kind::Text(_)
         | Kind::TimeZone => from_text(kind, value, base),
@@ -151,7 +152,7 @@ fn from_text(kind: Kind, value: &DeValue<'_>, base: &Path) -> Result<Value, Faul
             Some(why) => Err(Fault::new(why)),
             None => Ok(Value::Text(line)),
         },
-        Kind::Path => Ok(Value::Path(base.join(line))),
+        Kind::Path | Kind::Place => Ok(Value::Path(base.join(line))),
         Kind::Provider => provider(&line).map(Value::Text),
         Kind::TimeZone => time::zone(line),
         _ => Ok(Value::Text(line)),

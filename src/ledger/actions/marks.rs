@@ -1,4 +1,4 @@
-//! Actions that a session of the account does on the server: marks.
+//! Actions that a session of the account does on the server: marks, and what has left before.
 
 use jiff::Timestamp;
 use rusqlite::params;
@@ -21,11 +21,11 @@ pub struct DueMark {
     pub first_at: Option<Timestamp>,
 }
 
-/// Marks of messages that have left the server.
+/// Marks and moves of messages that have left the server.
 macro_rules! departed {
     () => {
         "WHERE account_id = (SELECT id FROM account WHERE name = ?1) AND state = 'pending' \
-         AND kind IN ('seen', 'flag') \
+         AND kind IN ('seen', 'flag', 'move') \
          AND message_id IN (SELECT id FROM message WHERE state IN ('deleted', 'gone'))"
     };
 }
@@ -68,7 +68,7 @@ impl Tx<'_> {
             OR (account.paused_at IS NOT NULL
             AND (account.paused_until IS NULL OR account.paused_until > ?2))
             FROM action JOIN account ON account.id = action.account_id
-            WHERE action.state = 'pending' AND action.kind IN ('seen', 'flag')
+            WHERE action.state = 'pending' AND action.kind IN ('seen', 'flag', 'move')
             AND action.due_at <= ?2 AND (?1 IS NULL OR account.name = ?1)
             GROUP BY account.id ORDER BY account.name";
         let act = || sqlite("read what is to be marked");
@@ -79,14 +79,14 @@ impl Tx<'_> {
         rows.map_err(act())?.collect::<Result<_, _>>().map_err(act())
     }
 
-    /// Whether messages that were to be marked on the server have left it.
+    /// Whether messages that were to be marked or moved on the server have left it.
     pub fn have_marks_departed(&self, account: &str) -> Result<bool, LedgerError> {
         let sql = concat!("SELECT EXISTS (SELECT 1 FROM action ", departed!(), ")");
         let mut get = self.db.prepare_cached(sql).map_err(sqlite("read actions"))?;
         get.query_row([account], |row| row.get(0)).map_err(sqlite("read actions"))
     }
 
-    /// Gives up what was to be marked on the server and has left it; how many.
+    /// Gives up what was to be marked or moved on the server and has left it; how many.
     pub fn drop_departed(&self, account: &str) -> Result<u64, LedgerError> {
         let sql = concat!(
             "UPDATE action SET state = 'dropped', code = 'gone', ",

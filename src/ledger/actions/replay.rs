@@ -25,7 +25,7 @@ impl Tx<'_> {
             count(*) FILTER (WHERE state = 'pending' AND attempts = 0) FROM action
             WHERE account_id = (SELECT id FROM account WHERE name = ?1)
             AND state IN ('pending', 'running', 'failed') AND replay = 1 AND created_at = ?2
-            AND kind NOT IN ('seen', 'flag')";
+            AND kind NOT IN ('seen', 'flag', 'move')";
         let read = |row: &rusqlite::Row<'_>| {
             let n = |at: usize| row.get::<_, i64>(at).map(i64::unsigned_abs);
             Ok(Left { left: n(0)?, running: n(1)?, untried: n(2)? })

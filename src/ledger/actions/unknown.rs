@@ -65,7 +65,7 @@ impl Tx<'_> {
 
     /// Puts down with a copy how its actions stand.
     pub(in crate::ledger) fn note_actions(&self, copy: &mut StoredCopy) -> Result<(), LedgerError> {
-        copy.actions_open = self.has_open_actions(copy.row)?;
+        self.note_open(copy)?;
         let sql = "SELECT actions_unknown FROM message WHERE id = ?1";
         let mut get = self.db.prepare_cached(sql).map_err(sqlite("read a message"))?;
         let unknown = get.query_row([copy.row], |row| row.get(0)).optional();

@@ -57,7 +57,7 @@ impl Tx<'_> {
         let sql = "SELECT EXISTS (SELECT 1 FROM message
             JOIN mailbox ON mailbox.id = message.mailbox_id
             JOIN account ON account.id = mailbox.account_id WHERE account.name = ?1
-            AND delete_how <> '' AND own <> 2)";
+            AND delete_how <> '' AND move_action IS NULL AND own <> 2)";
         self.db.query_row(sql, [account], |row| row.get(0)).map_err(sqlite("look for deletes"))
     }
 

@@ -113,6 +113,7 @@ pub(super) fn copy(row: &Row<'_>, key: MessageKey) -> Result<StoredCopy, LedgerE
         canary: number("own")? == Some(CANARY),
         actions_open: false,
         actions_unknown: false,
+        moves: Vec::new(),
     })
 }
 

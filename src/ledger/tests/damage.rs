@@ -63,8 +63,10 @@ async fn d12_damage_that_shows_at_work_ends_all_work() {
     let ledger = Ledger::open(temp.path()).unwrap();
     assert_eq!(ledger.read("count", |tx| tx.shelf_len("")).await.unwrap(), 1);
     ledger.condemn("page 9 is never used".to_owned()).await;
-    let delete =
-        ledger.begin_delete(Vec::new(), String::new(), Timestamp::UNIX_EPOCH).await.unwrap_err();
+    let delete = ledger
+        .begin_delete(Vec::new(), DeleteMode::Expunge, Timestamp::UNIX_EPOCH)
+        .await
+        .unwrap_err();
     assert!(is_corrupt(&delete), "{delete}");
     assert!(is_corrupt(&ledger.read("read", |_| Ok(())).await.unwrap_err()));
 }

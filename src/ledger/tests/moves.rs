@@ -1,7 +1,7 @@
 //! Every step that a message may take, and every one that it may not.
 
 use super::*;
-use crate::model::{Delete, DeleteReason, KnownState, StoredCopy};
+use crate::model::KnownState;
 
 const STATES: [&str; 7] =
     ["fetching", "held", "placing", "archived", "deleting", "deleted", "gone"];
@@ -30,7 +30,7 @@ fn act(tx: &Tx<'_>, act: &str, id: MailboxId, row: i64) -> Result<(), LedgerErro
         }
         "archived" => tx.archived(&rows),
         "unplace" => tx.unplace(&rows),
-        "begin_delete" => tx.begin_delete(&rows, "expunge", at(0)),
+        "begin_delete" => tx.begin_delete(&[delete_of(key, row)], "expunge", at(0)).map(drop),
         "deleted" => tx.deleted(&rows, at(20)),
         "undelete" => tx.undelete(&rows),
         "left_server" => tx.left_server(&rows, at(20)),
@@ -157,30 +157,6 @@ fn placement_left_open_is_found_with_the_copy_that_it_should_be() {
     assert!(stored, "{known:?}");
 }
 
-fn delete_of(key: MessageKey, row: i64) -> Delete {
-    let copy = StoredCopy {
-        cut: false,
-        leaps: SignedDuration::ZERO,
-        canary: false,
-        row,
-        key: key.clone(),
-        path: "p".to_owned(),
-        sha256: Sha256([1; 32]),
-        json_sha256: Sha256([2; 32]),
-        size: 1,
-        listed_size: None,
-        internal_date: None,
-        received: None,
-        archived_at: at(0),
-        deleting: false,
-        flagged: false,
-        delete_ok: true,
-        actions_open: false,
-        actions_unknown: false,
-    };
-    Delete { key, number: 3, copy, why: DeleteReason::Begun }
-}
-
 #[tokio::test]
 async fn no_delete_begins_when_one_of_them_is_not_archived() {
     for state in ["fetching", "held", "placing", "deleted", "gone"] {
@@ -191,14 +167,14 @@ async fn no_delete_begins_when_one_of_them_is_not_archived() {
         let (good, bad) = (delete_of(imap(7, 1), good), delete_of(imap(7, 2), bad));
         let ledger = Ledger::open(book.temp.path()).unwrap();
         let refused = ledger
-            .begin_delete(vec![good.clone(), bad.clone()], "expunge".to_owned(), at(0))
+            .begin_delete(vec![good.clone(), bad.clone()], DeleteMode::Expunge, at(0))
             .await
             .unwrap_err();
         assert_eq!(refused.code(), "ledger-damaged", "{state}");
         assert_eq!(book.state(good.copy.row), "archived", "{state}");
         assert_eq!(book.state(bad.copy.row), state);
         let intent =
-            ledger.begin_delete(vec![good.clone()], "expunge".to_owned(), at(0)).await.unwrap();
+            ledger.begin_delete(vec![good.clone()], DeleteMode::Expunge, at(0)).await.unwrap();
         let named: Vec<_> = intent.deletes().iter().map(|d| (d.number, d.row)).collect();
         assert_eq!(named, [(3, good.copy.row)]);
         assert_eq!(book.state(good.copy.row), "deleting");

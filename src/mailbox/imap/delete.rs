@@ -15,22 +15,23 @@ use super::remove::{Removed, remove};
 use super::select::{canonical, select};
 use super::uid_set::{uid_sets, uids_of};
 use crate::mailbox::{DeleteOutcome, DeleteRefusal, MailboxError, ReadMailbox, Recheck, Verdict};
-use crate::model::{Delete, DeleteIntent, Deleting, MessageKey};
+use crate::model::{Delete, DeleteIntent, DeleteMode, Deleting, MessageKey};
 
 /// Selects the mailbox anew and compares each message with what was stored.
 pub(super) async fn recheck(
     session: &mut ImapSession,
-    mailbox: Option<&str>,
-    uid_validity: Option<u32>,
+    (mailbox, uid_validity): (Option<&str>, Option<u32>),
     deletes: &[Delete],
+    how: &DeleteMode,
 ) -> Result<Recheck, MailboxError> {
-    if !session.can_delete(&session.delete_mode) {
+    if !session.can_delete(how) {
         return Ok(Recheck::Refused(DeleteRefusal::NoUidPlus));
     }
     let Some(mailbox) = mailbox else {
         return Err(MailboxError::Unsupported { what: "IMAP deletes need a mailbox".to_owned() });
     };
-    if let Err(refusal) = destination::find(session).await? {
+    let by_rule = deletes.iter().any(|delete| delete.action.is_some());
+    if let Err(refusal) = destination::find(session, how, by_rule).await? {
         return Ok(Recheck::Refused(refusal));
     }
     let selected = select(session, mailbox).await?;
@@ -92,7 +93,7 @@ pub(super) async fn delete_from_server(
     let mut outcome = DeleteOutcome::default();
     let selected = session.selected.clone().filter(|selected| selected.writable);
     let is_ready = |delete: &&Deleting| {
-        session.can_delete(&session.delete_mode)
+        session.can_delete(intent.how())
             && selected.as_ref().is_some_and(|now| {
                 names(&delete.key, delete.number, &now.mailbox, now.uid_validity)
             })
@@ -109,7 +110,8 @@ pub(super) async fn delete_from_server(
             continue;
         }
         let uids: BTreeSet<u32> = uids_of(&set).collect();
-        let Removed { left, flagged, others_gone, copied } = remove(session, &set).await?;
+        let Removed { left, flagged, others_gone, copied } =
+            remove(session, &set, intent.how()).await?;
         for delete in ready.iter().filter(|delete| uids.contains(&delete.number)) {
             if !left.uids.contains(&delete.number) {
                 outcome.gone.push(delete.row);

@@ -6,8 +6,9 @@
 use super::ImapSession;
 use super::list::{self, Uses};
 use super::select::examine;
-use crate::config::{DeleteMode, polled};
+use crate::config::polled;
 use crate::mailbox::{DeleteRefusal, MailboxError};
+use crate::model::DeleteMode;
 
 /// Names of mailboxes in an error.
 const NAMES_SHOWN: usize = 12;
@@ -21,15 +22,24 @@ pub(super) struct Destination {
     pub(super) uid_validity: Option<u32>,
 }
 
-/// Finds the destination of the account's mode, once in a session; the inner error is why
-/// nothing can be moved. Selects the destination read-only.
+/// Where what leaves so is moved to, if it was found in this session.
+pub(super) fn found(session: &ImapSession, how: &DeleteMode) -> Option<Destination> {
+    let found = session.destinations.iter().find(|(of, _)| of == how);
+    found.map(|(_, destination)| destination.clone())
+}
+
+/// Finds the destination of a way to leave, once in a session; the inner error is why nothing can
+/// be moved. Selects the destination read-only. `by_rule`: a rule on received mail names it.
 pub(super) async fn find(
     session: &mut ImapSession,
+    how: &DeleteMode,
+    by_rule: bool,
 ) -> Result<Result<(), DeleteRefusal>, MailboxError> {
-    if session.destination.is_some() {
+    if found(session, how).is_some() {
         return Ok(Ok(()));
     }
-    let mailbox = match &session.delete_mode {
+    let key = if by_rule { "`to` of the rule" } else { "`delete_mode`" };
+    let mailbox = match how {
         DeleteMode::Expunge | DeleteMode::Flag => return Ok(Ok(())),
         DeleteMode::Move(folder) => folder.clone(),
         DeleteMode::Trash => match the_trash(list::uses(session).await?) {
@@ -47,13 +57,14 @@ pub(super) async fn find(
     match examine(session, &mailbox).await {
         Ok((_, opened)) => {
             let uid_validity = opened.uid_validity;
-            session.destination = Some(Destination { mailbox, uid_validity });
+            let destination = Destination { mailbox, uid_validity };
+            session.destinations.push((how.clone(), destination));
             Ok(Ok(()))
         }
         Err(MailboxError::NoMailbox { said, .. }) => {
             let why = format!(
                 "`{mailbox}` can't be opened (\"{said}\"); make it with a mail program (IMAP: \
-                 `CREATE \"{mailbox}\"`), or name another in `delete_mode`"
+                 `CREATE \"{mailbox}\"`), or name another in {key}"
             );
             Ok(Err(DeleteRefusal::NoDestination(why)))
         }

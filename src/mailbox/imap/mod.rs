@@ -45,8 +45,8 @@ use self::windows::Windows;
 use super::{
     DeleteMail, DeleteOutcome, MailboxError, MarkMail, Marked, Opened, Part, ReadMailbox, Recheck,
 };
-use crate::config::{DeleteMode, Inbound, Properties};
-use crate::model::{Delete, DeleteIntent, Fetch, Listed, Listing};
+use crate::config::{Inbound, Properties};
+use crate::model::{Delete, DeleteIntent, DeleteMode, Fetch, Listed, Listing};
 use crate::net::NetStream;
 
 pub use append::Appending;
@@ -65,13 +65,12 @@ pub struct ImapSession {
     max_message_size: Option<u64>,
     /// Names on the wire that modified UTF-7 does not lead back to, by the name that we say.
     odd_names: BTreeMap<String, String>,
-    delete_mode: DeleteMode,
     /// How long one step of a session without an end may take.
     patience: Duration,
     /// The account's `folders`: no message is moved into one of these.
     folders: Vec<String>,
-    /// Where messages are moved to, once it is found.
-    destination: Option<Destination>,
+    /// Where messages are moved to, by how they leave, once it is found.
+    destinations: Vec<(DeleteMode, Destination)>,
     /// What [`open`](ReadMailbox::open) opened, and how far it has been listed.
     open: Option<(Selected, Windows)>,
     /// What the server has selected now.
@@ -91,10 +90,9 @@ impl ImapSession {
             properties: account.properties.clone(),
             max_message_size: account.max_message_size.map(|size| size.0),
             odd_names: BTreeMap::new(),
-            delete_mode: account.delete_mode.clone(),
             patience: account.poll_deadline,
             folders: account.folders.clone(),
-            destination: None,
+            destinations: Vec::new(),
             open: None,
             selected: None,
         }
@@ -166,8 +164,9 @@ impl DeleteMail for ImapSession {
         mailbox: Option<&str>,
         uid_validity: Option<u32>,
         deletes: &[Delete],
+        how: &DeleteMode,
     ) -> Result<Recheck, MailboxError> {
-        delete::recheck(self, mailbox, uid_validity, deletes).await
+        delete::recheck(self, (mailbox, uid_validity), deletes, how).await
     }
 
     async fn delete_from_server(

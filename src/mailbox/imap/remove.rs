@@ -8,13 +8,13 @@ use async_imap::imap_proto::Response;
 
 use super::ImapSession;
 use super::delete::{Left, what_is_left};
-use super::destination::Destination;
+use super::destination::{self, Destination};
 use super::dialogue::{Caps, Done};
 use super::listed::read_item;
 use super::select::on_the_wire;
 use super::uid_set::{uid_sets, uids_of};
-use crate::config::DeleteMode;
 use crate::mailbox::MailboxError;
+use crate::model::DeleteMode;
 
 /// Marked messages of others that are looked for again after an expunge.
 const WITNESSES: usize = 100;
@@ -32,9 +32,13 @@ pub(super) struct Removed {
     pub(super) copied: bool,
 }
 
-/// Has the messages of a set leave, by the account's mode.
-pub(super) async fn remove(session: &mut ImapSession, set: &str) -> Result<Removed, MailboxError> {
-    match (&session.delete_mode, session.destination.clone()) {
+/// Has the messages of a set leave, in the way of their intent.
+pub(super) async fn remove(
+    session: &mut ImapSession,
+    set: &str,
+    how: &DeleteMode,
+) -> Result<Removed, MailboxError> {
+    match (how, destination::found(session, how)) {
         (DeleteMode::Expunge, _) => expunge(session, set).await,
         (DeleteMode::Flag, _) => flag(session, set).await,
         (DeleteMode::Move(_) | DeleteMode::Trash, Some(to)) => {

@@ -28,7 +28,7 @@ use super::{
     DeleteMail, DeleteOutcome, MailboxError, MarkMail, Marked, Opened, Part, ReadMailbox, Recheck,
 };
 use crate::config::{Encryption, Inbound};
-use crate::model::{Delete, DeleteIntent, Fetch, Listed, Listing};
+use crate::model::{Delete, DeleteIntent, DeleteMode, Fetch, Listed, Listing};
 use crate::net::{self, Endpoint, Facts, NetStream, Stage, Witness};
 use crate::sasl::Proof;
 
@@ -144,6 +144,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> DeleteMail for Pop3Session<S> {
         _mailbox: Option<&str>,
         _uid_validity: Option<u32>,
         deletes: &[Delete],
+        _how: &DeleteMode,
     ) -> Result<Recheck, MailboxError> {
         let maildrop = self.transaction.maildrop().await?;
         Ok(Recheck::Verdicts(deletes.iter().map(|delete| maildrop.verdict(delete)).collect()))

@@ -112,7 +112,7 @@ fn account() -> Inbound {
         max_message_size: None,
         delete: DeleteRule::Never,
         delete_age_from: crate::config::DeleteAge::Stored,
-        delete_mode: crate::config::DeleteMode::Expunge,
+        delete_mode: DeleteMode::Expunge,
         delete_max_per_poll: None,
         only_unseen: false,
         mark_seen: false,

@@ -16,7 +16,7 @@ use super::pipeline::Pipeline;
 use super::reply::Reply;
 use crate::config::Inbound;
 use crate::mailbox::{DeleteOutcome, MailboxError};
-use crate::model::{self, DeleteIntent, Deleting, Listed};
+use crate::model::{self, DeleteIntent, DeleteMode, Deleting, Listed};
 use crate::net::within;
 use fetching::retr;
 
@@ -199,10 +199,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transaction<S> {
         intent: &DeleteIntent,
     ) -> Result<DeleteOutcome, MailboxError> {
         let maildrop = self.maildrop().await?;
-        let (deletes, refused): (Vec<&Deleting>, Vec<_>) = intent
-            .deletes()
-            .iter()
-            .partition(|delete| maildrop.may_delete(delete.number, &delete.key));
+        let (deletes, refused): (Vec<&Deleting>, Vec<_>) =
+            intent.deletes().iter().partition(|delete| {
+                // A maildrop has nowhere to move mail to, and removes what should be kept.
+                *intent.how() == DeleteMode::Expunge
+                    && maildrop.may_delete(delete.number, &delete.key)
+            });
         let mut outcome = DeleteOutcome::default();
         for delete in refused {
             let why = "this session doesn't list the message under this unique-id alone".to_owned();

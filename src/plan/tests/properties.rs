@@ -58,12 +58,14 @@ impl Case {
         }
     }
 
-    /// What the ledger says after a delete, by the mode.
+    /// What the ledger says after a delete, by the mode, or a move by a rule.
     fn delete(&mut self, key: &MessageKey) {
-        if self.rules.delete_mode == DeleteMode::Flag {
-            let Some(KnownState::Stored(copy)) = self.known.get_mut(&key.as_listed()) else {
-                panic!("a mark on a message that is not stored");
-            };
+        let Some(KnownState::Stored(copy)) = self.known.get_mut(&key.as_listed()) else {
+            panic!("a mark on a message that is not stored");
+        };
+        let moves =
+            !copy.flagged && copy.moves.iter().any(|m| self.rules.moves.contains_key(&m.rule));
+        if self.rules.delete_mode == DeleteMode::Flag && !moves {
             (copy.flagged, copy.deleting) = (true, false);
             return;
         }
@@ -127,9 +129,13 @@ fn state() -> impl Strategy<Value = Option<KnownState>> {
     let told = (size(), date());
     let marks = (any::<bool>(), proptest::bool::weighted(0.9), proptest::bool::weighted(0.2));
     let received = option::of(moment(-60..4));
-    let stored = (moment(-40..2), told, marks, received).prop_map(
-        |(archived_at, (listed_size, internal_date), (deleting, delete_ok, flagged), received)| {
+    let asked = (received, option::weighted(0.3, asked_move()));
+    let stored = (moment(-40..2), told, marks, asked).prop_map(
+        |(archived_at, (listed_size, internal_date), marks, (received, asked))| {
+            let (deleting, delete_ok, flagged) = marks;
+            let (actions_open, moves) = (asked.is_some(), asked.into_iter().collect());
             let copy = StoredCopy { listed_size, internal_date, received, flagged, ..copy(1, 0) };
+            let copy = StoredCopy { actions_open, moves, ..copy };
             KnownState::Stored(StoredCopy { archived_at, deleting, delete_ok, ..copy })
         },
     );
@@ -140,6 +146,20 @@ fn state() -> impl Strategy<Value = Option<KnownState>> {
         4 => stored.prop_map(Some),
         1 => deleted.prop_map(Some),
     ]
+}
+
+/// A move by a rule that the config has, or by one that it had.
+fn asked_move() -> impl Strategy<Value = AskedMove> {
+    let rule = prop_oneof![3 => Just("done"), 1 => Just("gone")];
+    let due = prop_oneof![3 => Just(at(-HOUR)), 1 => Just(at(HOUR / 2))];
+    let open = (proptest::bool::weighted(0.2), proptest::bool::weighted(0.2));
+    (rule, due, open).prop_map(|(rule, due_at, (marks_open, others_open))| AskedMove {
+        rule: rule.to_owned(),
+        due_at,
+        marks_open,
+        others_open: marks_open || others_open,
+        ..moves::asked()
+    })
 }
 
 /// An INTERNALDATE, one of few.
@@ -186,10 +206,11 @@ fn rules() -> impl Strategy<Value = Rules> {
             1 => Just(DeleteMode::Move("Done".to_owned())),
         ],
     );
-    let all = (ages, limits, delete, option::of(1..6_u32), how);
-    all.prop_map(|(ages, limits, delete, brake, (delete_age_from, delete_mode))| Rules {
+    let all = (ages, limits, delete, option::of(1..6_u32), how, (any::<bool>(), any::<bool>()));
+    all.prop_map(|(ages, limits, delete, brake, (delete_age_from, delete_mode), rules)| Rules {
         canary: false,
-        delete_after_actions: false,
+        moves: rules.0.then(|| ("done".to_owned(), "Done".to_owned())).into_iter().collect(),
+        delete_after_actions: rules.1,
         process_after: ages.0,
         ignore_older_than: ages.1,
         min_age: ages.2,
@@ -231,7 +252,7 @@ fn case() -> impl Strategy<Value = Case> {
         let mailbox = is_imap.then(|| "INBOX".to_owned());
         let uid_validity = uid_validity.filter(|_| is_imap);
         let listing = Listing { mailbox, uid_validity, complete, ..listing(all) };
-        Case { listing, known, rules, conditions: Conditions { held } }
+        Case { listing, known, rules, conditions: Conditions { held, ..Conditions::default() } }
     })
 }
 
@@ -249,10 +270,6 @@ proptest! {
 
     #[test]
     fn promise_p3_every_delete_has_all_its_proofs(case in case()) {
-        let DeleteRule::AfterDays(days) = case.rules.delete else {
-            prop_assert!(case.plan().delete.is_empty());
-            return Ok(());
-        };
         for delete in case.plan().delete {
             let Some(KnownState::Stored(copy)) = case.known.get(&delete.key.with_turn(0)) else {
                 panic!("a delete of a message that is not stored: {delete:?}");
@@ -263,19 +280,34 @@ proptest! {
             prop_assert!(case.listing.complete && case.conditions.held.is_none());
             prop_assert!(case.listing.uid_validity.is_some() || case.listing.mailbox.is_none());
             prop_assert!(copy.delete_ok);
-            prop_assert!(!(copy.flagged && case.rules.delete_mode == DeleteMode::Flag));
-            let since = match case.rules.delete_age_from {
-                DeleteAge::Stored => copy.archived_at,
-                DeleteAge::Received => copy.archived_at.min(copy.received.unwrap_or(Timestamp::MAX)),
-            };
-            let age = now().duration_since(since);
-            prop_assert!(age.as_secs() >= i64::from(days) * DAY);
+            prop_assert!(!(copy.flagged && delete.how == DeleteMode::Flag));
             if let (Some(then), Some(now)) = (copy.listed_size, listed.size) {
                 prop_assert_eq!(then, now);
             }
             if let (Some(then), Some(now)) = (copy.internal_date, listed.internal_date) {
                 prop_assert_eq!(then, now);
             }
+            if let Some(action) = delete.action {
+                let asked = copy.moves.iter().find(|asked| asked.action == action).unwrap();
+                let to = case.rules.moves.get(&asked.rule).unwrap();
+                prop_assert_eq!(delete.how, DeleteMode::Move(to.clone()));
+                prop_assert!(asked.due_at <= now() && !asked.marks_open && !copy.flagged);
+                prop_assert!(!(asked.others_open && case.rules.delete_after_actions));
+                continue;
+            }
+            let DeleteRule::AfterDays(days) = case.rules.delete else {
+                panic!("a delete that no rule asks for: {delete:?}");
+            };
+            prop_assert_eq!(&delete.how, &case.rules.delete_mode);
+            let wanted = |asked: &AskedMove| case.rules.moves.contains_key(&asked.rule);
+            prop_assert!(copy.flagged || !copy.moves.iter().any(wanted), "the move comes first");
+            prop_assert!(!(copy.actions_open && case.rules.delete_after_actions));
+            let since = match case.rules.delete_age_from {
+                DeleteAge::Stored => copy.archived_at,
+                DeleteAge::Received => copy.archived_at.min(copy.received.unwrap_or(Timestamp::MAX)),
+            };
+            let age = now().duration_since(since);
+            prop_assert!(age.as_secs() >= i64::from(days) * DAY);
         }
     }
 

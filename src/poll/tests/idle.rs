@@ -3,7 +3,7 @@
 use super::*;
 
 impl Site {
-    async fn write(&self, act: impl FnOnce(&crate::ledger::Tx<'_>) + Send + 'static) {
+    pub(super) async fn write(&self, act: impl FnOnce(&crate::ledger::Tx<'_>) + Send + 'static) {
         let ledger = Ledger::open(&self.temp.path().join("state")).unwrap();
         let done = ledger.write("change it", move |tx| {
             act(tx);

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{actions, all_well, count, each_came};
-use crate::support::{Dovecot, Protocol, Server, Site, sample};
+use crate::support::{Dovecot, Options, Protocol, Server, Site, sample};
 
 /// The `[[…on_received]]` blocks of the page, in their order.
 fn examples() -> Vec<String> {
@@ -153,4 +153,17 @@ fn example_of_a_program_is_a_rule_and_the_commands_of_the_page_exist() {
         let output = site.cli(&arguments);
         assert_eq!(output.code, 0, "{command}: {output:?}");
     }
+}
+
+#[test]
+fn mail_of_a_supplier_is_moved_to_the_mailbox_of_what_is_done() {
+    let more = "namespace inbox {\n mailbox Processed {\n  auto = create\n }\n}\n";
+    let dovecot = Dovecot::start_with(&Options { more, ..Options::default() });
+    deliver(&dovecot, &[("a.pdf", "one")]);
+    dovecot.deliver("u1", &sample("of somebody else", 300));
+    let site = site(&dovecot, &example("processed"));
+    site.poll();
+    assert_eq!((count(&site, "done"), site.stored().len()), (1, 2), "{:?}", actions(&site));
+    let uids = |mailbox| dovecot.imap_client("u1").uids(mailbox).len();
+    assert_eq!((uids("INBOX"), uids("Processed")), (1, 1));
 }

@@ -29,7 +29,10 @@ fn delete(uid: u32, listed_size: Option<u64>, date: Option<&str>) -> Delete {
             delete_ok: true,
             actions_open: false,
             actions_unknown: false,
+            moves: Vec::new(),
         },
+        how: DeleteMode::Expunge,
+        action: None,
         why: DeleteReason::Begun,
     }
 }
@@ -51,7 +54,7 @@ async fn verdicts(
     answer: impl Fn(&str) -> String + Send + 'static,
 ) -> Vec<Verdict> {
     let (mut session, _server) = session(9, move |command| answer(command)).await;
-    match session.recheck(Some("INBOX"), Some(7), deletes).await.unwrap() {
+    match session.recheck(Some("INBOX"), Some(7), deletes, &DeleteMode::Expunge).await.unwrap() {
         Recheck::Verdicts(verdicts) => verdicts,
         other @ Recheck::Refused(_) => panic!("{other:?}"),
     }
@@ -122,7 +125,7 @@ async fn refusal(select: &'static str) -> DeleteRefusal {
             },
         )
         .await;
-    match session.recheck(Some("INBOX"), Some(7), &deletes()).await.unwrap() {
+    match session.recheck(Some("INBOX"), Some(7), &deletes(), &DeleteMode::Expunge).await.unwrap() {
         Recheck::Refused(why) => why,
         other @ Recheck::Verdicts(_) => panic!("{other:?}"),
     }
@@ -157,9 +160,13 @@ async fn i24_without_uidplus_nothing_is_even_selected() {
         }
     })
     .await;
-    let recheck = session.recheck(Some("INBOX"), Some(7), &deletes()).await.unwrap();
+    let recheck =
+        session.recheck(Some("INBOX"), Some(7), &deletes(), &DeleteMode::Expunge).await.unwrap();
     assert!(matches!(recheck, Recheck::Refused(DeleteRefusal::NoUidPlus)));
-    let outcome = session.delete_from_server(&DeleteIntent::committed(&deletes())).await.unwrap();
+    let outcome = session
+        .delete_from_server(&DeleteIntent::committed(&deletes(), DeleteMode::Expunge))
+        .await
+        .unwrap();
     assert_eq!((outcome.gone.len(), outcome.refused.len()), (0, 3));
     assert_eq!(server.commands().len(), 1, "only the login");
 }
@@ -168,10 +175,11 @@ async fn deleted(
     answer: impl Fn(&str) -> String + Send + 'static,
 ) -> (Result<DeleteOutcome, MailboxError>, Vec<String>) {
     let (mut session, server) = session(9, move |command| answer(command)).await;
-    session.recheck(Some("INBOX"), Some(7), &[]).await.unwrap();
+    session.recheck(Some("INBOX"), Some(7), &[], &DeleteMode::Expunge).await.unwrap();
     let mut deletes = deletes();
     deletes.push(delete(9, Some(10), None));
-    let result = session.delete_from_server(&DeleteIntent::committed(&deletes)).await;
+    let result =
+        session.delete_from_server(&DeleteIntent::committed(&deletes, DeleteMode::Expunge)).await;
     (result, server.commands().split_off(2))
 }
 
@@ -251,7 +259,10 @@ async fn connection_that_ends_at_expunge_leaves_the_outcome_open() {
 async fn nothing_is_deleted_in_a_mailbox_that_is_only_examined() {
     let (mut session, server) = session(9, |_| String::new()).await;
     session.open("INBOX").await.unwrap();
-    let outcome = session.delete_from_server(&DeleteIntent::committed(&deletes())).await.unwrap();
+    let outcome = session
+        .delete_from_server(&DeleteIntent::committed(&deletes(), DeleteMode::Expunge))
+        .await
+        .unwrap();
     assert_eq!((outcome.gone.len(), outcome.refused.len()), (0, 3));
     assert!(!server.commands().iter().any(|c| c.contains("STORE") || c.contains("EXPUNGE")));
 }

@@ -203,7 +203,7 @@ async fn mailbox_is_opened_again_when_another_is_selected() {
     })
     .await;
     session.open("INBOX").await.unwrap();
-    session.recheck(Some("other"), Some(9), &[]).await.unwrap();
+    session.recheck(Some("other"), Some(9), &[], &DeleteMode::Expunge).await.unwrap();
     session.next_window().await.unwrap().unwrap();
     let commands = server.commands().join("|");
     assert!(commands.contains("SELECT \"other\"|EXAMINE \"INBOX\"|UID FETCH 1:*"), "{commands}");

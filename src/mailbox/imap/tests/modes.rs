@@ -2,7 +2,6 @@
 
 use super::deleting::deletes;
 use super::*;
-use crate::config::DeleteMode;
 use crate::mailbox::DeleteRefusal;
 
 /// Capabilities behind the login, and what is said to commands.
@@ -32,17 +31,16 @@ async fn looked(
         own
     })
     .await;
-    session.delete_mode = way.mode;
     session.folders = way.folders.iter().map(|name| (*name).to_owned()).collect();
-    let refusal = match session.recheck(Some("INBOX"), Some(7), &[]).await.unwrap() {
+    let refusal = match session.recheck(Some("INBOX"), Some(7), &[], &way.mode).await.unwrap() {
         Recheck::Refused(why) => Some(why),
         Recheck::Verdicts(_) => None,
     };
     (session, refusal, server)
 }
 
-async fn done(session: &mut ImapSession) -> (Vec<i64>, Vec<i64>, Vec<String>) {
-    let intent = DeleteIntent::committed(&deletes());
+async fn done(session: &mut ImapSession, how: DeleteMode) -> (Vec<i64>, Vec<i64>, Vec<String>) {
+    let intent = DeleteIntent::committed(&deletes(), how);
     let outcome = session.delete_from_server(&intent).await.unwrap();
     let still_there = outcome.refused.into_iter().chain(outcome.copied);
     let said = still_there.map(|(_, said)| said).collect();
@@ -69,9 +67,9 @@ async fn i24_move_needs_no_uidplus_and_says_one_command() {
         if c.starts_with("UID SEARCH") { "* SEARCH 7\r\nTAG OK\r\n" } else { "" }.to_owned()
     };
     for (mode, to) in [(to_done(), "Done"), (DeleteMode::Trash, "Bin")] {
-        let (mut session, refusal, server) = looked(way(mode, MOVES), empty).await;
+        let (mut session, refusal, server) = looked(way(mode.clone(), MOVES), empty).await;
         assert_eq!(refusal, None);
-        let (gone, flagged, said) = done(&mut session).await;
+        let (gone, flagged, said) = done(&mut session, mode).await;
         assert_eq!((gone, flagged.len()), (vec![1005, 1006], 0));
         assert_eq!(said, ["still there afterwards"]);
         assert_eq!(dangerous(&server), [format!("UID MOVE 5:7 \"{to}\"")]);
@@ -90,7 +88,7 @@ async fn refused_move_records_what_left_all_the_same() {
         .to_owned()
     })
     .await;
-    let (gone, _, said) = done(&mut session).await;
+    let (gone, _, said) = done(&mut session, to_done()).await;
     assert_eq!(gone, [1005]);
     assert!(said[0].contains("MOVE to `Done` was refused") && said.len() == 2, "{said:?}");
     assert_eq!(dangerous(&server).len(), 1);
@@ -105,7 +103,7 @@ async fn copied(code: &'static str) -> (Vec<i64>, Vec<String>, Vec<String>) {
         })
         .await;
     assert_eq!(refusal, None);
-    let (gone, _, said) = done(&mut session).await;
+    let (gone, _, said) = done(&mut session, to_done()).await;
     (gone, said, dangerous(&server))
 }
 
@@ -140,7 +138,7 @@ async fn i24_without_move_and_uidplus_nothing_is_done() {
             looked(way(mode.clone(), "IMAP4rev1"), |_| String::new()).await;
         assert_eq!(refusal, Some(DeleteRefusal::NoUidPlus));
         assert!(!session.can_delete(&mode));
-        assert_eq!(done(&mut session).await.2.len(), 3);
+        assert_eq!(done(&mut session, mode).await.2.len(), 3);
         assert_eq!(dangerous(&server), [""; 0]);
     }
 }
@@ -197,7 +195,7 @@ async fn marks_count_when_the_server_shows_them() {
     })
     .await;
     assert_eq!(refusal, None);
-    let (gone, flagged, said) = done(&mut session).await;
+    let (gone, flagged, said) = done(&mut session, DeleteMode::Flag).await;
     assert_eq!((gone, flagged), (vec![1007], vec![1005]));
     assert_eq!(said, ["not marked after STORE"]);
     assert_eq!(dangerous(&server), ["UID STORE 5:7 +FLAGS.SILENT (\\Deleted)"]);
@@ -217,7 +215,7 @@ async fn others_gone(marked: &'static str, left: &'static str, expunged: u32) ->
         }
     })
     .await;
-    let intent = DeleteIntent::committed(&deletes());
+    let intent = DeleteIntent::committed(&deletes(), DeleteMode::Expunge);
     let outcome = session.delete_from_server(&intent).await.unwrap();
     assert_eq!(outcome.gone.len(), 3);
     outcome.others_gone

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::*;
-use crate::model::{DeleteReason, Sha256, StoredCopy};
+use crate::model::{DeleteMode, DeleteReason, Sha256, StoredCopy};
 
 fn maildrop(uidl: &[&[u8]], list: &[&str]) -> Maildrop {
     let mut lists = Lists::default();
@@ -40,8 +40,16 @@ fn delete(unique_id: &str, occurrence: u32, number: u32, listed_size: Option<u64
         delete_ok: true,
         actions_open: false,
         actions_unknown: false,
+        moves: Vec::new(),
     };
-    Delete { key: key(unique_id, occurrence), number, copy, why: DeleteReason::Begun }
+    Delete {
+        key: key(unique_id, occurrence),
+        number,
+        copy,
+        how: DeleteMode::Expunge,
+        action: None,
+        why: DeleteReason::Begun,
+    }
 }
 
 fn keys(listing: &Listing) -> Vec<(u32, MessageKey)> {

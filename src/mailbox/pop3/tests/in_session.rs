@@ -46,10 +46,18 @@ fn delete(unique_id: &str, number: u32) -> Delete {
         delete_ok: true,
         actions_open: false,
         actions_unknown: false,
+        moves: Vec::new(),
         received: None,
         flagged: false,
     };
-    Delete { key: key(unique_id), number, copy, why: DeleteReason::Begun }
+    Delete {
+        key: key(unique_id),
+        number,
+        copy,
+        how: DeleteMode::Expunge,
+        action: None,
+        why: DeleteReason::Begun,
+    }
 }
 
 /// What came of a fetch: for each message its octets, or why not.
@@ -354,10 +362,10 @@ async fn pop10_pop11_only_proven_messages_are_deleted_and_only_by_quit() {
     ];
     session_with(&account(), &steps, async |mut session| {
         let deletes = [delete("a", 1), delete("b", 2), delete("z", 3)];
-        let recheck = session.recheck(None, None, &deletes).await.unwrap();
+        let recheck = session.recheck(None, None, &deletes, &DeleteMode::Expunge).await.unwrap();
         let Recheck::Verdicts(verdicts) = recheck else { panic!("{recheck:?}") };
         assert_eq!(verdicts, [Verdict::Same, Verdict::Same, Verdict::Gone]);
-        let intent = DeleteIntent::committed(&deletes);
+        let intent = DeleteIntent::committed(&deletes, DeleteMode::Expunge);
         let outcome = session.delete_from_server(&intent).await.unwrap();
         assert_eq!(outcome.on_quit, [100]);
         assert!(outcome.gone.is_empty());
@@ -377,7 +385,7 @@ async fn pop08_pop09_failing_quit_matters_only_behind_a_dele() {
         .await;
         let steps = [UIDL, LIST, ("DELE 1", b"+OK\r\n".as_slice()), ("QUIT", reply)];
         session_with(&account(), &steps, async |mut session| {
-            let intent = DeleteIntent::committed(&[delete("a", 1)]);
+            let intent = DeleteIntent::committed(&[delete("a", 1)], DeleteMode::Expunge);
             session.delete_from_server(&intent).await.unwrap();
             assert!(session.quit().await.is_err());
         })

@@ -239,6 +239,14 @@ pub struct InStage {
 }
 
 impl InStage {
+    /// The first octets of a file of the folder, at most `limit`.
+    pub fn read(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {
+        let mut octets = Vec::new();
+        let file = self.stage.read(&format!("{}/{name}", self.id))?;
+        file.take(limit).read_to_end(&mut octets)?;
+        Ok(octets)
+    }
+
     /// The folder has left the stage for its place in the tree.
     pub fn placed(mut self) {
         self.placed = true;

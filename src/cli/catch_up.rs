@@ -16,7 +16,9 @@ use crate::config::{Config, Inbound};
 use crate::daemon::instance::{Instance, InstanceError};
 use crate::ledger::Ledger;
 use crate::log::{Sink, parse_time};
-use crate::poll::{Account, Catcher, CaughtUp, Clock, PollError, prepare, undo_catch_up};
+use crate::poll::{
+    Account, Catcher, CaughtUp, Clock, PollError, prepare, undo_catch_up, undo_left_out,
+};
 
 /// Below the help.
 pub(super) const AFTER_HELP: &str = "\
@@ -40,6 +42,9 @@ pub(super) struct CatchUp {
     /// Take all catch-ups of the account back: their mail is fetched
     #[arg(long)]
     undo: bool,
+    /// Take back what rules with `archive = false` left out: it is fetched and judged again
+    #[arg(long, conflicts_with_all = ["before", "undo"])]
+    undo_left_out: bool,
 }
 
 /// What was done.
@@ -126,8 +131,8 @@ impl CatchUp {
         };
         if self.dry_run {
             let ledger = Ledger::open_read_only(&config.daemon.state_dir)?;
-            if self.undo {
-                return Ok(Done::Undone(undo_catch_up(&ledger, &self.account, true).await?));
+            if self.undoes() {
+                return Ok(Done::Undone(self.take_back(&ledger).await?));
             }
             return Ok(Done::CaughtUp(catcher(ledger).run().await?));
         }
@@ -137,14 +142,26 @@ impl CatchUp {
         let tools = instance.tools.clone();
         prepare(&Account::new(Arc::clone(&account), tools, CancellationToken::new())).await?;
         let ledger = instance.tools.ledger.clone();
-        let done = if self.undo {
-            Done::Undone(undo_catch_up(&ledger, &self.account, false).await?)
+        let done = if self.undoes() {
+            Done::Undone(self.take_back(&ledger).await?)
         } else {
             Done::CaughtUp(catcher(ledger).run().await?)
         };
         self.log(&done);
         instance.close().await;
         Ok(done)
+    }
+
+    fn undoes(&self) -> bool {
+        self.undo || self.undo_left_out
+    }
+
+    async fn take_back(&self, ledger: &Ledger) -> Result<Vec<(String, u64)>, PollError> {
+        if self.undo_left_out {
+            undo_left_out(ledger, &self.account, self.dry_run).await
+        } else {
+            undo_catch_up(ledger, &self.account, self.dry_run).await
+        }
     }
 
     fn log(&self, done: &Done) {
@@ -183,7 +200,10 @@ impl CatchUp {
             Done::CaughtUp(found) => found.iter().for_each(|one| {
                 print(context, one, before);
             }),
-            Done::Undone(found) if found.is_empty() => out.line("no catch-up to take back"),
+            Done::Undone(found) if found.is_empty() => {
+                let what = if self.undo_left_out { "mail that was left out" } else { "catch-up" };
+                out.line(&format!("no {what} to take back"));
+            }
             Done::Undone(found) => {
                 for (mailbox, n) in found {
                     let name = if mailbox.is_empty() { "maildrop" } else { mailbox };

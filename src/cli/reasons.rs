@@ -60,6 +60,9 @@ pub(super) fn skip(why: &SkipReason) -> String {
             moment(*process_after)
         ),
         SkipReason::CaughtUp { at } => format!("known since the catch-up of {}", moment(*at)),
+        SkipReason::LeftOut { rule, at } => {
+            format!("not archived by rule {rule}, decided {}", moment(*at))
+        }
         SkipReason::Seen => "somebody has read it (`only_unseen`)".to_owned(),
         SkipReason::TooOld { received, limit } => format!(
             "received {}, longer ago than `ignore_older_than` {}",

@@ -51,8 +51,8 @@ pub use history::{ConfigChange, ConfigRow, KEPT_CHANGES, KEPT_STARTS};
 use keeper::Keeper;
 pub use mailboxes::{MailboxFacts, MailboxId, MailboxRow, PartlyListed};
 pub use messages::{
-    Adopted, Adoption, Begun, CopyRow, Counts, DueBefore, HeldMessage, Placing, PlacingRow, Proof,
-    Rekeyed, Restated, Shelf, Trail, message_id_number,
+    Adopted, Adoption, Begun, CopyRow, Counts, DueBefore, HeldMessage, LeftOut, Placing,
+    PlacingRow, Proof, Rekeyed, Restated, Shelf, Trail, message_id_number,
 };
 pub use notices::{SendError, WaitingMail, Watched};
 pub use open::{Identity, LEDGER_FILE};

@@ -9,6 +9,7 @@ mod notices;
 mod reads;
 mod rekey;
 mod reuse;
+mod rules;
 
 use std::os::unix::fs::PermissionsExt as _;
 

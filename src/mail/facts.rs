@@ -122,6 +122,31 @@ pub enum WarningCode {
     WarningsTruncated,
 }
 
+impl WarningCode {
+    /// Whether the facts may lack something that the message has.
+    pub fn is_incomplete(self) -> bool {
+        match self {
+            Self::BoundaryMissing
+            | Self::BoundaryUnclosed
+            | Self::DecodedTruncated
+            | Self::Empty
+            | Self::HeaderTruncated
+            | Self::NestingTooDeep
+            | Self::ParseFailed
+            | Self::ParseSkipped
+            | Self::PartsTruncated
+            | Self::WarningsTruncated => true,
+            Self::Base64Broken
+            | Self::CharsetBroken
+            | Self::CharsetGuessed
+            | Self::CharsetUnknown
+            | Self::EncodingUnknown
+            | Self::HeaderNotUtf8
+            | Self::QuotedPrintableBroken => false,
+        }
+    }
+}
+
 /// The warnings of one message, bounded: a hostile message gives one for each of its parts.
 #[derive(Debug, Default)]
 pub(super) struct Warnings(Vec<Warning>);

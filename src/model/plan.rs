@@ -148,6 +148,13 @@ pub enum SkipReason {
         /// When that was said.
         at: Timestamp,
     },
+    /// A rule on received mail has left it out of the archive.
+    LeftOut {
+        /// The rule's name.
+        rule: String,
+        /// When that was decided.
+        at: Timestamp,
+    },
     /// Somebody has read it, and `only_unseen` is on.
     Seen,
     /// Received before `process_after`.

@@ -51,6 +51,19 @@ pub enum KnownState {
         /// Identity, with its generation.
         key: MessageKey,
     },
+    /// A rule on received mail has left it out of the archive: it has no copy.
+    Skipped {
+        /// Identity, with its generation.
+        key: MessageKey,
+        /// The rule's name.
+        rule: String,
+        /// When it was decided.
+        at: Timestamp,
+        /// The size that the server listed then.
+        listed_size: Option<u64>,
+        /// The server's INTERNALDATE then.
+        internal_date: Option<Timestamp>,
+    },
     /// Its copy is in the archive, committed.
     Stored(StoredCopy),
 }

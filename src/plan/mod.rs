@@ -34,8 +34,7 @@ mod select;
 use jiff::Timestamp;
 
 use crate::model::{
-    DeletesHeld, FetchReason, Keep, KeepReason, Known, KnownState, Listed, Listing, Plan, Skip,
-    SkipReason,
+    DeletesHeld, Keep, KeepReason, Known, KnownState, Listed, Listing, Plan, Skip, SkipReason,
 };
 
 use reuse::{Before, Sight};
@@ -91,6 +90,14 @@ pub fn plan(
             KnownState::CaughtUp { key, at } => {
                 plan.skip.push(Skip { key: key.clone(), why: SkipReason::CaughtUp { at: *at } });
             }
+            // What several messages share says of none of them that it was the one.
+            KnownState::Skipped { .. } if !listed.alone => {
+                select::fresh(listed, rules, now).file(listed, budget, &mut plan);
+            }
+            KnownState::Skipped { key, rule, at, .. } => {
+                let why = SkipReason::LeftOut { rule: rule.clone(), at: *at };
+                plan.skip.push(Skip { key: key.clone(), why });
+            }
             KnownState::Held { key, attempts, retry_at } => {
                 let listed = Listed { key: key.clone(), ..listed.clone() };
                 match select::held(&listed, *attempts, *retry_at, now) {
@@ -105,17 +112,9 @@ pub fn plan(
                 let why = KeepReason::DeletesHeld { cause: DeletesHeld::Identity };
                 plan.keep.push(Keep { key: key.clone(), why });
             }
-            KnownState::Stored(copy) => match retain::retain(listed, copy, rules, held, now) {
-                Fate::Prove(key) => {
-                    let listed = Listed { key, ..listed.clone() };
-                    Choice::Fetch(FetchReason::Proof).file(&listed, budget, &mut plan);
-                }
-                Fate::Delete(delete) => match budget.take_delete() {
-                    Ok(()) => plan.delete.push(*delete),
-                    Err(limit) => plan.keep.push(retain::braked(delete.key, limit)),
-                },
-                Fate::Keep(keep) => plan.keep.push(keep),
-            },
+            KnownState::Stored(copy) => {
+                retain::retain(listed, copy, rules, held, now).file(listed, budget, &mut plan);
+            }
             // `Other` never comes so far: `sight` has called it another message.
             KnownState::Deleted { key, .. } | KnownState::Other { key } => {
                 plan.keep.push(retain::returned(key.clone()));
@@ -136,6 +135,11 @@ fn sight(listed: &Listed, state: &KnownState) -> Sight {
     match state {
         KnownState::CaughtUp { .. } | KnownState::Held { .. } | KnownState::Placing { .. } => {
             Sight::Same
+        }
+        KnownState::Skipped { .. } if !listed.alone => Sight::Same,
+        KnownState::Skipped { key, listed_size, internal_date, .. } => {
+            let (listed_size, internal_date) = (*listed_size, *internal_date);
+            Before { key, listed_size, internal_date }.sight(listed)
         }
         KnownState::Other { key } => Before::other(key, listed),
         KnownState::Stored(copy) => Before::of(copy).sight(listed),

@@ -4,12 +4,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Rules;
 use super::rules::Held;
+use super::{Budget, Choice, Rules};
 use crate::config::{DeleteAge, DeleteMode, DeleteRule};
 use crate::model::{
     AskedMove, Delete, DeleteReason, DeletesHeld, Fetch, FetchReason, Keep, KeepReason, Listed,
-    MessageKey, StoredCopy,
+    MessageKey, Plan, StoredCopy,
 };
 
 /// No action waits longer for its next try: one that is due later was put off by a clock that ran
@@ -25,6 +25,26 @@ pub enum Fate {
     Keep(Keep),
     /// It would go if its content were proven: it is fetched under this key and compared.
     Prove(MessageKey),
+}
+
+impl Fate {
+    /// Puts the message into the plan's list; a delete needs what the brake leaves.
+    pub(super) fn file(self, listed: &Listed, budget: &mut Budget, plan: &mut Plan) {
+        match self {
+            Self::Prove(key) => {
+                let listed = Listed { key, ..listed.clone() };
+                Choice::Fetch(FetchReason::Proof).file(&listed, budget, plan);
+            }
+            Self::Delete(delete) => match budget.take_delete() {
+                Ok(()) => plan.delete.push(*delete),
+                Err(limit) => {
+                    let why = KeepReason::DeleteBrake { limit };
+                    plan.keep.push(Keep { key: delete.key, why });
+                }
+            },
+            Self::Keep(keep) => plan.keep.push(keep),
+        }
+    }
 }
 
 /// Decides the fate of one message that is stored, and of which the server lists what it listed
@@ -192,11 +212,6 @@ pub fn proof(listed: &Listed, copy: &StoredCopy) -> Option<(u64, Timestamp)> {
     let size = listed.size.filter(|size| copy.listed_size.is_none() && *size == copy.size)?;
     let date = listed.internal_date.filter(|date| Some(*date) == copy.internal_date)?;
     (listed.alone && copy.key.mailbox().is_some()).then_some((size, date))
-}
-
-/// A delete that `delete_max_per_poll` put off.
-pub(super) fn braked(key: MessageKey, limit: u32) -> Keep {
-    Keep { key, why: KeepReason::DeleteBrake { limit } }
 }
 
 /// A message that was deleted and is listed again.

@@ -277,7 +277,7 @@ impl CaughtUp {
     ) -> bool {
         self.listed = self.listed.saturating_add(1);
         let counter = match state {
-            Some(KnownState::CaughtUp { .. }) => &mut self.already,
+            Some(KnownState::CaughtUp { .. } | KnownState::Skipped { .. }) => &mut self.already,
             Some(KnownState::Held { .. }) => &mut self.held,
             Some(_) => &mut self.stored,
             None if is_covered(listed, before) => {
@@ -324,6 +324,32 @@ pub async fn undo_catch_up(
         ledger.read("read catch-ups", act).await?
     } else {
         ledger.write("end catch-ups", act).await?
+    })
+}
+
+/// Takes back what rules have left out of an account's archive: it is fetched and judged again, by
+/// the rules as they are then. Mailboxes, and how many messages it was.
+pub async fn undo_left_out(
+    ledger: &Ledger,
+    account: &str,
+    dry_run: bool,
+) -> Result<Vec<(String, u64)>, PollError> {
+    let account = account.to_owned();
+    let act = move |tx: &Tx<'_>| {
+        let mut done = Vec::new();
+        for name in tx.mailbox_names(&account)? {
+            let Some(MailboxRow { id, .. }) = tx.find_mailbox(&account, &name)? else { continue };
+            let n = if dry_run { tx.count_left_out(id)? } else { tx.end_left_out(id)? };
+            if n > 0 {
+                done.push((name, n));
+            }
+        }
+        Ok(done)
+    };
+    Ok(if dry_run {
+        ledger.read("read what is not archived", act).await?
+    } else {
+        ledger.write("forget what is not archived", act).await?
     })
 }
 

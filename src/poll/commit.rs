@@ -16,10 +16,11 @@ use super::clock::Clock;
 use super::error::PollError;
 use super::outbox::asked;
 use super::report::HeldEntry;
+use super::sift;
 use super::stager::{Ready, StagedMessage};
 use crate::archive::{Archive, ArchiveError, Batch, Placed, Staged};
 use crate::config::Inbound;
-use crate::ledger::{Asked, Ledger, LedgerError, MailboxId, Placing, Tx};
+use crate::ledger::{Asked, Ledger, LedgerError, LeftOut, MailboxId, Placing, Tx};
 use crate::log::Redactor;
 use crate::mailbox::MailboxError;
 use crate::model::MessageKey;
@@ -46,6 +47,8 @@ pub(super) struct Committed {
     pub(super) archived: u32,
     pub(super) octets: u64,
     pub(super) rekeyed: u32,
+    /// Messages that are not archived, by the rule that left them out.
+    pub(super) not_archived: BTreeMap<String, u32>,
     /// Rows of copies that were found to be those of fetched messages.
     pub(super) found: Vec<i64>,
     pub(super) held: Vec<HeldEntry>,
@@ -75,8 +78,11 @@ impl Committer {
         }
         let staged = self.restate(staged, done).await?;
         let staged = self.rekey(staged, done).await?;
+        let (left_out, staged): (Vec<_>, Vec<_>) =
+            staged.into_iter().partition(|message| message.left_out.is_some());
+        let decided: Vec<LeftOut> = left_out.iter().filter_map(sift::decision).collect();
         if staged.is_empty() {
-            return Ok(());
+            return self.leave_out(left_out, decided, done).await;
         }
         let folders: Vec<Staged> = staged.iter().map(|message| message.staged.clone()).collect();
         let folders = Arc::new(folders);
@@ -87,10 +93,31 @@ impl Committer {
         let mailbox = self.mailbox;
         let rows = self
             .ledger
-            .write("commit the intent to place", move |tx| tx.placing(mailbox, &copies))
+            .write("commit the intent to place", move |tx| {
+                tx.leave_out(mailbox, &decided)?;
+                tx.placing(mailbox, &copies)
+            })
             .await?;
+        sift::count(&self.account, left_out, done);
         let placed = self.place(&batch, &folders).await?;
         self.record(staged, &rows, &placed, done).await
+    }
+
+    /// Records a batch of which nothing is archived.
+    async fn leave_out(
+        &self,
+        messages: Vec<StagedMessage>,
+        decided: Vec<LeftOut>,
+        done: &mut Committed,
+    ) -> Result<(), PollError> {
+        if decided.is_empty() {
+            return Ok(());
+        }
+        let mailbox = self.mailbox;
+        let write = move |tx: &Tx<'_>| tx.leave_out(mailbox, &decided);
+        self.ledger.write("record what is not archived", write).await?;
+        sift::count(&self.account, messages, done);
+        Ok(())
     }
 
     /// After a failed sync the pages that were lost count as clean: the batch is thrown away and
@@ -236,10 +263,19 @@ impl Committer {
         }
         let (copies, mailbox): (Vec<_>, _) = (reused.iter().map(placing).collect(), self.mailbox);
         let restate = move |tx: &Tx<'_>| -> Result<Vec<_>, LedgerError> {
-            copies.iter().map(|copy| tx.restate(mailbox, copy)).collect()
+            let restate = |copy: &Placing| {
+                let found = tx.restate(mailbox, copy)?;
+                let left_out =
+                    found.is_none() && copy.alone && tx.restate_left_out(mailbox, copy)?;
+                Ok((found, left_out))
+            };
+            copies.iter().map(restate).collect()
         };
         let found = self.ledger.write("restate messages", restate).await?;
-        for (message, found) in reused.into_iter().zip(found) {
+        for (message, (found, left_out)) in reused.into_iter().zip(found) {
+            if left_out {
+                continue;
+            }
             let Some(found) = found else {
                 rest.push(message);
                 continue;

@@ -143,7 +143,10 @@ fn key_of_open(state: &KnownState) -> Option<&MessageKey> {
     match state {
         KnownState::Held { key, .. } | KnownState::Placing { key } => Some(key),
         KnownState::Stored(copy) => Some(&copy.key),
-        KnownState::CaughtUp { .. } | KnownState::Deleted { .. } | KnownState::Other { .. } => None,
+        KnownState::CaughtUp { .. }
+        | KnownState::Deleted { .. }
+        | KnownState::Other { .. }
+        | KnownState::Skipped { .. } => None,
     }
 }
 

@@ -27,6 +27,7 @@ mod progress;
 mod report;
 mod session;
 mod settle;
+mod sift;
 mod stager;
 #[cfg(test)]
 mod tests;
@@ -53,7 +54,7 @@ use crate::secret::Surroundings;
 use credentials::{Keys, connect_imap, connect_pop3};
 
 pub use arming::{Forecast, announce, due_before};
-pub use catch_up::{Catcher, CaughtUp, Elsewhere, undo_catch_up};
+pub use catch_up::{Catcher, CaughtUp, Elsewhere, undo_catch_up, undo_left_out};
 pub use clock::Clock;
 pub use error::PollError;
 pub use identity::origin_of;

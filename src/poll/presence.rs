@@ -84,6 +84,7 @@ impl Presence {
             listed.sort_unstable();
             let is_listed = |key: &MessageKey| listed.binary_search(&hash.hash_one(key)).is_ok();
             tx.prune_seen(id, &name, is_listed)?;
+            tx.prune_skipped(id, &name, is_listed)?;
             tx.prune_caught_up(id, is_listed)
         };
         Ok(account.tools.ledger.write("record departures", record).await?)

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::credentials::{Keys, connect_imap, connect_pop3};
 use super::error::PollError;
 use super::identity::{Epoch, origin_of};
+use super::sift::may_leave_out;
 use super::{Clock, Configured, Keyring, ages, folders, refuse_namesake};
 use crate::config::{Inbound, Protocol};
 use crate::ledger::{Ledger, MailboxId, Tx};
@@ -29,6 +30,8 @@ pub struct Preview {
     pub now: Timestamp,
     /// How messages leave the server, as the config has it.
     pub delete_mode: String,
+    /// Rules may leave some of what is fetched out of the archive; which, is known only then.
+    pub may_leave_out: bool,
     /// Each mailbox's plan.
     pub mailboxes: Vec<MailboxPlan>,
 }
@@ -119,6 +122,7 @@ impl Previewer {
             account: side.config.name.to_string(),
             now: self.clock.now(),
             delete_mode: side.config.delete_mode.to_string(),
+            may_leave_out: may_leave_out(&side.config),
             mailboxes: side.mailboxes,
         });
         let Some(first) = previews.next() else { return Err(PollError::Cancelled) };
@@ -252,9 +256,10 @@ fn doubted(known: Known) -> Known {
         let key = match state {
             KnownState::Stored(copy) => copy.key,
             KnownState::Deleted { key, .. } | KnownState::Other { key } => key,
-            KnownState::CaughtUp { .. } | KnownState::Held { .. } | KnownState::Placing { .. } => {
-                return None;
-            }
+            KnownState::CaughtUp { .. }
+            | KnownState::Held { .. }
+            | KnownState::Placing { .. }
+            | KnownState::Skipped { .. } => return None,
         };
         Some((listed, KnownState::Other { key }))
     };

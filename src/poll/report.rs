@@ -30,6 +30,8 @@ pub struct PollReport {
     pub octets: u64,
     /// Copies found again under a new identity.
     pub rekeyed: u32,
+    /// Messages that were fetched and not archived, by the rule that left them out.
+    pub not_archived: BTreeMap<String, u32>,
     /// Messages whose fetch failed and that are held.
     pub held: Vec<HeldEntry>,
     /// Messages deleted on the server, proven.
@@ -155,6 +157,7 @@ impl PollReport {
             archived: 0,
             octets: 0,
             rekeyed: 0,
+            not_archived: BTreeMap::new(),
             held: Vec::new(),
             deleted: 0,
             moved: 0,
@@ -197,6 +200,10 @@ impl PollReport {
         self.octets = self.octets.saturating_add(done.octets);
         self.rekeyed = self.rekeyed.saturating_add(done.rekeyed);
         self.held.extend(done.held);
+        for (rule, n) in done.not_archived {
+            let count = self.not_archived.entry(rule).or_default();
+            *count = count.saturating_add(n);
+        }
         for (folder, n) in done.folders {
             let count = self.folders.entry(folder).or_default();
             *count = count.saturating_add(n);
@@ -245,6 +252,7 @@ pub fn skip_word(why: &SkipReason) -> &'static str {
     match why {
         SkipReason::BeforeStart { .. } => "before-start",
         SkipReason::CaughtUp { .. } => "caught-up",
+        SkipReason::LeftOut { .. } => "not-archived",
         SkipReason::Seen => "seen",
         SkipReason::TooOld { .. } => "too-old",
     }

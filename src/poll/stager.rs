@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::clock::Clock;
 use super::error::PollError;
 use super::progress::Progress;
+use super::sift::{Sight, left_out};
 use crate::archive::document::{Origin, complete, conclude};
 use crate::archive::parts::PartsWriter;
 use crate::archive::{Archive, ArchiveError, Batch, InStage, Raw, Staged, Staging};
@@ -55,6 +56,8 @@ struct Complete {
     header: Option<Sha256>,
     marks: Marks,
     message_id: Option<i64>,
+    /// Its facts may lack something.
+    incomplete: bool,
 }
 
 /// A message that the ledger has begun to fetch.
@@ -86,6 +89,8 @@ pub(super) struct StagedMessage {
     pub(super) mark: bool,
     /// Its end may be missing.
     pub(super) cut: bool,
+    /// The rule that leaves it out of the archive.
+    pub(super) left_out: Option<String>,
     pub(super) received: Received,
     pub(super) archived_at: Timestamp,
 }
@@ -267,8 +272,13 @@ impl Stager {
         gathering.octets = gathering.octets.saturating_add(raw.size);
         gathering.since.get_or_insert(archived_at);
         self.progress.add_message();
-        let Complete { staged, in_stage, received, header, marks, message_id } = complete;
+        let Complete { staged, in_stage, received, header, marks, message_id, incomplete } =
+            complete;
         let fetch = wanted.fetch;
+        let sight = Sight { fetch: &fetch, incomplete, canary: marks.canary.is_some() };
+        let when = (archived_at, self.archive.timezone_name());
+        // What may lack its end is not judged by what it has.
+        let left_out = if cut { None } else { left_out(&self.account, (&in_stage, sight), when) };
         let mark = self.account.mark_seen && is_to_be_marked(&fetch);
         gathering.ready.staged.push(StagedMessage {
             fetch,
@@ -279,6 +289,7 @@ impl Stager {
             message_id,
             mark,
             cut,
+            left_out,
             received,
             archived_at,
         });
@@ -310,7 +321,16 @@ impl Stager {
             let facts = if skipped { mail::unparsed() } else { mail::empty() };
             let (received, origin) = self.origin(wanted, archived_at, &facts);
             let (staged, in_stage) = complete(&self.archive, staging, raw, &origin, &facts)?;
-            return Ok(Complete { staged, in_stage, received, header, marks, message_id: None });
+            let (message_id, incomplete) = (None, true);
+            return Ok(Complete {
+                staged,
+                in_stage,
+                received,
+                header,
+                marks,
+                message_id,
+                incomplete,
+            });
         }
         if !begun.suspect {
             return self.parse(wanted, staging, raw, archived_at);
@@ -348,8 +368,8 @@ impl Stager {
         let (received, origin) = self.origin(wanted, archived_at, &facts);
         let (staged, in_stage) = complete(&self.archive, staging, raw, &origin, &facts)?;
         let (header, marks) = (mail::fingerprint(&octets), mail::marks(&octets));
-        let message_id = number_of(&facts);
-        Ok(Complete { staged, in_stage, received, header, marks, message_id })
+        let (message_id, incomplete) = (number_of(&facts), is_incomplete(&facts));
+        Ok(Complete { staged, in_stage, received, header, marks, message_id, incomplete })
     }
 
     /// Takes a message apart that is too large for memory.
@@ -373,11 +393,11 @@ impl Stager {
             })?;
         let parts = writer.finish()?;
         let (received, origin) = self.origin(wanted, archived_at, &facts);
-        let message_id = number_of(&facts);
+        let (message_id, incomplete) = (number_of(&facts), is_incomplete(&facts));
         let placed = conclude(&self.archive, staging, raw, &origin, (&facts, parts))?;
         let (staged, in_stage) = placed;
         let (header, marks) = (None, Marks::default());
-        Ok(Complete { staged, in_stage, received, header, marks, message_id })
+        Ok(Complete { staged, in_stage, received, header, marks, message_id, incomplete })
     }
 
     fn origin<'a>(
@@ -417,6 +437,10 @@ impl Gathering {
 /// The Message-ID of a header, as the ledger keeps it.
 fn number_of(facts: &Facts<'_>) -> Option<i64> {
     facts.message_id.as_deref().and_then(message_id_number)
+}
+
+fn is_incomplete(facts: &Facts<'_>) -> bool {
+    facts.warnings.iter().any(|warning| warning.code.is_incomplete())
 }
 
 /// Whether a message's key says for good which message of its mailbox it is, and nobody has read it.

@@ -2,6 +2,7 @@
 
 mod identity;
 mod idle;
+mod left_out;
 mod moves;
 mod preview;
 mod renamed;

@@ -36,7 +36,9 @@ impl Finding {
         match self {
             Self::Applies => "applies",
             Self::Other => "`when` doesn't hold",
-            Self::NotReached => "not reached: a rule before it has `stop = true`",
+            Self::NotReached => {
+                "not reached: a rule before it has `stop = true` or `archive = false`"
+            }
         }
     }
 }
@@ -76,10 +78,21 @@ impl<'r> Rules<'r> {
             if when.as_ref().is_some_and(|when| !when.matches(facts)) {
                 return (*rule, Finding::Other);
             }
-            stopped = rule.stop;
+            stopped = rule.stop || !rule.archive;
             (*rule, Finding::Applies)
         });
         judged.collect()
+    }
+
+    /// The rule that leaves a message out of the archive, if one does: the first that applies with
+    /// `archive = false`, unless a rule before it acts on the message. What is acted on is archived.
+    pub fn leaves_out(&self, facts: &MessageFacts) -> Option<&'r Rule> {
+        let mut applying = self
+            .judge(facts)
+            .into_iter()
+            .filter(|(_, finding)| *finding == Finding::Applies)
+            .map(|(rule, _)| rule);
+        applying.find(|rule| !rule.archive || rule.deed != Deed::None).filter(|rule| !rule.archive)
     }
 
     /// The rules that ask for an action, in their order.

@@ -11,6 +11,7 @@ pub(crate) fn rule(name: &str) -> Rule {
         when: None,
         deed: Deed::Maildir("/tmp".into()),
         stop: false,
+        archive: true,
         timeout: Duration::from_mins(1),
         retries: Duration::from_hours(24),
         concurrency: 1,
@@ -45,6 +46,28 @@ fn rule_that_does_nothing_asks_for_no_action_and_may_stop() {
     let nothing = Rule { deed: Deed::None, stop: true, ..rule("none-1") };
     assert_eq!(names(&[nothing, rule("b")]), [""; 0]);
     assert_eq!(names(&[]), [""; 0]);
+}
+
+#[test]
+fn first_rule_that_applies_and_archives_nothing_leaves_a_message_out_unless_one_before_it_acts() {
+    let facts = MessageFacts { subject: Some("news".to_owned()), ..MessageFacts::default() };
+    let out = |rules: &[Rule]| {
+        let rules = Rules::read(rules, &moment()).unwrap();
+        rules.leaves_out(&facts).map(|rule| rule.name.clone())
+    };
+    let spam = Rule { deed: Deed::None, archive: false, ..rule("spam") };
+    let other = Rule { when: Some("subject = other".to_owned()), ..rule("other") };
+    let silent = Rule { deed: Deed::None, ..rule("silent") };
+    let stop = Rule { stop: true, ..silent.clone() };
+    assert_eq!(out(&[]), None);
+    assert_eq!(out(std::slice::from_ref(&spam)).as_deref(), Some("spam"));
+    assert_eq!(out(&[other.clone(), silent, spam.clone(), rule("a")]).as_deref(), Some("spam"));
+    assert_eq!(out(&[rule("a"), spam.clone()]), None, "archived, because `a` acts on it");
+    assert_eq!(out(&[stop, spam.clone()]), None, "not reached");
+    let unmet = Rule { when: other.when, ..spam.clone() };
+    assert_eq!(out(&[unmet]), None);
+    // It is the last rule for its messages, also where one before it has them archived.
+    assert_eq!(of(&[rule("a"), spam, rule("b")], &facts), ["a"]);
 }
 
 #[test]

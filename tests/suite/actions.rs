@@ -5,6 +5,7 @@ mod delete;
 mod examples;
 mod exec;
 mod forward;
+mod left_out;
 mod marks;
 mod moves;
 mod order;

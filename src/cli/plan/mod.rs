@@ -135,6 +135,9 @@ impl Plan {
                 context.out.table(&messages(mailbox));
             }
         }
+        if preview.may_leave_out && preview.mailboxes.iter().any(|one| !one.fetch.is_empty()) {
+            context.out.line("rules with `archive = false` judge each message once it is fetched");
+        }
     }
 }
 
@@ -196,6 +199,7 @@ fn flat(preview: &Preview) -> Value {
         "account": preview.account,
         "now": preview.now,
         "delete_mode": preview.delete_mode,
+        "may_leave_out": preview.may_leave_out,
         "mailboxes": mailboxes,
         "fetch": all(preview, |m| &m.fetch),
         "delete": all(preview, |m| &m.delete),
@@ -255,6 +259,7 @@ fn skips(plan: &MailboxPlan) -> Vec<(usize, String)> {
             SkipReason::CaughtUp { at } => {
                 (format!("known since the catch-up of {}", moment(*at)), None)
             }
+            SkipReason::LeftOut { rule, .. } => (format!("not archived by rule {rule}"), None),
             SkipReason::Seen => ("read by somebody (`only_unseen`)".to_owned(), None),
             SkipReason::TooOld { received, limit } => {
                 (format!("older than {}", span(*limit)), Some(*received))

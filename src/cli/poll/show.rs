@@ -34,6 +34,7 @@ pub(super) struct Shown {
     ended_at: Timestamp,
     archived: u64,
     rekeyed: u64,
+    not_archived: BTreeMap<String, u64>,
     held: Vec<Held>,
     deleted: u64,
     moved: u64,
@@ -146,6 +147,9 @@ fn print(out: Out, report: &Shown, root: &std::path::Display<'_>) {
     let sum =
         |counts: &BTreeMap<String, u64>| counts.values().copied().fold(0, u64::saturating_add);
     add(report.rekeyed, "found again under a new identity");
+    for (rule, n) in &report.not_archived {
+        add(*n, &format!("not archived by rule {rule}"));
+    }
     add(report.held.len() as u64, "held");
     add(report.deleted, "deleted on the server");
     add(report.moved, "moved by rules");
@@ -159,6 +163,7 @@ fn print(out: Out, report: &Shown, root: &std::path::Display<'_>) {
     add(skipped(&["before-start", "too-old"]), "skipped by age");
     add(skipped(&["seen"]), "skipped as read");
     add(skipped(&["caught-up"]), "skipped by a catch-up");
+    add(skipped(&["not-archived"]), "skipped as not archived before");
     add(sum(&report.left_over), "left for later");
     out.line(&format!("{text}  {}.{} s", seconds / 1000, (seconds % 1000) / 100));
     for (why, n) in &report.not_deleted {

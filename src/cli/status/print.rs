@@ -194,6 +194,11 @@ fn details(out: Out, row: &Row, now: Timestamp) {
             "        until it lists all, what it leaves out stays there, and nothing is deleted",
         );
     }
+    for (rule, n) in &row.not_archived {
+        out.line("");
+        let messages = plural(*n, "message");
+        out.line(&format!("{}: {messages} not archived by rule {rule}", row.name));
+    }
     held(out, row, now);
     if row.delete_pending > 0 {
         let why = row.delete_pending_why.as_deref().unwrap_or("-");

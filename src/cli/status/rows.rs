@@ -43,6 +43,8 @@ pub(super) struct Row {
     pub(super) delete_pending_why: Option<String>,
     pub(super) delete_stop: Option<DeleteStop>,
     pub(super) flagged: u64,
+    /// Messages on the server that rules left out of the archive, by rule.
+    pub(super) not_archived: BTreeMap<String, u64>,
     pub(super) actions: ActionCounts,
     /// Rules that the config doesn't have, with their open actions.
     pub(super) orphaned: BTreeMap<String, u64>,
@@ -65,14 +67,15 @@ pub(super) async fn read(
     for account in &scope.accounts {
         let (name, due) = (account.name.clone(), account.due_before(now));
         let former = account.renamed_from.clone();
-        let (found, counts, (held, partly), (actions, open)) = ledger
+        let (found, counts, (held, partly), (actions, open, left_out)) = ledger
             .read("read an account", move |tx| {
                 let counts = tx.counts(&name, midnight, due)?;
                 let (held, actions) = (tx.held(&name, HELD_SHOWN)?, tx.action_counts(&name)?);
                 let before = former.map(|former| tx.account(&former)).transpose()?.flatten();
                 let found = under_both_names(tx.account(&name)?, before);
                 let held = (held, tx.partly_listed(&name)?);
-                Ok((found, counts, held, (actions, tx.open_rules()?)))
+                let left_out = tx.left_out(&name)?.into_iter().collect();
+                Ok((found, counts, held, (actions, tx.open_rules()?, left_out)))
             })
             .await?;
         let about = About { account, live, now, timezone: &scope.timezone };
@@ -81,7 +84,8 @@ pub(super) async fn read(
         // Where nothing waits for them it is of no moment.
         let unknown = if account.delete_after_actions { actions.unknown } else { 0 };
         let actions = ActionCounts { unknown, ..actions };
-        rows.push(Row { actions, orphaned, partly_listed: partly, ..row });
+        let (partly_listed, not_archived) = (partly, left_out);
+        rows.push(Row { actions, orphaned, partly_listed, not_archived, ..row });
     }
     Ok(rows)
 }
@@ -138,6 +142,7 @@ impl Row {
             delete_pending_why: why,
             delete_stop: row.delete_stop,
             flagged: counts.flagged,
+            not_archived: BTreeMap::new(),
             actions: ActionCounts::default(),
             orphaned: BTreeMap::new(),
             last_error: row.last_error,

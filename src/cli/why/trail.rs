@@ -85,7 +85,7 @@ impl Sources<'_> {
             events,
             actions,
             now,
-            state: trail.state,
+            state: if trail.skipped.is_some() { "not-archived".to_owned() } else { trail.state },
             account: trail.account,
             key: trail.key,
         })
@@ -141,6 +141,11 @@ fn events(trail: &Trail) -> Vec<Event> {
     if let Some(copy) = &trail.copy {
         all.push(event(Some(copy.archived_at), "archived", copy.path.as_str()));
         all.push(event(Some(copy.archived_at), "sha256", copy.sha256.to_hex()));
+    }
+    if let Some((rule, at, digest)) = &trail.skipped {
+        let text = format!("by rule {rule} (`archive = false`); it stays on the server");
+        all.push(event(Some(*at), "not archived", text));
+        all.extend(digest.map(|digest| event(Some(*at), "sha256", digest.to_hex())));
     }
     if trail.copy.as_ref().is_some_and(|copy| copy.canary) {
         all.push(event(
@@ -202,6 +207,10 @@ fn departure(trail: &Trail) -> Vec<Event> {
         (Some(at), false) => {
             all.push(event(Some(at), "deleted", format!("on the server, by us ({how})")));
         }
+        (None, true) if trail.skipped.is_some() => {
+            all.push(event(None, "left", "the server, not by us"));
+        }
+        (None, false) if trail.skipped.is_some() => {}
         (None, _) if trail.state == "gone" && !trail.doubtful => {
             all.push(event(None, "left", "the server before it could be stored"));
         }
@@ -229,6 +238,7 @@ fn decision(
             let retry_at = trail.retry_at.unwrap_or(Timestamp::MIN);
             Some(KnownState::Held { key: key.clone(), attempts: trail.failures, retry_at })
         }
+        ("gone", _) if !trail.left_server && trail.skipped.is_some() => skipped(trail),
         ("deleted" | "gone", _) => return event(None, "rules", "nothing is left to decide"),
         _ => None,
     };
@@ -265,6 +275,13 @@ fn decision(
         now,
     );
     words(&plan, account)
+}
+
+/// What a rule has left out, as the planner knows it.
+fn skipped(trail: &Trail) -> Option<KnownState> {
+    let (rule, at, _) = trail.skipped.clone()?;
+    let (listed_size, internal_date) = (trail.listed_size, trail.internal_date);
+    Some(KnownState::Skipped { key: trail.key.clone(), rule, at, listed_size, internal_date })
 }
 
 fn words(plan: &Plan, account: &Inbound) -> Event {

@@ -13,6 +13,7 @@ use crate::config::types::{
 };
 use crate::config::value::{Value, is_account_name};
 use crate::config::view::{Layer, View};
+use crate::query::{MESSAGE, Moment, Query};
 
 /// Keys that only some deeds have.
 const OF_DEEDS: [(&str, &[&str]); 17] = [
@@ -76,14 +77,28 @@ impl Builder<'_> {
                 self.report_at(&view, "name", Problem::error(what).hint(hint));
             }
             self.polled_itself(&view, &rule, folders);
+            let acts = rules.iter().any(|rule: &Rule| rule.deed != Deed::None || rule.stop);
+            if !rule.archive && rule.when.is_none() && !acts {
+                let what = "`archive = false` without `when`: nothing of the account is archived";
+                let hint = "say by `when` which messages are left out";
+                self.report_at(&view, "archive", Problem::warning(what).hint(hint));
+            }
             rules.push(rule);
         }
         rules
     }
 
     fn rule(&mut self, view: &View<'_>, n: u32) -> Rule {
-        self.require(view, "do", "add `do = \"exec\"`, `\"webhook\"`, `\"save\"` or `\"maildir\"`");
+        let archive = !view.has("archive") || view.flag("archive");
+        if archive {
+            self.require(
+                view,
+                "do",
+                "add `do = \"exec\"`, `\"webhook\"`, `\"save\"` or `\"maildir\"`",
+            );
+        }
         let word = view.text("do").unwrap_or_default();
+        self.left_out(view, archive);
         for (key, deeds) in OF_DEEDS {
             if view.has(key) && view.text("do").is_some() && !deeds.contains(&word.as_str()) {
                 let what = format!("`{key}` is for `do = \"{}\"`", deeds.join("\"` or `\""));
@@ -115,10 +130,32 @@ impl Builder<'_> {
             when: view.text("when"),
             deed,
             stop: view.flag("stop"),
+            archive,
             timeout: view.duration("timeout").unwrap_or_default(),
             retries: view.duration("retries").unwrap_or_default(),
             concurrency: usize::try_from(concurrency).unwrap_or(1),
             in_order,
+        }
+    }
+
+    /// What is not archived has no copy to act on, and is judged by all that it has.
+    fn left_out(&mut self, view: &View<'_>, archive: bool) {
+        if archive {
+            return;
+        }
+        if view.text("do").is_some_and(|word| word != "none") {
+            let what = "`archive = false` leaves nothing to act on";
+            let hint = "write `do = \"none\"`, or remove `archive`";
+            self.report_at(view, "archive", Problem::error(what).hint(hint));
+        }
+        let moment = Moment { now: jiff::Timestamp::UNIX_EPOCH, zone: jiff::tz::TimeZone::UTC };
+        let when = view.text("when").and_then(|when| Query::parse(&when, &MESSAGE, &moment).ok());
+        let of_parts = ["attachments", "attachment.name", "attachment.type", "attachment.size"];
+        let asks = when.is_some_and(|when| of_parts.iter().any(|field| when.asks(field)));
+        if asks && !self.writes_attachments() {
+            let what = "`archive = false` by attachments, and `archive.write` leaves them out";
+            let hint = "add \"attachments\" to `write` of `[archive]`: else no message has any";
+            self.report_at(view, "when", Problem::error(what).hint(hint));
         }
     }
 
@@ -274,12 +311,16 @@ impl Builder<'_> {
 
     /// An archive without attachments has none to copy, and no message of it has any.
     fn needs_attachments(&mut self, view: &View<'_>) {
-        let archive = View::new(&keys::ARCHIVE, vec![(Layer::Own, &self.raw.archive)]);
-        if !archive.list("write").iter().any(|part| part == "attachments") {
+        if !self.writes_attachments() {
             let what = "`do = \"save\"` copies attachments, and `archive.write` leaves them out";
             let hint = "add \"attachments\" to `write` of `[archive]`";
             self.report_at(view, "do", Problem::error(what).hint(hint));
         }
+    }
+
+    fn writes_attachments(&self) -> bool {
+        let archive = View::new(&keys::ARCHIVE, vec![(Layer::Own, &self.raw.archive)]);
+        archive.list("write").iter().any(|part| part == "attachments")
     }
 
     /// A folder of another program: it must be there, so that a slip makes no new one.

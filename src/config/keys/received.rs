@@ -1,7 +1,7 @@
 //! Keys of `[[inbound.NAME.on_received]]`: what is done with each message that was stored.
 
 use super::connection::TLS_CA_FILE;
-use super::{Group, Key, Kind, NO, Table, bare, days, key, secs};
+use super::{Group, Key, Kind, NO, Table, YES, bare, days, key, secs};
 
 /// What a rule may do.
 pub(crate) const DEEDS: &[&str] =
@@ -33,7 +33,13 @@ const RULE: &[Key] = &[
         "The rule's name, once in an account; absent: what it does and its number, `exec-1`.",
         "Part of the idempotency key: another name is another action.",
     ),
-    bare("do", Kind::Choice(DEEDS), "\"exec\"", "What is done; `none`: nothing. Required.", ""),
+    bare(
+        "do",
+        Kind::Choice(DEEDS),
+        "\"exec\"",
+        "What is done; `none`: nothing. Required, but with `archive = false`.",
+        "",
+    ),
     bare(
         "when",
         Kind::Text(4096),
@@ -42,6 +48,13 @@ const RULE: &[Key] = &[
         "The language is that of the log's filters; docs/actions.md has the fields.",
     ),
     key("stop", Kind::Bool, NO, "No further rule is looked at for a message of this one.", ""),
+    key(
+        "archive",
+        Kind::Bool,
+        YES,
+        "`false`: a message of this rule is not archived and stays on the server; no rule comes after it.",
+        "Only with `do = \"none\"`. What a rule before it acts on is archived.",
+    ),
 ];
 
 const TRIES: &[Key] = &[

@@ -18,6 +18,8 @@ pub struct Rule {
     pub deed: Deed,
     /// No further rule is looked at for a message of this one.
     pub stop: bool,
+    /// A message of this rule is archived; false only where nothing is done.
+    pub archive: bool,
     /// The limit of one try.
     pub timeout: Duration,
     /// How long it is tried again, from the first try on.

@@ -55,7 +55,8 @@ impl Tx<'_> {
             unique_id, occurrence, state, attempts, first_seen)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'fetching', 1, ?7)
             ON CONFLICT (mailbox_id, uid_validity, uid, generation, unique_id, occurrence)
-            DO UPDATE SET attempts = attempts + 1,
+            DO UPDATE SET attempts = attempts + 1, skipped_by = '', skipped_at = NULL,
+            left_server = CASE WHEN state = 'gone' THEN 0 ELSE left_server END,
             state = CASE WHEN state IN ('held', 'gone') THEN 'fetching' ELSE state END
             RETURNING first_seen, parsing, parse_marks";
         let mut put = self.db.prepare_cached(sql).map_err(sqlite("count attempts"))?;

@@ -49,10 +49,11 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Whether anything is kept of messages that are not stored.
+    /// Whether anything is kept of messages that are not stored, as long as they are listed.
     pub fn has_seen(&self, id: MailboxId) -> Result<bool, LedgerError> {
         let sql = "SELECT EXISTS (SELECT 1 FROM seen WHERE mailbox_id = ?1)
-            OR EXISTS (SELECT 1 FROM caught_up WHERE mailbox_id = ?1)";
+            OR EXISTS (SELECT 1 FROM caught_up WHERE mailbox_id = ?1)
+            OR EXISTS (SELECT 1 FROM message WHERE mailbox_id = ?1 AND skipped_by <> '')";
         self.db.query_row(sql, [id.0], |row| row.get(0)).map_err(sqlite("read received dates"))
     }
 

@@ -10,7 +10,7 @@ use super::row::{copy, key};
 use crate::ledger::LedgerError;
 use crate::ledger::error::sqlite;
 use crate::ledger::tx::{Tx, timestamp};
-use crate::model::{MessageKey, StoredCopy};
+use crate::model::{MessageKey, Sha256, StoredCopy};
 
 /// Rows that one question leads to at most.
 const FOUND_MAX: i64 = 100;
@@ -63,6 +63,8 @@ pub struct Trail {
     pub doubtful: bool,
     /// Its header says that it is mail of postrider.
     pub own: bool,
+    /// A rule has left it out of the archive: the rule, when, and its digest as it was fetched.
+    pub skipped: Option<(String, Timestamp, Option<Sha256>)>,
 }
 
 /// A Message-ID as a number of the index: the brackets and blanks around it say nothing.
@@ -195,7 +197,11 @@ fn read(row: &Row<'_>) -> Result<Trail, LedgerError> {
         };
         let (code, words): (String, String) = (row.get("reason_code")?, row.get("reason")?);
         let size: Option<i64> = row.get("listed_size")?;
+        let digest: Option<Vec<u8>> = row.get("skipped_sha256")?;
+        let digest = digest.and_then(|digest| Sha256::from_slice(&digest));
+        let (rule, at): (String, _) = (row.get("skipped_by")?, time("skipped_at")?);
         Ok(Trail {
+            skipped: at.filter(|_| !rule.is_empty()).map(|at| (rule, at, digest)),
             row: row.get("id")?,
             account: row.get("account")?,
             key,

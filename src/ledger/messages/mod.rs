@@ -3,7 +3,7 @@
 //! States: `fetching` (an attempt was begun), `held` (it failed, is retried), `placing` (its copy
 //! is synced in the stage, the rename is about to happen), `archived` (its copy is durable in the
 //! tree), `deleting` (a delete may have left this host), `deleted`, `gone` (it left the server
-//! without us).
+//! without us; or, with `skipped_by`, a rule left it out of the archive).
 
 mod absent;
 mod adopting;
@@ -22,6 +22,7 @@ mod reuse;
 mod row;
 mod seen;
 mod shared;
+mod skipped;
 
 use std::collections::BTreeMap;
 
@@ -42,28 +43,40 @@ pub use rekey::Rekeyed;
 pub use reuse::Restated;
 use row::{Columns, state};
 use shared::Shared;
+pub use skipped::LeftOut;
+
+/// What all that ask for known messages read.
+macro_rules! known_columns {
+    () => {
+        " AS turn, state, failures, retry_at, path, sha256, json_sha256, size, listed_size, \
+         internal_date, received, archived_at, \
+         coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'clock-leaps'), 0) \
+         - clock_leaps AS leaps, delete_ok, cut, flagged_at, own, doubtful, left_server, \
+         skipped_by, skipped_at FROM message WHERE mailbox_id = ?1 "
+    };
+}
 
 /// All generations of a UID, the newest first; all statements keep to the columns' index.
-const KNOWN_IMAP: &str = "SELECT id, generation AS turn, state, failures, retry_at, path, sha256,
-    json_sha256, size, listed_size, internal_date, received, archived_at, coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'clock-leaps'), 0)
-    - clock_leaps AS leaps, delete_ok, cut,
-    flagged_at, own, doubtful FROM message
-    WHERE mailbox_id = ?1 AND uid_validity = ?2 AND uid = ?3
-    AND unique_id = '' AND occurrence = 0 ORDER BY generation DESC";
+const KNOWN_IMAP: &str = concat!(
+    "SELECT id, generation",
+    known_columns!(),
+    "AND uid_validity = ?2 AND uid = ?3
+    AND unique_id = '' AND occurrence = 0 ORDER BY generation DESC"
+);
 /// One of several messages that share a unique-id and whose sizes aren't known.
-const KNOWN_SHARED: &str = "SELECT id, occurrence AS turn, state, failures, retry_at, path, sha256,
-    json_sha256, size, listed_size, internal_date, received, archived_at, coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'clock-leaps'), 0)
-    - clock_leaps AS leaps, delete_ok, cut,
-    flagged_at, own, doubtful FROM message
-    WHERE mailbox_id = ?1 AND uid_validity = 0 AND uid = 0 AND generation = 0
-    AND unique_id = ?2 AND occurrence = ?3";
+const KNOWN_SHARED: &str = concat!(
+    "SELECT id, occurrence",
+    known_columns!(),
+    "AND uid_validity = 0 AND uid = 0 AND generation = 0
+    AND unique_id = ?2 AND occurrence = ?3"
+);
 /// All that had a unique-id which is listed once, the newest first.
-const KNOWN_ALONE: &str = "SELECT id, occurrence AS turn, state, failures, retry_at, path, sha256,
-    json_sha256, size, listed_size, internal_date, received, archived_at, coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'clock-leaps'), 0)
-    - clock_leaps AS leaps, delete_ok, cut,
-    flagged_at, own, doubtful FROM message
-    WHERE mailbox_id = ?1 AND uid_validity = 0 AND uid = 0 AND generation = 0
-    AND unique_id = ?2 ORDER BY occurrence DESC";
+const KNOWN_ALONE: &str = concat!(
+    "SELECT id, occurrence",
+    known_columns!(),
+    "AND uid_validity = 0 AND uid = 0 AND generation = 0
+    AND unique_id = ?2 ORDER BY occurrence DESC"
+);
 
 impl Tx<'_> {
     /// What is known of messages by their keys, all of one mailbox; those of POP3 as of messages

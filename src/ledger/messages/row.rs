@@ -76,8 +76,26 @@ pub(super) fn state(row: &Row<'_>, key: MessageKey) -> Result<Option<KnownState>
             listed_size: number(row, "listed_size")?.and_then(|size| u64::try_from(size).ok()),
             internal_date: number(row, "internal_date")?.map(timestamp),
         }),
+        "gone" => skipped(row, key)?,
         _ => None,
     })
+}
+
+/// What a rule has left out of the archive, as long as the server has it; else nothing that counts.
+fn skipped(row: &Row<'_>, key: MessageKey) -> Result<Option<KnownState>, LedgerError> {
+    let act = || sqlite("read a message");
+    let rule: String = row.get("skipped_by").map_err(act())?;
+    let left: bool = row.get("left_server").map_err(act())?;
+    if rule.is_empty() || left {
+        return Ok(None);
+    }
+    Ok(Some(KnownState::Skipped {
+        key,
+        rule,
+        at: number(row, "skipped_at")?.map_or(Timestamp::MIN, timestamp),
+        listed_size: number(row, "listed_size")?.and_then(|size| u64::try_from(size).ok()),
+        internal_date: number(row, "internal_date")?.map(timestamp),
+    }))
 }
 
 pub(super) fn copy(row: &Row<'_>, key: MessageKey) -> Result<StoredCopy, LedgerError> {

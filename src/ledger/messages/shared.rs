@@ -55,6 +55,9 @@ impl Shared {
                 retry_at: retry_at.map_or(Timestamp::MIN, timestamp),
             };
             let state = state(row, key)?.unwrap_or(begun);
+            if matches!(state, KnownState::Skipped { .. }) {
+                continue;
+            }
             shared.by_size.entry(size).or_default().push_front(state);
         }
         Ok(shared)

@@ -17,6 +17,7 @@ fn known(book: &mut Book, id: MailboxId) -> Option<(u32, &'static str)> {
         KnownState::Other { key } => (key.generation(), "other"),
         KnownState::Placing { key } => (key.generation(), "placing"),
         KnownState::CaughtUp { key, .. } => (key.generation(), "caught up"),
+        KnownState::Skipped { key, .. } => (key.generation(), "left out"),
     })
 }
 

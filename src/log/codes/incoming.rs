@@ -63,6 +63,13 @@ pub(super) const CODES: &[Code] = &[
         remedy: "See `max_message_size`; `postrider status` lists held messages.",
     },
     Code {
+        code: "message-not-archived",
+        level: Level::Debug,
+        cause: "A rule with `archive = false` has left a message out of the archive. It stays on the \
+                server and is not fetched again.",
+        remedy: "Nothing; `postrider catch-up ACCOUNT --undo-left-out` has such mail judged again.",
+    },
+    Code {
         code: "message-restated",
         level: Level::Debug,
         cause: "A message that could be another one was fetched, and its content is that of the \

@@ -139,8 +139,16 @@ fn state() -> impl Strategy<Value = Option<KnownState>> {
             KnownState::Stored(StoredCopy { archived_at, deleting, delete_ok, ..copy })
         },
     );
+    let left_out = (size(), date()).prop_map(|(listed_size, internal_date)| KnownState::Skipped {
+        key: key(1),
+        rule: "spam".to_owned(),
+        at: at(-DAY),
+        listed_size,
+        internal_date,
+    });
     prop_oneof![
         4 => Just(None),
+        1 => left_out.prop_map(Some),
         1 => Just(Some(KnownState::CaughtUp { key: key(1), at: at(-DAY) })),
         1 => held.prop_map(Some),
         4 => stored.prop_map(Some),
@@ -174,6 +182,9 @@ fn with_key(state: KnownState, key: MessageKey) -> KnownState {
         KnownState::CaughtUp { at, .. } => KnownState::CaughtUp { key, at },
         KnownState::Stored(copy) => KnownState::Stored(StoredCopy { key, ..copy }),
         KnownState::Other { .. } => KnownState::Other { key },
+        KnownState::Skipped { rule, at, listed_size, internal_date, .. } => {
+            KnownState::Skipped { key, rule, at, listed_size, internal_date }
+        }
         KnownState::Placing { .. } => KnownState::Placing { key },
         KnownState::Deleted { listed_size, internal_date, .. } => {
             KnownState::Deleted { key, listed_size, internal_date }
@@ -322,9 +333,10 @@ proptest! {
         for listed in &case.listing.messages {
             let (key, size, date) = match case.known.get(&listed.key) {
                 Some(KnownState::Stored(copy)) => (&copy.key, copy.listed_size, copy.internal_date),
-                Some(KnownState::Deleted { key, listed_size, internal_date }) => {
-                    (key, *listed_size, *internal_date)
-                }
+                Some(
+                    KnownState::Deleted { key, listed_size, internal_date }
+                    | KnownState::Skipped { key, listed_size, internal_date, .. },
+                ) => (key, *listed_size, *internal_date),
                 Some(_) | None => continue,
             };
             let doubtful = |copy: &StoredCopy| !copy.delete_ok;

@@ -167,3 +167,15 @@ fn mail_of_a_supplier_is_moved_to_the_mailbox_of_what_is_done() {
     let uids = |mailbox| dovecot.imap_client("u1").uids(mailbox).len();
     assert_eq!((uids("INBOX"), uids("Processed")), (1, 1));
 }
+
+#[test]
+fn mail_that_a_filter_calls_spam_stays_on_the_server() {
+    let dovecot = Dovecot::start();
+    let text = String::from_utf8(sample("buy now", 300)).unwrap();
+    dovecot.deliver("u1", format!("X-Spam-Flag: YES\n{text}").as_bytes());
+    dovecot.deliver("u1", &sample("an invoice", 300));
+    let site = site(&dovecot, &example("spam"));
+    let poll = site.cli(&["poll"]);
+    assert!(poll.stdout.contains("1 archived, 1 not archived by rule spam"), "{poll:?}");
+    assert_eq!((site.stored().len(), dovecot.imap_client("u1").uids("INBOX").len()), (1, 2));
+}

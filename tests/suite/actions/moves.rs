@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{actions, count, retry, with_rules};
 use crate::crash::walk;
 use crate::support::{
-    Dovecot, Options, Relay, Site, as_sent, loopback_account, messages, stored_octets,
+    Act, Dovecot, Options, Relay, Site, When, as_sent, loopback_account, messages, stored_octets,
 };
 
 const FOLDERS: &str = "namespace inbox {
@@ -137,6 +137,36 @@ fn without_move_and_uidplus_a_rule_moves_nothing_and_says_why() {
     retry(&site);
     let plan = site.cli(&["plan", "a"]);
     assert!(plan.stdout.contains("but the server lacks what a safe delete needs"), "{plan:?}");
+}
+
+/// A connection that breaks around the move: what the server shows decides, not what was sent.
+#[test]
+fn promise_p16_move_whose_answer_is_lost_ends_when_the_server_shows_it() {
+    for (capability, word, acts) in [
+        (None, "UID MOVE", &[Act::Cut, Act::CutAnswer][..]),
+        (Some("IMAP4rev1 UIDPLUS"), "UID EXPUNGE", &[Act::CutAnswer][..]),
+    ] {
+        let dovecot = server(capability, 0);
+        for (n, act) in acts.iter().enumerate() {
+            let user = format!("u{}", n + 1);
+            for message in messages(2) {
+                dovecot.deliver(&user, &message);
+            }
+            let relay = Relay::to(dovecot.imap);
+            let account = loopback_account("imap", "none", relay.port, &user);
+            let site = Site::new(&[("a", with_rules(&account, &[MOVE]))]);
+            relay.set_fault(When::ClientSays(word), *act);
+            let when = format!("{word}, {act:?}");
+            assert_eq!(site.cli(&["poll"]).code, 1, "{when}");
+            assert_eq!(count(&site, "pending"), 2, "{when}: nobody knows");
+            relay.heal();
+            site.poll();
+            assert_eq!(count(&site, "done"), 2, "{when}: {:?}", actions(&site));
+            assert_eq!(bodies(&dovecot, &user, "Processed"), as_sent(&messages(2)), "{when}");
+            assert_eq!(bodies(&dovecot, &user, "INBOX").len(), 0, "{when}");
+            assert_eq!(stored_octets(&site), as_sent(&messages(2)), "{when}");
+        }
+    }
 }
 
 /// Killed at each step that touches the disk, the intent and the fact of the move among them.

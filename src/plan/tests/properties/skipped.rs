@@ -26,6 +26,30 @@ proptest! {
         }
     }
 
+    /// One that is listed with another size or date is another message, and may be fetched.
+    #[test]
+    fn promise_p4_what_a_rule_left_out_is_in_no_delete_list_whatever_the_rules(
+        case in case(),
+        later in 0..50_000_u32,
+    ) {
+        for plan in [case.plan(), case.unlimited().plan(), case.plan_later(later)] {
+            let [fetched, deleted, skipped, kept, _] = lists(&plan);
+            for (listed, state) in &case.known {
+                let KnownState::Skipped { key, listed_size, internal_date, .. } = state else {
+                    continue;
+                };
+                let now = case.listed(key);
+                let has = |all: &[MessageKey]| all.iter().any(|k| k.with_turn(0) == *listed);
+                prop_assert!(!has(&deleted) && !kept.contains(key) && !fetched.contains(key), "{listed}");
+                let differs = listed_size.zip(now.size).is_some_and(|(a, b)| a != b)
+                    || internal_date.zip(now.internal_date).is_some_and(|(a, b)| a != b);
+                if !differs {
+                    prop_assert!(has(&skipped) && !has(&fetched), "{listed}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn seen_messages_are_skipped_only_before_a_first_attempt(case in case()) {
         let mut seen = case.unlimited();

@@ -7,6 +7,7 @@ use super::LONGEST_WAIT;
 use crate::ledger::error::{LedgerError, sqlite};
 use crate::ledger::mailboxes::MailboxId;
 use crate::ledger::tx::{Tx, millis, timestamp};
+use crate::model::IMPORTED;
 
 /// A mark that a rule wants on the server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -21,12 +22,14 @@ pub struct DueMark {
     pub first_at: Option<Timestamp>,
 }
 
-/// Marks and moves of messages that have left the server.
+/// Marks and moves of messages that have left the server, or were imported and are on none.
 macro_rules! departed {
     () => {
         "WHERE account_id = (SELECT id FROM account WHERE name = ?1) AND state = 'pending' \
          AND kind IN ('seen', 'flag', 'move') \
-         AND message_id IN (SELECT id FROM message WHERE state IN ('deleted', 'gone'))"
+         AND message_id IN (SELECT message.id FROM message JOIN mailbox \
+         ON mailbox.id = message.mailbox_id \
+         WHERE message.state IN ('deleted', 'gone') OR mailbox.name = ?2)"
     };
 }
 
@@ -83,7 +86,7 @@ impl Tx<'_> {
     pub fn have_marks_departed(&self, account: &str) -> Result<bool, LedgerError> {
         let sql = concat!("SELECT EXISTS (SELECT 1 FROM action ", departed!(), ")");
         let mut get = self.db.prepare_cached(sql).map_err(sqlite("read actions"))?;
-        get.query_row([account], |row| row.get(0)).map_err(sqlite("read actions"))
+        get.query_row([account, IMPORTED], |row| row.get(0)).map_err(sqlite("read actions"))
     }
 
     /// Gives up what was to be marked or moved on the server and has left it; how many.
@@ -93,6 +96,6 @@ impl Tx<'_> {
             "detail = 'the message has left the server' ",
             departed!()
         );
-        Ok(self.db.execute(sql, [account]).map_err(sqlite("drop actions"))? as u64)
+        Ok(self.db.execute(sql, [account, IMPORTED]).map_err(sqlite("drop actions"))? as u64)
     }
 }

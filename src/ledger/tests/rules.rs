@@ -1,7 +1,7 @@
 //! What rules do with rows: moves that end with their messages, and mail that has no copy.
 
 use super::*;
-use crate::model::KnownState;
+use crate::model::{IMPORTED, KnownState};
 
 fn wanted(row: i64, rule: &str) -> NewAction {
     NewAction {
@@ -106,6 +106,21 @@ fn copy_knows_what_its_move_waits_for() {
     })
     .unwrap();
     assert_eq!(open(&mut book), (true, None), "a failed move is none");
+}
+
+#[test]
+fn what_was_imported_is_on_no_server_and_is_neither_marked_nor_moved() {
+    let (mut book, _, _) = asked("archived");
+    assert!(!book.write(|tx| tx.have_marks_departed("box")).unwrap());
+    let add = |tx: &Tx<'_>| {
+        let id = tx.mailbox("box", IMPORTED)?.id;
+        let row = put(tx, id, &pop3("imported x", 0), "archived")?;
+        tx.add_actions("box", &[wanted(row, "done")], Asked::ByPerson, at(0))
+    };
+    assert_eq!(book.write(add).unwrap(), 1);
+    assert!(book.write(|tx| tx.have_marks_departed("box")).unwrap());
+    assert_eq!(book.write(|tx| tx.drop_departed("box")).unwrap(), 1);
+    assert_eq!(end(&mut book).0, ActionState::Pending, "the one on the server");
 }
 
 fn left_out(key: &MessageKey, content: u8) -> LeftOut {

@@ -7,12 +7,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::Inbound;
 
+/// The limit of each server, by host and port.
+type Servers = BTreeMap<(String, u16), Arc<Semaphore>>;
+
 /// The limits, shared by all that open connections of inbound accounts.
 #[derive(Clone, Debug)]
 pub(super) struct Permits {
     all: Arc<Semaphore>,
     of_server: usize,
-    servers: Arc<Mutex<BTreeMap<(String, u16), Arc<Semaphore>>>>,
+    servers: Arc<Mutex<Servers>>,
 }
 
 /// Held as long as a connection may be open.

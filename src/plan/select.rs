@@ -162,7 +162,7 @@ pub fn may_be_cut(fetch: &Fetch) -> bool {
 /// servers it does. Sizes count line ends as they please, and some servers only guess.
 pub fn may_be_another(key: &MessageKey, listed: Option<u64>, octets: u64) -> bool {
     let Some(listed) = listed.filter(|_| key.mailbox().is_none()) else { return false };
-    octets.abs_diff(listed) > (listed / 8).saturating_add(1024)
+    octets.abs_diff(listed) > (listed / 8).saturating_add(64)
 }
 
 /// The longest pause between two attempts at one message.
@@ -195,7 +195,8 @@ mod tests {
             (62, 3816, true),
             (100_000, 103_000, false),
             (100_000, 97_000, false),
-            (0, 900, false),
+            (600, 41, true),
+            (600, 650, false),
             (5_000_000, 2_000_000, true),
         ] {
             assert_eq!(may_be_another(&pop3, Some(listed), octets), another, "{listed} {octets}");

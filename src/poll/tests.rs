@@ -9,6 +9,7 @@ mod renamed;
 mod returned;
 mod reuse;
 mod seen;
+mod states;
 
 use std::path::Path;
 
@@ -33,7 +34,11 @@ struct Site {
 
 impl Site {
     fn new() -> Self {
-        let temp = tempfile::tempdir().unwrap();
+        Self::new_in(&std::env::temp_dir())
+    }
+
+    fn new_in(parent: &Path) -> Self {
+        let temp = tempfile::tempdir_in(parent).unwrap();
         init(&temp.path().join("mail"), 0o750).unwrap();
         std::fs::DirBuilder::new().create(temp.path().join("state")).unwrap();
         Self { temp, server: FakeServer::new(7), config: account() }
@@ -51,14 +56,15 @@ impl Site {
         }
     }
 
-    async fn poll(&self) -> PollReport {
+    /// Ledger and archive, opened as a start does.
+    async fn tools(&self) -> Tools {
         let mut ledger = Ledger::open(&self.temp.path().join("state")).unwrap();
         let mut root = Root::open(&self.temp.path().join("mail")).unwrap();
         root.lock().unwrap();
         let generation = ledger.bind(root.marker().root).await.unwrap();
         root.bind(ledger.identity().ledger.unwrap(), generation).unwrap();
         let archive = Archive::open(root, &archive_config(self.temp.path())).unwrap();
-        let tools = Tools {
+        Tools {
             archive: Arc::new(archive),
             ledger,
             clock: Clock,
@@ -68,7 +74,14 @@ impl Site {
             tokens: Vault::new(self.temp.path(), Arc::default(), |_| {}),
             allow_network_root: true,
             outbox: Arc::default(),
-        };
+        }
+    }
+
+    async fn poll(&self) -> PollReport {
+        self.poll_with(self.tools().await).await
+    }
+
+    async fn poll_with(&self, tools: Tools) -> PollReport {
         let account = Account::new(Arc::new(self.config.clone()), tools, CancellationToken::new());
         let mut report = PollReport::new(&self.config.name, "run", Clock.now());
         let work = async {

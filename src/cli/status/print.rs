@@ -182,6 +182,22 @@ fn details(out: Out, row: &Row, now: Timestamp) {
         let messages = plural(row.flagged, "message");
         out.line(&format!("{}: {messages} marked \\Deleted on the server", row.name));
     }
+    not_stored(out, row, now);
+    held(out, row, now);
+    if row.delete_pending > 0 {
+        let why = row.delete_pending_why.as_deref().unwrap_or("-");
+        out.line("");
+        let messages = plural(u64::from(row.delete_pending), "message");
+        out.line(&format!("{}: {messages} wait to be deleted on the server: {why}", row.name));
+    }
+    actions(out, row);
+    if !row.tls_verify {
+        out.line(&format!("{}: certificate verification is off", row.name));
+    }
+}
+
+/// Mail that is on the server and neither stored nor held.
+fn not_stored(out: Out, row: &Row, now: Timestamp) {
     for PartlyListed { mailbox, since } in &row.partly_listed {
         let what = if mailbox.is_empty() { "the maildrop" } else { mailbox };
         let since = ago(Some(*since), now);
@@ -198,17 +214,6 @@ fn details(out: Out, row: &Row, now: Timestamp) {
         out.line("");
         let messages = plural(*n, "message");
         out.line(&format!("{}: {messages} not archived by rule {rule}", row.name));
-    }
-    held(out, row, now);
-    if row.delete_pending > 0 {
-        let why = row.delete_pending_why.as_deref().unwrap_or("-");
-        out.line("");
-        let messages = plural(u64::from(row.delete_pending), "message");
-        out.line(&format!("{}: {messages} wait to be deleted on the server: {why}", row.name));
-    }
-    actions(out, row);
-    if !row.tls_verify {
-        out.line(&format!("{}: certificate verification is off", row.name));
     }
 }
 

@@ -85,7 +85,7 @@ pub(super) async fn read(
         let unknown = if account.delete_after_actions { actions.unknown } else { 0 };
         let actions = ActionCounts { unknown, ..actions };
         let (partly_listed, not_archived) = (partly, left_out);
-        rows.push(Row { actions, orphaned, partly_listed, not_archived, ..row });
+        rows.push(Row { partly_listed, not_archived, actions, orphaned, ..row });
     }
     Ok(rows)
 }

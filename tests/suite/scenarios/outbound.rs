@@ -11,7 +11,7 @@ use crate::support::server::{Fault, Kind, Protection, Protocol, Server, Taken, T
 use crate::support::{Certificate, Certs, Site, in_parallel, loopback_account, wait_for};
 
 /// Longer than a notice's first attempts are apart.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 /// `tests/scenarios/smtp/NAME.toml`.
 #[derive(Debug, Deserialize)]

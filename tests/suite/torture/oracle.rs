@@ -18,6 +18,8 @@ type Identity = String;
 pub struct Oracle {
     sent: BTreeMap<(String, Content), u64>,
     removed: BTreeMap<(String, Content), u64>,
+    /// Of those that were sent, the ones that no rule lets go yet.
+    young: BTreeMap<(String, Content), u64>,
 }
 
 /// What is wrong, counted; all 0 when nothing is.
@@ -31,6 +33,8 @@ pub struct Wrongs {
     pub partial: u64,
     /// `deleted` in the ledger, yet on the server.
     pub untrue: u64,
+    /// No longer on the server, although its days are not over.
+    pub early: u64,
 }
 
 impl Wrongs {
@@ -39,6 +43,7 @@ impl Wrongs {
         self.twice += more.twice;
         self.partial += more.partial;
         self.untrue += more.untrue;
+        self.early += more.early;
     }
 }
 
@@ -46,6 +51,18 @@ impl Oracle {
     /// A message of an account is about to be delivered.
     pub fn sends(&mut self, account: &str, octets: &[u8]) {
         *self.sent.entry((account.to_owned(), digest(&crlf(octets)))).or_default() += 1;
+    }
+
+    /// One that was sent just now must stay on the server.
+    pub fn keeps(&mut self, account: &str, octets: &[u8]) {
+        *self.young.entry((account.to_owned(), digest(&crlf(octets)))).or_default() += 1;
+    }
+
+    /// How many of these must stay on the server.
+    pub fn young_of(&self, account: &str, server: &[(Identity, Vec<u8>)]) -> u64 {
+        let is_young =
+            |octets: &[u8]| self.young.contains_key(&(account.to_owned(), digest(octets)));
+        server.iter().filter(|(_, octets)| is_young(octets)).count() as u64
     }
 
     /// Another client is about to remove a message, as the server shows it.
@@ -73,7 +90,9 @@ impl Oracle {
                 wrongs.twice += 1;
             }
         }
+        let mut there: BTreeMap<Content, u64> = BTreeMap::new();
         for (name, octets) in server {
+            *there.entry(digest(octets)).or_default() += 1;
             seen.entry(digest(octets)).or_default().insert(name.clone());
         }
         for ((of, content), sent) in self.sent.iter().filter(|((of, _), _)| of == account) {
@@ -81,6 +100,11 @@ impl Oracle {
             let have = seen.get(content).map_or(0, BTreeSet::len) as u64;
             wrongs.lost += (sent - removed.min(*sent)).saturating_sub(have);
             wrongs.twice += copies.get(content).copied().unwrap_or(0).saturating_sub(*sent);
+        }
+        for ((of, content), young) in self.young.iter().filter(|((of, _), _)| of == account) {
+            let removed = self.removed.get(&(of.clone(), *content)).copied().unwrap_or(0);
+            let there = there.get(content).copied().unwrap_or(0);
+            wrongs.early += young.saturating_sub(removed).saturating_sub(there);
         }
         let gone = deleted(site, account);
         wrongs.untrue = server.iter().filter(|(name, _)| gone.contains(name)).count() as u64;
@@ -95,29 +119,44 @@ pub fn tree_faults(site: &Site) -> Vec<String> {
     faults
 }
 
-/// What a server shows of an account: identities and octets.
-pub fn on_server(dovecot: &Dovecot, protocol: &str, user: &str) -> Vec<(Identity, Vec<u8>)> {
+/// What a server shows of an account: identities and octets, of these mailboxes over IMAP.
+pub fn on_server(
+    dovecot: &Dovecot,
+    protocol: &str,
+    user: &str,
+    mailboxes: &[String],
+) -> Vec<(Identity, Vec<u8>)> {
     if protocol == "pop3" {
         let mut client = dovecot.pop3_client(user);
         let listed = client.uidl();
-        let all = listed.into_iter().map(|(number, id)| (id, client.retr(number))).collect();
+        let named = |(number, id): (u32, String)| (format!("{id} 0"), client.retr(number));
+        let all = listed.into_iter().map(named).collect();
         client.quit();
         return all;
     }
     let mut client = dovecot.imap_client(user);
-    let validity = client.uid_validity("INBOX");
-    let listed = client.list("INBOX").into_iter();
-    listed.map(|message| (format!("{validity} {}", message.uid), message.body)).collect()
+    let mut found = Vec::new();
+    for mailbox in mailboxes {
+        let validity = client.uid_validity(mailbox);
+        let listed = client.list(mailbox).into_iter();
+        found.extend(listed.map(|m| (format!("{mailbox} {validity} {} 0", m.uid), m.body)));
+    }
+    found
 }
 
 fn identity(stored: &Stored) -> Identity {
+    let json = &stored.json;
     match stored.uid() {
-        Some(uid) => format!("{} {uid}", stored.json["uid_validity"]),
-        None => stored.text("unique_id").to_owned(),
+        Some(uid) => {
+            let (mailbox, generation) = (stored.text("mailbox"), &json["generation"]);
+            format!("{mailbox} {} {uid} {generation}", json["uid_validity"])
+        }
+        None => format!("{} {}", stored.text("unique_id"), json["occurrence"]),
     }
 }
 
-/// Identities that the ledger calls deleted; read from a copy, so that nothing is changed.
+/// Identities of which the ledger says that we deleted them; read from a copy, so that nothing is
+/// changed. What others removed may come back: a mailbox was renamed for a while.
 fn deleted(site: &Site, account: &str) -> BTreeSet<Identity> {
     let folder = tempfile::tempdir().unwrap();
     for name in ["ledger.db", "ledger.db-wal"] {
@@ -125,16 +164,14 @@ fn deleted(site: &Site, account: &str) -> BTreeSet<Identity> {
         drop(std::fs::copy(site.state().join(name), folder.path().join(name)));
     }
     let Ok(db) = Connection::open(folder.path().join("ledger.db")) else { return BTreeSet::new() };
-    let sql = "SELECT message.uid_validity, uid, unique_id FROM message
-        JOIN mailbox ON mailbox.id = message.mailbox_id
+    let sql = "SELECT CASE unique_id WHEN ''
+            THEN mailbox.name || ' ' || message.uid_validity || ' ' || uid || ' ' || generation
+            ELSE unique_id || ' ' || occurrence END
+        FROM message JOIN mailbox ON mailbox.id = message.mailbox_id
         JOIN account ON account.id = mailbox.account_id
-        WHERE account.name = ?1 AND state = 'deleted'";
+        WHERE account.name = ?1 AND state = 'deleted' AND left_server = 0";
     let Ok(mut rows) = db.prepare(sql) else { return BTreeSet::new() };
-    let row = |row: &rusqlite::Row<'_>| {
-        let (validity, uid): (i64, i64) = (row.get(0)?, row.get(1)?);
-        let unique_id: String = row.get(2)?;
-        Ok(if unique_id.is_empty() { format!("{validity} {uid}") } else { unique_id })
-    };
+    let row = |row: &rusqlite::Row<'_>| row.get(0);
     rows.query_map([account], row).unwrap().map(Result::unwrap).collect()
 }
 
@@ -158,5 +195,9 @@ fn oracle_sees_what_is_lost_and_what_is_there_twice() {
     assert_eq!(oracle.judge(&site, "a", &[]).lost, 3);
     oracle.removes("a", b"same\r\n");
     assert_eq!(oracle.judge(&site, "a", &all[1..]), Wrongs::default());
+    oracle.keeps("a", b"other\r\n");
+    assert_eq!(oracle.judge(&site, "a", &all[1..]), Wrongs::default());
+    assert_eq!(oracle.judge(&site, "a", &all[1..2]).early, 1);
+    assert_eq!(oracle.young_of("a", &all), 1);
     assert_eq!(oracle.judge(&site, "b", &[]), Wrongs::default());
 }

@@ -1,33 +1,20 @@
 //! What is tortured: a real server, an installation, its disks; and what happens to them.
 
+use std::fmt::Write;
 use std::fs::File;
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
 
+use tempfile::TempDir;
+
+use super::accounts::{ACCOUNTS, Account, FOLDERS, MODES, Rule};
 use super::oracle::{Oracle, on_server};
 use super::random::Random;
 use super::{Figures, Options};
-use crate::support::{
-    Act, Delivery, Disk, Dovecot, FORGETFUL, Relay, Running, Site, When, loopback_account, sample,
-};
+use crate::support::{Act, Disk, Dovecot, FORGETFUL, Relay, Running, Site, When, loopback_account};
 
 /// Longer than a poll may take under any of these faults.
 const LIMIT: Duration = Duration::from_mins(2);
-
-/// An account of the installation.
-#[derive(Clone, Copy, Debug)]
-pub struct Account {
-    pub name: &'static str,
-    pub protocol: &'static str,
-    pub user: &'static str,
-}
-
-/// IMAP and POP3, one of each twice: the accounts share root and ledger.
-const ACCOUNTS: [Account; 4] = [
-    Account { name: "imap1", protocol: "imap", user: "u1" },
-    Account { name: "pop31", protocol: "pop3", user: "u2" },
-    Account { name: "imap2", protocol: "imap", user: "u3" },
-    Account { name: "pop32", protocol: "pop3", user: "u4" },
-];
 
 /// Everything that exists.
 pub struct World {
@@ -39,13 +26,19 @@ pub struct World {
     pub figures: Figures,
     /// Ledger and archive on disks of their own, where they can be made.
     disks: Option<(Disk, Disk)>,
-    most: u64,
+    pub(super) most: u64,
+    /// When this one began, in seconds.
+    pub(super) began: u64,
+    /// What the mailbox of changing names is called now.
+    pub(super) work: &'static str,
+    /// An older ledger, once one was kept.
+    older: Option<TempDir>,
 }
 
 impl World {
     pub fn new(options: &Options) -> Self {
-        let dovecot =
-            Dovecot::start_with(&crate::support::Options { users: 4, ..Default::default() });
+        let more = crate::support::Options { users: 6, more: FOLDERS, ..Default::default() };
+        let dovecot = Dovecot::start_with(&more);
         let accounts: Vec<Account> = ACCOUNTS
             .into_iter()
             .filter(|account| options.protocol == "both" || options.protocol == account.protocol)
@@ -68,6 +61,10 @@ impl World {
             ledger.sync();
             archive.sync();
         }
+        for account in accounts.iter().filter(|account| account.has_work) {
+            dovecot.imap_client(account.user).command("CREATE Work");
+        }
+        let began = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
         Self {
             dovecot,
             site,
@@ -77,6 +74,9 @@ impl World {
             figures: Figures::default(),
             disks,
             most: options.messages,
+            began,
+            work: "Work",
+            older: None,
         }
     }
 
@@ -84,8 +84,9 @@ impl World {
         self.disks.is_some()
     }
 
-    /// Writes the accounts anew: rules by chance, servers behind relays or not.
-    pub fn configure(&mut self, relays: &[Relay], deletes: Option<bool>) {
+    /// Writes the accounts anew: rules by chance, servers behind relays or not. In the end (`calm`)
+    /// everything is stored and goes that may go.
+    pub fn configure(&mut self, relays: &[Relay], calm: bool) {
         for (n, account) in self.accounts.iter().enumerate() {
             let own =
                 if account.protocol == "imap" { self.dovecot.imap } else { self.dovecot.pop3 };
@@ -93,90 +94,25 @@ impl World {
             let mut lines = loopback_account(account.protocol, "none", port, account.user);
             lines = lines.replace("read_timeout = \"10s\"", "read_timeout = \"2s\"");
             lines += "poll_interval = \"1s\"\n";
-            if deletes.unwrap_or(self.random.chance(75)) {
-                lines += "delete_read = true\ndelete_after_days = 0\n";
+            if account.has_work {
+                lines += "folders = [\"INBOX\", \"Work*\"]\n";
             }
-            if self.random.chance(30) {
-                lines += "batch_max = 7\n";
+            lines += match account.rule {
+                Rule::Days => {
+                    "delete_read = true\ndelete_after_days = 2\ndelete_age_from = \"received\"\n"
+                }
+                _ if calm || self.random.chance(75) => "delete_read = true\n",
+                _ => "",
+            };
+            if account.rule == Rule::Modes && !calm && lines.contains("delete_read") {
+                lines += *self.random.pick(&MODES);
+            }
+            // Small batches make many commits: a poll's only one, or one after the other.
+            if !calm && self.random.chance(50) {
+                writeln!(lines, "batch_max = {}", self.random.within(2, 40)).unwrap();
+                lines += if self.random.chance(50) { "drain = false\n" } else { "" };
             }
             self.site.account(account.name, &lines);
-        }
-    }
-
-    /// Delivers some messages; a few are twins of each other.
-    pub fn deliver(&mut self, most: u64) {
-        for _ in 0..self.random.within(1, most) {
-            if self.figures.messages >= self.most {
-                return;
-            }
-            let account = *self.random.pick(&self.accounts);
-            self.figures.messages += 1;
-            let octets = self.message();
-            let day = self.random.within(0, 3) * 86_400;
-            let delivery = Delivery::default().at(1_793_956_351 + day);
-            let twins = if self.random.chance(3) { 2 } else { 1 };
-            for _ in 0..twins {
-                self.oracle.sends(account.name, &octets);
-                self.dovecot.deliver_as(account.user, &octets, &delivery);
-            }
-            self.figures.messages += twins - 1;
-        }
-    }
-
-    fn message(&mut self) -> Vec<u8> {
-        let subject = format!("torture {} {:x}", self.figures.messages, self.random.next());
-        let octets = match self.random.within(0, 99) {
-            0..=1 => self.random.within(1 << 20, 3 << 20),
-            2..=15 => self.random.within(50_000, 200_000),
-            _ => self.random.within(300, 20_000),
-        };
-        let plain = sample(&subject, usize::try_from(octets).unwrap());
-        if self.random.chance(70) {
-            return plain;
-        }
-        let text = String::from_utf8(plain).unwrap();
-        let (header, body) = text.split_once("\n\n").unwrap();
-        let header = header.replace(
-            "Content-Type: text/plain; charset=utf-8",
-            "Content-Type: multipart/mixed; boundary=b",
-        );
-        let parts = format!(
-            "--b\nContent-Type: text/plain\n\nbody of {subject}\n--b\n\
-             Content-Type: application/octet-stream\n\
-             Content-Disposition: attachment; filename=\"a {subject}.bin\"\n\n{body}\n--b--\n"
-        );
-        format!("{header}\n\n{parts}").into_bytes()
-    }
-
-    /// Another client removes a message for good, be it stored by then or not.
-    pub fn expunge_as_another(&mut self) {
-        let account = *self.random.pick(&self.accounts);
-        let mut client = self.dovecot.imap_client(account.user);
-        let listed = client.list("INBOX");
-        if listed.is_empty() {
-            return;
-        }
-        let chosen = self.random.pick(&listed).clone();
-        client.mark_deleted("INBOX", chosen.uid);
-        let answer = client.command(&format!("UID EXPUNGE {}", chosen.uid));
-        // Someone else, postrider, may have removed it in between.
-        if String::from_utf8_lossy(&answer).contains("EXPUNGE") {
-            self.oracle.removes(account.name, &chosen.body);
-            self.figures.expunged += 1;
-        }
-    }
-
-    /// So long, mail arrives and another client removes some.
-    pub fn mingle(&mut self, time: Duration, program: &mut Running) {
-        let end = Instant::now() + time;
-        while Instant::now() < end && program.is_running() {
-            match self.random.within(0, 9) {
-                0..=2 => self.deliver(2),
-                3 => self.expunge_as_another(),
-                _ => {}
-            }
-            let left = end.saturating_duration_since(Instant::now());
-            std::thread::sleep(left.min(Duration::from_millis(self.random.within(1, 40))));
         }
     }
 
@@ -244,6 +180,41 @@ impl World {
 
     /// What the server shows of an account.
     pub fn on_server(&self, account: &Account) -> Vec<(String, Vec<u8>)> {
-        on_server(&self.dovecot, account.protocol, account.user)
+        let mut mailboxes = vec!["INBOX".to_owned()];
+        mailboxes.extend(account.has_work.then(|| self.work.to_owned()));
+        on_server(&self.dovecot, account.protocol, account.user, &mailboxes)
+    }
+
+    /// Keeps a copy of the ledger, as a backup does; nothing may be running.
+    pub fn keep_ledger(&mut self) {
+        let folder = tempfile::tempdir().unwrap();
+        copy_ledger(&self.site.state(), folder.path());
+        self.older = Some(folder);
+    }
+
+    pub fn has_older_ledger(&self) -> bool {
+        self.older.is_some()
+    }
+
+    /// Puts the copy in the place of the ledger, durably; nothing may be running.
+    pub fn restore_ledger(&mut self) {
+        let Some(older) = self.older.take() else { return };
+        copy_ledger(older.path(), &self.site.state());
+        if let Some((ledger, _)) = &self.disks {
+            ledger.sync();
+        }
+        self.figures.restored += 1;
+    }
+}
+
+/// The ledger's files from one folder to another, in place of what is there.
+fn copy_ledger(from: &Path, to: &Path) {
+    for suffix in ["", "-wal", "-shm"] {
+        let name = format!("ledger.db{suffix}");
+        // There may be none.
+        drop(std::fs::remove_file(to.join(&name)));
+        if from.join(&name).exists() {
+            std::fs::copy(from.join(&name), to.join(&name)).unwrap();
+        }
     }
 }

@@ -60,7 +60,7 @@ pub(super) struct Restore {
     #[arg(long)]
     again: bool,
     /// Look for each message on the server first, not only for those that the ledger is not
-    /// sure of: after `postrider ledger rebuild`, which knows nothing of earlier restores
+    /// sure of: after a `postrider ledger rebuild` that couldn't read the ledger before
     #[arg(long)]
     look: bool,
     /// Look what would be put back; change nothing here or there

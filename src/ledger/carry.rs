@@ -14,7 +14,8 @@ use super::open;
 use super::tx::Tx;
 
 /// Tables that are taken over as they are. Names of accounts in them are those of the moment.
-const WHOLE: [&str; 5] = ["config_facts", "config_history", "notice", "notice_mail", "outbound"];
+const WHOLE: [&str; 6] =
+    ["config_facts", "config_history", "notice", "notice_mail", "outbound", "restored"];
 
 impl Ledger {
     /// Takes over from another file of the newest schema what isn't in the tree, all or nothing.
@@ -149,7 +150,8 @@ impl Tx<'_> {
     /// What is known of copies that both ledgers have.
     fn carry_messages(&self) -> Result<(), LedgerError> {
         let sql = "UPDATE message SET actions_unknown = was.actions_unknown, own = was.own,
-            to_mark = was.to_mark, marked_at = was.marked_at, message_id = was.message_id
+            to_mark = was.to_mark, marked_at = was.marked_at, message_id = was.message_id,
+            cut = was.cut, clock_leaps = was.clock_leaps
             FROM old.message AS was WHERE was.path = message.path AND was.path <> ''
             AND was.sha256 = message.sha256 AND was.state IN ('archived', 'deleting', 'deleted')";
         self.db.execute(sql, []).map_err(sqlite("take over marks"))?;
@@ -185,7 +187,7 @@ impl Tx<'_> {
             WHERE key IN ('salt', 'ledger') ORDER BY key";
         self.db.execute(sql, []).map_err(act())?;
         let sql = "INSERT OR IGNORE INTO meta (key, value) SELECT key, value FROM old.meta
-            WHERE key = 'clock'";
+            WHERE key IN ('clock', 'clock-leaps')";
         self.db.execute(sql, []).map_err(act())?;
         Ok(())
     }

@@ -32,7 +32,8 @@ fn fill(tx: &Tx<'_>) -> Result<(), LedgerError> {
     let run = |sql: &str| tx.db.execute_batch(sql).unwrap();
     run("UPDATE account SET auth_failures = 5, auth_mark = 'm', delete_rule = 'r',
         clock_hold = 2, last_poll_at = 9;
-        UPDATE message SET actions_unknown = 0, to_mark = 1, own = 1, message_id = 4;
+        UPDATE message SET actions_unknown = 0, to_mark = 1, own = 1, message_id = 4, cut = 1;
+        INSERT INTO restored VALUES (1, 'm', 'imap u@h', 'B', x'01', 1, 1, 1, 1, 0);
         UPDATE mailbox SET uid_validity = 7, origin = 'imap u@h';
         INSERT INTO catch_up VALUES (1, 1, 7, 9, NULL, 3, 1000, 8, 10);
         INSERT INTO caught_up VALUES (1, '7/8', 5, 1000, 900);
@@ -72,9 +73,17 @@ fn check(tx: &Tx<'_>) -> Result<(), LedgerError> {
     assert_eq!(of(all), "key 1 done a/in/1,key 2 pending a/in/2,key 3 done -");
     let path = "SELECT path FROM canary JOIN message ON message.id = canary.message";
     assert_eq!(of(path), "a/in/2");
-    for table in
-        ["caught_up", "seen", "config_facts", "config_history", "notice", "notice_mail", "outbound"]
-    {
+    assert_eq!(of("SELECT group_concat(cut) FROM message"), "1,1");
+    for table in [
+        "caught_up",
+        "seen",
+        "config_facts",
+        "config_history",
+        "notice",
+        "notice_mail",
+        "outbound",
+        "restored",
+    ] {
         let sql = format!("SELECT CAST(count(*) AS TEXT) FROM {table}");
         assert_eq!(of(&sql), "1", "{table}");
     }
@@ -84,7 +93,7 @@ fn check(tx: &Tx<'_>) -> Result<(), LedgerError> {
     assert_eq!(
         of(tables),
         "account action canary catch_up caught_up config_facts config_history mailbox \
-         message meta notice notice_mail outbound seen"
+         message meta notice notice_mail outbound restored seen"
     );
     Ok(())
 }

@@ -14,7 +14,7 @@ pub(super) const CODES: &[Code] = &[
         code: "catch-up-ended",
         level: Level::Warning,
         cause: "The keys by which a catch-up knew its messages mean others now (UIDVALIDITY, server or \
-                user changed): that mail is fetched.",
+                user changed, UIDNEXT went back): that mail is fetched.",
         remedy: "Nothing, or `postrider catch-up` once more.",
     },
     Code {

@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
+use super::leaps;
 use super::row::{Columns, copy, key};
 use crate::ledger::LedgerError;
 use crate::ledger::error::sqlite;
@@ -67,16 +68,18 @@ pub struct Proof {
     pub internal_date: Option<Timestamp>,
 }
 
-const COLUMNS_OF_SHELF: &str =
+const COLUMNS_OF_SHELF: &str = concat!(
     "SELECT message.id, message.uid_validity, uid, generation, unique_id,
     occurrence, state, path, sha256, json_sha256, size, listed_size, internal_date, received,
-    archived_at, coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'clock-leaps'), 0)
-    - clock_leaps AS leaps, delete_ok, cut, flagged_at, own, mailbox.name AS mailbox
+    archived_at, delete_ok, cut, flagged_at, own, mailbox.name AS mailbox, ",
+    leaps!(),
+    "
     FROM message JOIN mailbox ON mailbox.id = message.mailbox_id
     JOIN account ON account.id = mailbox.account_id
     WHERE message.id > ?1 AND state IN ('placing', 'archived', 'deleting', 'deleted')
     AND (?2 = '' OR account.name = ?2) AND message.id <= coalesce(?4, message.id)
-    ORDER BY message.id LIMIT ?3";
+    ORDER BY message.id LIMIT ?3"
+);
 
 impl Tx<'_> {
     /// Gives a copy that was found in the tree its row; it may not be deleted before the server

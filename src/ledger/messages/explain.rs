@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Params, Row, params};
 use sha2::{Digest, Sha256 as Hasher};
 
+use super::leaps;
 use super::row::{copy, key};
 use crate::ledger::LedgerError;
 use crate::ledger::error::sqlite;
@@ -79,9 +80,13 @@ impl Tx<'_> {
     /// All that is known of a row's message.
     pub fn trail(&self, row: i64) -> Result<Option<Trail>, LedgerError> {
         let act = || sqlite("read a message");
-        let sql = "SELECT message.*, mailbox.name AS mailbox, account.name AS account
+        let sql = concat!(
+            "SELECT ",
+            leaps!(),
+            ", message.*, mailbox.name AS mailbox, account.name AS account
             FROM message JOIN mailbox ON mailbox.id = message.mailbox_id
-            JOIN account ON account.id = mailbox.account_id WHERE message.id = ?1";
+            JOIN account ON account.id = mailbox.account_id WHERE message.id = ?1"
+        );
         let mut get = self.db.prepare_cached(sql).map_err(act())?;
         let mut rows = get.query([row]).map_err(act())?;
         let mut trail = rows.next().map_err(act())?.map(read).transpose()?;

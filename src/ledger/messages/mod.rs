@@ -45,14 +45,26 @@ use row::{Columns, state};
 use shared::Shared;
 pub use skipped::LeftOut;
 
+/// By how much the wall clock has leapt since a message was archived.
+macro_rules! leaps {
+    () => {
+        "coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'clock-leaps'), 0) \
+         - message.clock_leaps AS leaps"
+    };
+}
+
+use leaps;
+
 /// What all that ask for known messages read.
 macro_rules! known_columns {
     () => {
-        " AS turn, state, failures, retry_at, path, sha256, json_sha256, size, listed_size, \
-         internal_date, received, archived_at, \
-         coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'clock-leaps'), 0) \
-         - clock_leaps AS leaps, delete_ok, cut, flagged_at, own, doubtful, left_server, \
-         skipped_by, skipped_at FROM message WHERE mailbox_id = ?1 "
+        concat!(
+            " AS turn, state, failures, retry_at, path, sha256, json_sha256, size, listed_size, \
+             internal_date, received, archived_at, delete_ok, cut, flagged_at, own, doubtful, \
+             left_server, skipped_by, skipped_at, ",
+            leaps!(),
+            " FROM message WHERE mailbox_id = ?1 "
+        )
     };
 }
 

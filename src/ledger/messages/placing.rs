@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 
+use super::leaps;
 use super::row::{Columns, copy, key};
 use crate::ledger::LedgerError;
 use crate::ledger::error::sqlite;
@@ -166,13 +167,16 @@ impl Tx<'_> {
 
     /// Placements that a dead or failed run left open.
     pub fn placing_rows(&self, account: &str) -> Result<Vec<PlacingRow>, LedgerError> {
-        let sql = "SELECT message.id, message.uid_validity, uid, generation, unique_id,
+        let sql = concat!(
+"SELECT message.id, message.uid_validity, uid, generation, unique_id,
             occurrence, state, message.failures, message.retry_at, path, sha256, json_sha256, size, listed_size,
-            internal_date, received, archived_at, coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'clock-leaps'), 0)
-    - clock_leaps AS leaps, delete_ok, cut, flagged_at, own, mailbox.name AS mailbox
+            internal_date, received, archived_at, delete_ok, cut, flagged_at, own, mailbox.name AS mailbox, ",
+ leaps!(),
+ "
             FROM message JOIN mailbox ON mailbox.id = message.mailbox_id
             JOIN account ON account.id = mailbox.account_id
-            WHERE account.name = ?1 AND state = 'placing'";
+            WHERE account.name = ?1 AND state = 'placing'"
+);
         let mut get = self.db.prepare_cached(sql).map_err(sqlite("read open placements"))?;
         let mut rows = get.query([account]).map_err(sqlite("read open placements"))?;
         let mut found = Vec::new();

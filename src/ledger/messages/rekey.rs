@@ -82,8 +82,8 @@ impl Tx<'_> {
             unique_id = ?5, occurrence = ?6, state = 'archived', listed_size = ?7,
             internal_date = ?8, deleted_at = NULL, flagged_at = NULL, delete_how = '',
             mailbox_id = ?9, delete_ok = ?10,
-            header_sha256 = coalesce(?11, header_sha256), doubtful = 0, left_server = 0
-            WHERE id = ?1";
+            header_sha256 = coalesce(?11, header_sha256), doubtful = 0, left_server = 0,
+            cut = cut OR ?12 WHERE id = ?1";
         let set = params![
             row,
             k.uid_validity,
@@ -96,6 +96,7 @@ impl Tx<'_> {
             id.0,
             to.alone,
             to.header.map(|digest| digest.0),
+            to.cut,
         ];
         self.db.execute(sql, set).map_err(sqlite("re-key a message"))?;
         self.leave(row, former)?;

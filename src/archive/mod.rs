@@ -26,6 +26,7 @@ use jiff::Timestamp;
 
 use crate::config::{ArchiveConfig, WritePart};
 use crate::model::{ByteSize, MessageId, MessageKey, Sha256, StoredCopy};
+use crate::steps::{self, Sync};
 
 pub use batch::{Batch, Placed, Staged, SyncMode};
 pub use error::ArchiveError;
@@ -192,6 +193,9 @@ impl Archive {
         &self,
         paths: impl IntoIterator<Item = &'a str>,
     ) -> Result<(), ArchiveError> {
+        if steps::skips(Sync::Files) || steps::skips(Sync::Folders) {
+            return Ok(());
+        }
         match self.sync {
             SyncMode::FileSystem => self.sync_chain("."),
             SyncMode::Each => paths.into_iter().try_for_each(|path| self.make_durable(path)),

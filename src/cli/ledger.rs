@@ -10,9 +10,10 @@ use super::render::{self, Out, count, plural};
 use super::verify::{bar, failed, instance_error};
 use super::{Context, block_on, records};
 use crate::archive::Reader;
-use crate::config::{Config, Deed, DeleteRule};
+use crate::config::{Config, Deed};
 use crate::daemon::instance::{InstanceError, fit, hold};
 use crate::ledger::{Ledger as Book, LedgerError};
+use crate::plan::Rules;
 use crate::poll::Clock;
 use crate::recovery::{Absent, Outcome, Place, finish, rebuild, reconcile, rehearse};
 
@@ -217,9 +218,9 @@ fn renamed(config: &Config) -> BTreeMap<String, String> {
     config.inbound.values().filter_map(of).collect()
 }
 
-/// Accounts whose mail is deleted on the server by a rule.
+/// Accounts whose mail may leave the server by us: by `delete_read`, or by a rule that moves it.
 fn deleting(config: &Config) -> Vec<String> {
-    let deletes = |account: &&crate::config::Inbound| account.delete != DeleteRule::Never;
+    let deletes = |account: &&crate::config::Inbound| Rules::of(account).may_delete();
     config.inbound.values().filter(deletes).map(|account| account.name.to_string()).collect()
 }
 

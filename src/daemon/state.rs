@@ -173,6 +173,7 @@ impl Brief {
         };
         let days = if let DeleteRule::AfterDays(days) = account.delete { Some(days) } else { None };
         let active = account.on_received.iter().filter(|rule| rule.deed != Deed::None);
+        let moves = account.on_received.iter().any(|rule| rule.deed.moves_to().is_some());
         Self {
             name: account.name.to_string(),
             renamed_from: account.renamed_from.as_ref().map(ToString::to_string),
@@ -182,7 +183,7 @@ impl Brief {
             delete_after_days: days,
             delete_from_received: account.delete_age_from == DeleteAge::Received,
             delete_by_flag: account.delete_mode == DeleteMode::Flag,
-            delete_after_actions: account.delete_after_actions && days.is_some(),
+            delete_after_actions: (account.delete_after_actions || moves) && days.is_some(),
             rules: active.map(|rule| rule.name.clone()).collect(),
         }
     }

@@ -8,8 +8,10 @@ use rusqlite::{OptionalExtension, params};
 
 use super::catch_up::{CatchUp, NamedMessage};
 use super::error::{LedgerError, sqlite};
+use super::mailboxes::MailboxId;
+use super::messages::Placing;
 use super::tx::{Tx, millis};
-use crate::model::Sha256;
+use crate::model::{MessageKey, Sha256};
 
 /// A mailbox on a server that takes messages.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -188,6 +190,51 @@ impl Tx<'_> {
             })
         };
         rows.iter().map(|row| get.query_row([row], read).optional().map_err(act())).collect()
+    }
+
+    /// Whether a restore was cut before an answer was recorded.
+    pub fn is_restore_open(&self) -> Result<bool, LedgerError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM restored WHERE is_open = 1)";
+        let mut get = self.db.prepare_cached(sql).map_err(sqlite("read what was put back"))?;
+        get.query_row([], |row| row.get(0)).map_err(sqlite("read what was put back"))
+    }
+
+    /// Whether a message that was just fetched is one that a restore was putting there when it was
+    /// cut, before the answer was recorded: then it counts as known, as the answer would have had it.
+    pub fn is_being_restored(
+        &self,
+        id: MailboxId,
+        copy: &Placing,
+        at: Timestamp,
+    ) -> Result<bool, LedgerError> {
+        let MessageKey::Imap { mailbox, uid_validity, uid, .. } = &copy.key else {
+            return Ok(false);
+        };
+        let act = || sqlite("read what was put back");
+        let sql = "SELECT restored.id, restored.origin, account.name FROM mailbox
+            JOIN account ON account.id = mailbox.account_id
+            JOIN restored ON restored.sha256 = ?2 AND restored.origin = mailbox.origin
+            AND restored.mailbox = mailbox.name AND is_open = 1 AND restored.uid_validity = ?3
+            AND uid_from <= ?4 WHERE mailbox.id = ?1 ORDER BY restored.id LIMIT 1";
+        let mut get = self.db.prepare_cached(sql).map_err(act())?;
+        let of = params![id.0, copy.sha256.0, uid_validity, uid];
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let found: Option<(i64, String, String)> =
+            get.query_row(of, read).optional().map_err(act())?;
+        let Some((row, origin, account)) = found else { return Ok(false) };
+        let to = RestoreTarget {
+            origin,
+            mailbox: mailbox.clone(),
+            uid_validity: *uid_validity,
+            uid_from: *uid,
+        };
+        if !self.restored_are_known(&account, &to, &[*uid], at)? {
+            return Ok(false);
+        }
+        let sql = "UPDATE restored SET is_open = 0, uid = ?2 WHERE id = ?1";
+        self.db.execute(sql, params![row, uid]).map_err(act())?;
+        self.forget_attempt(id, &copy.key)?;
+        Ok(true)
     }
 
     /// Has messages that were put into a mailbox count as known where an account polls it, as a

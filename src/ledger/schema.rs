@@ -344,6 +344,7 @@ CREATE TABLE restored (
     UNIQUE (message, origin, mailbox)
 ) STRICT;
 CREATE INDEX restored_content ON restored (sha256);
+CREATE INDEX restored_open ON restored (id) WHERE is_open = 1;
 CREATE INDEX restored_uid ON restored (uid, uid_validity);
 -- the action that the delete which was begun last carries out: a rule moves the message
 ALTER TABLE message ADD COLUMN move_action INTEGER;

@@ -121,6 +121,8 @@ pub struct AskedMove {
     pub rule: String,
     /// Not before.
     pub due_at: Timestamp,
+    /// It has failed for good: a person retries it or drops it.
+    pub failed: bool,
     /// Marks are still to be set on the message, by the UID that it has now.
     pub marks_open: bool,
     /// Something else that rules ask for isn't done with it; other moves don't count.

@@ -51,7 +51,7 @@ impl Fate {
 /// when it was stored. A canary of ours goes as soon as it is stored, whatever the rule for mail says.
 ///
 /// What a rule wants moved is moved and not deleted: it is due from the storing on, hence before
-/// any delete. Once the move has failed for good or was given up, it counts no more.
+/// any delete. One that has failed for good holds the delete until a person retries or drops it.
 ///
 /// The age is counted from [`counted_from`], never from the Date field of the message. A delete
 /// that was begun is finished only while the rule still asks; one that we marked stays as it is,
@@ -84,10 +84,12 @@ pub(super) fn retain(
     if let Some(cause) = held.deletes {
         return keep(KeepReason::DeletesHeld { cause });
     }
-    if rules.delete_after_actions && copy.actions_open {
+    let has_failed = |asked: &AskedMove| asked.failed && rules.moves.contains_key(&asked.rule);
+    if copy.moves.iter().any(has_failed) || (rules.delete_after_actions && copy.actions_open) {
         return keep(KeepReason::DeletesHeld { cause: DeletesHeld::Actions });
     }
-    if rules.delete_after_actions && copy.actions_unknown {
+    // What was to be moved must not be deleted because nobody knows that any more.
+    if (rules.delete_after_actions || !rules.moves.is_empty()) && copy.actions_unknown {
         return keep(KeepReason::DeletesHeld { cause: DeletesHeld::ActionsUnknown });
     }
     if let Some(fate) = unproven(listed, copy) {
@@ -107,7 +109,7 @@ pub(super) fn retain(
 /// `\Deleted` is left to the delete rules: the mark would go along.
 fn asked_move<'a>(copy: &'a StoredCopy, rules: &'a Rules) -> Option<(&'a AskedMove, &'a str)> {
     let known = |asked: &'a AskedMove| Some((asked, rules.moves.get(&asked.rule)?.as_str()));
-    copy.moves.iter().filter(|_| !copy.flagged).find_map(known)
+    copy.moves.iter().filter(|asked| !asked.failed && !copy.flagged).find_map(known)
 }
 
 /// Decides the fate of a message that a rule wants in another mailbox. Marks come before, since

@@ -77,6 +77,7 @@ impl Committer {
             self.hold(key, &error, done).await?;
         }
         let staged = self.restate(staged, done).await?;
+        let staged = self.without_restored(staged).await?;
         let staged = self.rekey(staged, done).await?;
         let (left_out, staged): (Vec<_>, Vec<_>) =
             staged.into_iter().partition(|message| message.left_out.is_some());
@@ -290,6 +291,26 @@ impl Committer {
             done.found.push(found.row);
         }
         Ok(rest)
+    }
+
+    /// Drops messages that a restore has put there, and that was cut before it knew of it.
+    async fn without_restored(
+        &self,
+        staged: Vec<StagedMessage>,
+    ) -> Result<Vec<StagedMessage>, PollError> {
+        let ledger = &self.ledger;
+        let look = |tx: &Tx<'_>| tx.is_restore_open();
+        if !ledger.read("read what was put back", look).await? {
+            return Ok(staged);
+        }
+        let copies: Vec<_> = staged.iter().map(placing).collect();
+        let (mailbox, now) = (self.mailbox, self.clock.now());
+        let settle = move |tx: &Tx<'_>| -> Result<Vec<bool>, LedgerError> {
+            copies.iter().map(|copy| tx.is_being_restored(mailbox, copy, now)).collect()
+        };
+        let known = ledger.write("settle what was put back", settle).await?;
+        let new = staged.into_iter().zip(known).filter(|(_, known)| !known);
+        Ok(new.map(|(message, _)| message).collect())
     }
 
     /// Gives copies whose keys are out of date their new ones; the rest is new.

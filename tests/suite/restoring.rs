@@ -52,6 +52,17 @@ fn seen(found: Vec<ImapMessage>) -> Vec<(Vec<u8>, String, Vec<String>)> {
     all
 }
 
+fn rebuilt_ledgers_know(site: &Site) {
+    // A ledger that is made anew takes that over, unless the one before is lost; the server knows.
+    assert_eq!(site.cli(&["ledger", "rebuild", "--yes"]).code, 0);
+    let (output, told) = restore(site, "Back & forth", &[]);
+    assert_eq!((number(&told, "restored"), number(&told, "before")), (0, 5), "{output:?}");
+    crate::recovery::remove_ledger(site);
+    assert_eq!(site.cli(&["ledger", "rebuild"]).code, 0);
+    let (output, told) = restore(site, "Back & forth", &["--look"]);
+    assert_eq!((number(&told, "restored"), number(&told, "there")), (0, 5), "{output:?}");
+}
+
 #[test]
 fn mail_comes_back_with_octets_dates_and_flags_once_and_is_not_archived_again() {
     let dovecot = Dovecot::start();
@@ -88,10 +99,7 @@ fn mail_comes_back_with_octets_dates_and_flags_once_and_is_not_archived_again() 
     assert_eq!((number(&told, "restored"), number(&told, "there")), (1, 4));
     assert_eq!(seen(client.list("Back &- forth")), was);
 
-    // A ledger that was made anew knows of no restore; the server does.
-    assert_eq!(site.cli(&["ledger", "rebuild", "--yes"]).code, 0);
-    let (output, told) = restore(&site, "Back & forth", &["--look"]);
-    assert_eq!((number(&told, "restored"), number(&told, "there")), (0, 5), "{output:?}");
+    rebuilt_ledgers_know(&site);
 
     // Its own mailbox is polled: not without a word, and not what never left it.
     let (output, _) = restore(&site, "inbox", &[]);
@@ -326,4 +334,34 @@ fn what_a_server_does_wrong_in_the_middle_costs_no_message_and_doubles_none() {
         let words = ["STORE", "EXPUNGE", "CLOSE", "DELETE"];
         assert!(!heard.iter().any(|line| line.split(' ').any(|word| words.contains(&word))));
     });
+}
+
+/// Somebody starts the daemon again before the restore that was cut.
+#[test]
+fn poll_behind_a_restore_that_was_cut_stores_and_deletes_nothing_of_it() {
+    let (dovecot, all) = (Dovecot::start(), messages(4));
+    for message in &all {
+        dovecot.deliver("u1", message);
+    }
+    let mut site = site_at(dovecot.imap);
+    let lines = loopback_account("imap", "none", dovecot.imap, "u1");
+    let account = lines + "poll_interval = \"1d\"\ndelete_read = true\n";
+    site.account("a", &account);
+    site.poll();
+    assert!(dovecot.imap_client("u1").uids("INBOX").is_empty(), "deleted by the rule");
+    let arguments = ["restore", "a", "--to-mailbox", "INBOX", "--force"];
+    site.cli_with(&[("POSTRIDER_STEP", "kill@restore-answered")], &arguments);
+    let back = dovecot.imap_client("u1").uids("INBOX").len();
+    assert!(back > 0, "some octets went");
+    site.poll();
+    assert_eq!(dovecot.imap_client("u1").uids("INBOX").len(), back, "no rule deletes them");
+    assert_eq!(site.stored().len(), 4);
+    let (output, told) = restore(&site, "INBOX", &["--force"]);
+    assert_eq!((output.code, number(&told, "before")), (0, back as u64), "{told}");
+    assert_eq!(bodies(&dovecot.imap_client("u1").list("INBOX")), as_sent(&all), "each once");
+    // Its keys change: what was deleted once and put back isn't deleted again.
+    site.account("a", &account.replace("host = \"127.0.0.1\"", "host = \"localhost\""));
+    (0..3).for_each(|_| drop(site.poll()));
+    assert_eq!(dovecot.imap_client("u1").uids("INBOX").len(), 4);
+    assert_eq!(site.stored().len(), 4);
 }

@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use super::Builder;
 use super::delete::DELETE_KEYS;
 use crate::config::deleting::DeleteRule;
+use crate::config::folders::polled;
 use crate::config::include;
 use crate::config::problem::{Place, Problem};
 use crate::config::types::{Config, Deed, Inbound, Protocol};
+use crate::model::DeleteMode;
 
 impl Builder<'_> {
     pub(super) fn across(&mut self, config: &Config) {
         self.shared_mailboxes(config);
+        self.moved_to_others(config);
         self.sender(config);
         self.sending(config);
         self.reports_to_ourselves(config);
@@ -35,7 +38,8 @@ impl Builder<'_> {
             let clash = others.iter().find_map(|other| Some((*other, overlap(other, account)?)));
             others.push(account);
             let Some((other, folder)) = clash else { continue };
-            let deletes = [other, account].iter().any(|a| a.delete != DeleteRule::Never);
+            let deletes =
+                [other, account].iter().any(|a| a.delete != DeleteRule::Never || moves(a));
             let what = format!(
                 "`{}` and `{}` poll the same mailbox: {folder} of {} at {}",
                 other.name,
@@ -50,6 +54,33 @@ impl Builder<'_> {
             };
             let hint = "disable one of them, or give them different `folders`";
             self.report_account(&account.name, problem.hint(hint));
+        }
+    }
+
+    /// What is moved into a mailbox that another account polls is stored again there, and moved
+    /// again, perhaps back.
+    fn moved_to_others(&mut self, config: &Config) {
+        let enabled = || config.inbound.values().filter(|account| account.enabled);
+        for account in enabled().filter(|account| account.protocol == Protocol::Imap) {
+            let by_rules = account.on_received.iter().filter_map(|rule| rule.deed.moves_to());
+            let by_delete = match &account.delete_mode {
+                DeleteMode::Move(to) if account.delete != DeleteRule::Never => Some(to.as_str()),
+                _ => None,
+            };
+            for to in by_rules.chain(by_delete) {
+                let polls = |other: &&Inbound| {
+                    other.name != account.name
+                        && login(other) == login(account)
+                        && polled(&other.folders, to)
+                };
+                let Some(other) = enabled().find(polls) else { continue };
+                let what = format!(
+                    "mail is moved to `{to}`, which `{}` polls: it comes again",
+                    other.name
+                );
+                let hint = format!("add `\"!{to}\"` to its `folders`, or move to another mailbox");
+                self.report_account(&account.name, Problem::error(what).hint(hint));
+            }
         }
     }
 
@@ -101,9 +132,6 @@ impl Builder<'_> {
     fn idle_defaults(&mut self, config: &Config) {
         let raw = self.raw;
         let defaults = &raw.defaults_inbound;
-        let moves = |account: &Inbound| {
-            account.on_received.iter().any(|rule| rule.deed.moves_to().is_some())
-        };
         let deletes = config
             .inbound
             .values()
@@ -131,6 +159,16 @@ impl Builder<'_> {
             }
         }
     }
+}
+
+/// Whether a rule of the account moves mail on the server.
+fn moves(account: &Inbound) -> bool {
+    account.on_received.iter().any(|rule| rule.deed.moves_to().is_some())
+}
+
+/// Whose mailboxes an account polls.
+fn login(account: &Inbound) -> (Protocol, &str, u16, String) {
+    (account.protocol, &account.host, service(account), user_of(account))
 }
 
 /// The user name, or where it is: two names in one place are one name.

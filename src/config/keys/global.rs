@@ -55,7 +55,7 @@ pub(crate) const DAEMON: Table = Table {
                 "control_group",
                 Kind::Text(64),
                 "\"mailops\"",
-                "Members of this group may direct the running daemon: poll, pause, resume, reload.",
+                "Members of this group may direct the running daemon: poll, pause, resume, reload, replay.",
                 "Without it only root and the service's own user may.",
             ),
             key(

@@ -26,11 +26,12 @@ impl Tx<'_> {
                 let state: String = row.get("state")?;
                 marks |= matches!(kind.as_str(), "seen" | "flag");
                 others |= kind != "move";
-                if kind == "move" && state == "pending" {
+                if kind == "move" && state != "running" {
                     moves.push(AskedMove {
                         action: row.get("id")?,
                         rule: row.get("rule")?,
                         due_at: timestamp(row.get("due_at")?),
+                        failed: state == "failed",
                         marks_open: false,
                         others_open: false,
                         attempts: row.get("attempts")?,

@@ -91,13 +91,15 @@ impl Tx<'_> {
         let k = Columns::of(&found.key);
         let sql = "INSERT INTO message (mailbox_id, uid_validity, uid, generation, unique_id,
             occurrence, state, attempts, first_seen, path, sha256, json_sha256, size,
-            internal_date, received, archived_at, delete_ok, doubtful, actions_unknown)
+            internal_date, received, archived_at, delete_ok, doubtful, actions_unknown, clock_leaps)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'archived', 1, ?12, ?7, ?8, ?9, ?10, ?11, ?13, ?12, 0,
-            ?14, 1)
+            ?14, 1,
+            coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'clock-leaps'), 0))
             ON CONFLICT (mailbox_id, uid_validity, uid, generation, unique_id, occurrence)
             DO UPDATE SET state = 'archived', path = ?7, sha256 = ?8, json_sha256 = ?9, size = ?10,
             listed_size = NULL, internal_date = ?11, received = ?13, archived_at = ?12,
-            delete_ok = 0, doubtful = ?14, actions_unknown = 1, retry_at = NULL, reason_code = '', reason = ''
+            delete_ok = 0, doubtful = ?14, actions_unknown = 1, retry_at = NULL, reason_code = '', reason = '',
+            clock_leaps = excluded.clock_leaps
             WHERE state IN ('fetching', 'held', 'gone')";
         let row = params![
             id.0,

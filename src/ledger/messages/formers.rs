@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::{OptionalExtension, Row, params};
 
+use super::back_under_new_keys;
 use super::row::Columns;
 use crate::ledger::LedgerError;
 use crate::ledger::error::sqlite;
@@ -85,10 +86,13 @@ impl Tx<'_> {
         pairs: &[(Sighting, i64)],
     ) -> Result<u32, LedgerError> {
         let act = || sqlite("re-key messages");
-        let sql = "UPDATE message SET mailbox_id = ?2, uid_validity = ?3, uid = ?4,
-            generation = ?5, unique_id = ?6, occurrence = ?7, state = 'archived',
-            listed_size = ?8, internal_date = ?9, deleted_at = NULL, delete_ok = 0, doubtful = 0,
-            left_server = 0, flagged_at = NULL, delete_how = '' WHERE id = ?1";
+        let sql = concat!(
+            "UPDATE message SET mailbox_id = ?2, uid_validity = ?3, uid = ?4,
+            generation = ?5, unique_id = ?6, occurrence = ?7, ",
+            back_under_new_keys!(),
+            "listed_size = ?8, internal_date = ?9, delete_ok = 0, doubtful = 0,
+            left_server = 0, flagged_at = NULL, delete_how = '' WHERE id = ?1"
+        );
         let mut set = self.db.prepare_cached(sql).map_err(act())?;
         let mut done = 0_u32;
         for (sighting, row) in pairs {

@@ -55,6 +55,18 @@ macro_rules! leaps {
 
 use leaps;
 
+/// State and end of a copy that got new keys: it is stored as before. One whose mail we had deleted
+/// and a person has put back stays deleted, so that no rule deletes it again.
+macro_rules! back_under_new_keys {
+    () => {
+        "state = CASE WHEN state = 'deleted' AND EXISTS (SELECT 1 FROM restored \
+         WHERE restored.sha256 = message.sha256) THEN 'deleted' ELSE 'archived' END, \
+         deleted_at = CASE WHEN state = 'deleted' AND EXISTS (SELECT 1 FROM restored \
+         WHERE restored.sha256 = message.sha256) THEN deleted_at END, "
+    };
+}
+use back_under_new_keys;
+
 /// What all that ask for known messages read.
 macro_rules! known_columns {
     () => {

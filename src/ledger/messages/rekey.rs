@@ -5,6 +5,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
+use super::back_under_new_keys;
 use super::placing::Placing;
 use super::row::Columns;
 use crate::ledger::LedgerError;
@@ -78,12 +79,16 @@ impl Tx<'_> {
         let at = params![id.0, k.uid_validity, k.uid, k.generation, k.unique_id, k.occurrence];
         self.db.execute(sql, at).map_err(sqlite("re-key a message"))?;
         let former = self.former_key(row)?;
-        let sql = "UPDATE message SET uid_validity = ?2, uid = ?3, generation = ?4,
-            unique_id = ?5, occurrence = ?6, state = 'archived', listed_size = ?7,
-            internal_date = ?8, deleted_at = NULL, flagged_at = NULL, delete_how = '',
+        let sql = concat!(
+            "UPDATE message SET uid_validity = ?2, uid = ?3, generation = ?4,
+            unique_id = ?5, occurrence = ?6, ",
+            back_under_new_keys!(),
+            "listed_size = ?7,
+            internal_date = ?8, flagged_at = NULL, delete_how = '',
             mailbox_id = ?9, delete_ok = ?10,
             header_sha256 = coalesce(?11, header_sha256), doubtful = 0, left_server = 0,
-            cut = cut OR ?12 WHERE id = ?1";
+            cut = cut OR ?12 WHERE id = ?1"
+        );
         let set = params![
             row,
             k.uid_validity,

@@ -59,11 +59,7 @@ impl Tx<'_> {
         let is_newest = found.saturating_add(1) == turn;
         let to_turn = to.key.with_turn(if is_newest { found } else { turn });
         let kept = Columns::of(&to_turn);
-        let sql = "DELETE FROM message WHERE mailbox_id = ?1 AND uid_validity = ?2 AND uid = ?3
-            AND generation = ?4 AND unique_id = ?5 AND occurrence = ?6
-            AND state IN ('fetching', 'held', 'gone') AND doubtful = 0";
-        let begun = params![id.0, k.uid_validity, k.uid, k.generation, k.unique_id, k.occurrence];
-        self.db.execute(sql, begun).map_err(act())?;
+        self.forget_attempt(id, &to.key)?;
         let sql = "UPDATE message SET generation = ?2, occurrence = ?3, state = 'archived',
             listed_size = ?4, internal_date = ?5, header_sha256 = coalesce(?6, header_sha256),
             deleted_at = NULL, flagged_at = NULL, delete_how = '', delete_ok = 1, cut = ?7,
@@ -80,6 +76,21 @@ impl Tx<'_> {
         self.db.execute(sql, set).map_err(act())?;
         self.supersede(row)?;
         Ok(Some(Restated { row, path }))
+    }
+
+    /// Forgets that a message was fetched, or held: it is none to be stored.
+    pub(in crate::ledger) fn forget_attempt(
+        &self,
+        id: MailboxId,
+        key: &MessageKey,
+    ) -> Result<(), LedgerError> {
+        let k = Columns::of(key);
+        let sql = "DELETE FROM message WHERE mailbox_id = ?1 AND uid_validity = ?2 AND uid = ?3
+            AND generation = ?4 AND unique_id = ?5 AND occurrence = ?6
+            AND state IN ('fetching', 'held', 'gone') AND doubtful = 0";
+        let begun = params![id.0, k.uid_validity, k.uid, k.generation, k.unique_id, k.occurrence];
+        self.db.execute(sql, begun).map_err(sqlite("forget an attempt"))?;
+        Ok(())
     }
 
     /// Records that the messages which had a message's UID before it have left the server.

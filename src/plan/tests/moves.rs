@@ -8,6 +8,7 @@ pub(super) fn asked() -> AskedMove {
         action: 11,
         rule: "done".to_owned(),
         due_at: at(-HOUR),
+        failed: false,
         marks_open: false,
         others_open: false,
         attempts: 0,
@@ -67,7 +68,15 @@ fn move_goes_before_a_delete_that_is_due_and_never_with_it() {
     assert_eq!(leaves(&plan), Some((to_done(), Some(11))));
     let begun = StoredCopy { deleting: true, ..with(vec![asked()]) };
     assert_eq!(leaves(&planned(begun, &rules(Some(0)))), Some((to_done(), Some(11))));
-    // It has failed for good, or a person has given it up: the delete counts again.
+    // It has failed for good: a person decides. A person has given it up: the delete counts again.
+    let failed = AskedMove { failed: true, ..asked() };
+    let cause = DeletesHeld::Actions;
+    let plan = planned(with(vec![failed.clone()]), &rules(Some(0)));
+    assert_eq!(kept(&plan), &KeepReason::DeletesHeld { cause });
+    assert_eq!(kept(&planned(with(vec![failed]), &rules(None))), &KeepReason::RuleOff);
+    let unknown = StoredCopy { actions_unknown: true, ..with(Vec::new()) };
+    let cause = DeletesHeld::ActionsUnknown;
+    assert_eq!(kept(&planned(unknown, &rules(Some(0)))), &KeepReason::DeletesHeld { cause });
     let plan = planned(with(Vec::new()), &rules(Some(0)));
     assert_eq!(leaves(&plan), Some((DeleteMode::Expunge, None)));
     let until = at(HOUR / 2);

@@ -206,7 +206,7 @@ impl Model {
         std::fs::write(self.ledger(), older).unwrap();
         let temp = self.site.temp.path();
         let root = Root::open(&temp.join("mail")).unwrap();
-        root.lock().unwrap();
+        take(&root);
         let mut reader = Reader::new(root, &archive_config(temp));
         let (state_dir, renamed) = (temp.join("state"), BTreeMap::new());
         let place = Place {

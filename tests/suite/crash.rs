@@ -169,7 +169,7 @@ fn failure_walk(course: &Course, protocol: &str, order: &str, stride: u64) -> u6
 
 #[test]
 fn d01_killed_at_each_step_of_twenty_messages_in_batches_of_seven_imap_ends_whole() {
-    let steps = kill_walk(&Course::new(20), "imap", Disks::Two, 7);
+    let steps = kill_walk(&Course::new(20), "imap", Disks::Two, 11);
     assert!(steps > 60, "{steps} steps");
 }
 

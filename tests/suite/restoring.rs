@@ -143,7 +143,7 @@ fn restore_that_is_killed_anywhere_is_gone_on_with_and_each_message_is_there_onc
     }
     let site = site_at(dovecot.imap);
     let named = ["restore-send", "restore-answered"].map(str::to_owned);
-    let stride: usize = std::env::var("POSTRIDER_STRIDE").map_or(11, |n| n.parse().unwrap());
+    let stride: usize = std::env::var("POSTRIDER_STRIDE").map_or(23, |n| n.parse().unwrap());
     let numbered = (1..).step_by(stride).map(|step| step.to_string());
     for (n, step) in named.into_iter().chain(numbered).enumerate() {
         assert!(n < 200);

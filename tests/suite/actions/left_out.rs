@@ -95,7 +95,7 @@ fn what_was_left_out_comes_back_when_a_person_says_so_and_after_a_rebuild_it_is_
 fn d01_killed_at_any_step_what_is_left_out_stays_and_all_else_is_stored_once() {
     let dovecot = Dovecot::start_with(&Options { users: 200, ..Options::default() });
     let sent = as_sent(&messages(4));
-    let steps = walk(6, |step| {
+    let steps = walk(11, |step| {
         let user = format!("u{step}");
         deliver(&dovecot, &user, 4);
         let account = dovecot.account("imap", "none", &user) + DELETES;

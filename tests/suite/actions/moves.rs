@@ -173,7 +173,7 @@ fn promise_p16_move_whose_answer_is_lost_ends_when_the_server_shows_it() {
 #[test]
 fn d01_killed_at_any_step_a_rule_moves_each_message_once() {
     let dovecot = server(None, 0);
-    let steps = walk(5, |step| {
+    let steps = walk(9, |step| {
         let user = format!("u{step}");
         for message in messages(2) {
             dovecot.deliver(&user, &message);
